@@ -1,1 +1,23 @@
-//! Work in progress.
+//! What every server of the sandbox shares, and nothing of what any of them emulates.
+//!
+//! - [`serve_http`] and [`serve_https`] bind first and return the bound address; nobody waits for a port to open.
+//! - [`Shutdown`] owns every task that outlives a request.
+//! - [`Authority`] issues the certificates of one instance.
+//! - [`Store`] keeps JSON documents, encrypted at rest, through `kill -9`.
+//! - [`Clock`] and [`Entropy`] make time and randomness inputs.
+//!
+//! It knows no protocol of Azure: error envelopes, routes and tokens live in the crates that speak them.
+
+mod clock;
+mod entropy;
+mod serve;
+mod shutdown;
+mod store;
+mod tls;
+
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
+pub use serve::{serve_http, serve_https};
+pub use shutdown::Shutdown;
+pub use store::{Batch, Store, StoreError, StoreKey};
+pub use tls::{Authority, ServerTls, TlsError};

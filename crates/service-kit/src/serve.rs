@@ -1,0 +1,107 @@
+//! The only callers of `bind`.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+
+use crate::shutdown::Shutdown;
+use crate::tls::ServerTls;
+
+/// How long open requests may take to end once the shutdown began.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Binds `address` (port 0: any free port), serves HTTP in the background, returns the bound address.
+pub async fn serve_http(address: SocketAddr, router: Router, shutdown: &Shutdown) -> io::Result<SocketAddr> {
+    let (listener, bound) = bind(address)?;
+    let handle = drained(shutdown);
+    let server = axum_server::from_tcp(listener)?.handle(handle);
+    shutdown.spawn_graceful(async move {
+        if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
+            tracing::error!(%bound, %error, "http server ended");
+        }
+    });
+    Ok(bound)
+}
+
+/// Binds `address` (port 0: any free port), serves HTTPS in the background, returns the bound address.
+pub async fn serve_https(
+    address: SocketAddr,
+    router: Router,
+    tls: &ServerTls,
+    shutdown: &Shutdown,
+) -> io::Result<SocketAddr> {
+    let (listener, bound) = bind(address)?;
+    let handle = drained(shutdown);
+    let config = RustlsConfig::from_config(tls.0.clone());
+    let server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+    shutdown.spawn_graceful(async move {
+        if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
+            tracing::error!(%bound, %error, "https server ended");
+        }
+    });
+    Ok(bound)
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)
+        .map_err(|source| io::Error::new(source.kind(), format!("listen on `{address}`: {source}")))?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+fn drained(shutdown: &Shutdown) -> Handle<SocketAddr> {
+    let handle = Handle::new();
+    let (token, stopped) = (shutdown.token().clone(), handle.clone());
+    shutdown.spawn_graceful(async move {
+        token.cancelled().await;
+        stopped.graceful_shutdown(Some(DRAIN));
+    });
+    handle
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+    use crate::{Authority, SystemClock};
+
+    #[tokio::test]
+    async fn https_answers_those_who_trust_the_authority_and_nobody_else() {
+        let authority = Authority::create(&SystemClock::shared()).unwrap();
+        let again = Authority::from_pem(
+            authority.cert_pem().into(),
+            authority.key_pem().into(),
+            &SystemClock::shared(),
+        );
+        let tls = again.unwrap().issue(&["localhost".into(), "127.0.0.1".into()]).unwrap();
+        let shutdown = Shutdown::new();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let address = serve_https(([127, 0, 0, 1], 0).into(), router, &tls, &shutdown).await.unwrap();
+
+        let root = reqwest::Certificate::from_pem(authority.cert_pem().as_bytes()).unwrap();
+        let trusting = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+        for host in ["localhost", "127.0.0.1"] {
+            let url = format!("https://{host}:{}/", address.port());
+            assert_eq!(trusting.get(url).send().await.unwrap().text().await.unwrap(), "here");
+        }
+        let stranger = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+        assert!(stranger.get(format!("https://{address}/")).send().await.is_err());
+
+        assert!(shutdown.stop(Duration::from_secs(5)).await, "the server ends with its shutdown");
+        assert!(trusting.get(format!("https://{address}/")).send().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named() {
+        let shutdown = Shutdown::new();
+        let taken = serve_http(([127, 0, 0, 1], 0).into(), Router::new(), &shutdown).await.unwrap();
+        let error = serve_http(taken, Router::new(), &shutdown).await.unwrap_err();
+        assert!(error.to_string().contains(&taken.to_string()), "{error}");
+    }
+}

@@ -1,1 +1,32 @@
-//! Work in progress.
+//! Container groups of Azure Container Instances, on real containers.
+//!
+//! [`Groups`] is the service: put, get, list, delete, start, stop, restart, logs. It owns one worker per group, which
+//! drives a pure state machine (`state::step`) and applies its effects through a [`Runtime`]: [`DockerRuntime`] on an
+//! engine of this host, [`FakeRuntime`] in tests.
+//!
+//! A restart is always a new container: the next generation is created before the old one is removed, so that a crash
+//! at any point leaves something that [`Groups::adopt`] takes over or clears. The engine's own restart policy is never
+//! used. What should run is in the store, what does run is on the engine.
+//!
+//! This crate speaks no HTTP of Azure's: request and response bodies belong to the resource manager's routes.
+
+mod error;
+mod group;
+mod runtime;
+mod service;
+mod view;
+
+pub use error::GroupError;
+pub use group::{
+    ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress, IpAddressKind, OsType,
+    Protocol, RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
+};
+pub use runtime::{
+    ContainerId, CreateContainer, ExitStatus, Labels, MountSource, MountSpec, Runtime, RuntimeError, Seen,
+    SeenStatus,
+};
+pub use service::{GroupSettings, Groups, IdenticalPut, Put, Quota, RestartBackoff, Switches, Usage};
+pub use view::{
+    ContainerStatus, ContainerView, EnvView, EventKind, EventView, GroupState, GroupView, ProvisioningState,
+    RegistryCredentialView, StatusKind, VolumeKind, VolumeView,
+};

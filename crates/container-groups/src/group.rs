@@ -1,0 +1,348 @@
+//! What a caller asks for: the desired state of a container group.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::error::GroupError;
+
+/// The full resource id of a container group. Compared case-insensitively; keeps the casing it was given.
+#[derive(Clone)]
+pub struct GroupId {
+    text: String,
+    key: String,
+}
+
+impl GroupId {
+    /// Parses `/subscriptions/{s}/resourceGroups/{g}/providers/Microsoft.ContainerInstance/containerGroups/{name}`.
+    pub fn parse(text: &str) -> Result<Self, GroupError> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let fixed =
+            |index: usize, word: &str| parts.get(index).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        let filled = |index: usize| parts.get(index).is_some_and(|part| !part.is_empty());
+        let whole = parts.len() == 9
+            && fixed(0, "")
+            && fixed(1, "subscriptions")
+            && filled(2)
+            && fixed(3, "resourceGroups")
+            && filled(4)
+            && fixed(5, "providers")
+            && fixed(6, "Microsoft.ContainerInstance")
+            && fixed(7, "containerGroups")
+            && filled(8);
+        if !whole {
+            return Err(GroupError::new(
+                400,
+                "InvalidResourceId",
+                format!("The resource id '{text}' is not the id of a container group."),
+            ));
+        }
+        Ok(Self { text: text.to_owned(), key: text.to_ascii_lowercase() })
+    }
+
+    /// The id as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The id in lower case: what two equal ids have in common.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The name of the group, the id's last segment.
+    pub fn name(&self) -> &str {
+        self.text.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The name of the resource group.
+    pub fn resource_group(&self) -> &str {
+        self.text.split('/').nth(4).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PartialEq for GroupId {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for GroupId {}
+
+impl PartialOrd for GroupId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for GroupId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl Hash for GroupId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+/// The operating system of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OsType {
+    /// Linux containers.
+    Linux,
+    /// Windows containers.
+    Windows,
+}
+
+impl OsType {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linux => "Linux",
+            Self::Windows => "Windows",
+        }
+    }
+}
+
+/// When a container of the group is started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RestartPolicy {
+    /// After every exit.
+    #[default]
+    Always,
+    /// After an exit with another code than 0.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+impl RestartPolicy {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::OnFailure => "OnFailure",
+            Self::Never => "Never",
+        }
+    }
+}
+
+/// A whole container group as a caller asks for it.
+#[derive(Debug, Clone)]
+pub struct GroupSpec {
+    /// The full resource id.
+    pub id: GroupId,
+    /// The group's name, as it is to be shown.
+    pub name: String,
+    /// The region.
+    pub location: String,
+    /// The resource's tags.
+    pub tags: BTreeMap<String, String>,
+    /// The operating system.
+    pub os_type: OsType,
+    /// When containers are started again.
+    pub restart_policy: RestartPolicy,
+    /// The containers, one at least.
+    pub containers: Vec<ContainerSpec>,
+    /// Who may pull from which registry.
+    pub registry_credentials: Vec<RegistryCredential>,
+    /// Volumes that containers may mount.
+    pub volumes: Vec<VolumeSpec>,
+    /// The address of the group. Kept and shown; no port is published on the host.
+    pub ip_address: Option<IpAddress>,
+}
+
+impl GroupSpec {
+    /// A Linux group without containers, restarted always; the fields are filled in by the caller.
+    pub fn new(id: GroupId, location: impl Into<String>) -> Self {
+        Self {
+            name: id.name().to_owned(),
+            id,
+            location: location.into(),
+            tags: BTreeMap::new(),
+            os_type: OsType::Linux,
+            restart_policy: RestartPolicy::Always,
+            containers: Vec::new(),
+            registry_credentials: Vec::new(),
+            volumes: Vec::new(),
+            ip_address: None,
+        }
+    }
+}
+
+/// One container of a group.
+#[derive(Debug, Clone)]
+pub struct ContainerSpec {
+    /// The container's name.
+    pub name: String,
+    /// The image reference, by tag or digest.
+    pub image: String,
+    /// Replaces the image's entrypoint and command when it is not empty (exec form).
+    pub command: Vec<String>,
+    /// The environment.
+    pub environment: Vec<EnvVar>,
+    /// Ports that the container says it listens on.
+    pub ports: Vec<ContainerPort>,
+    /// Requested processors.
+    pub cpu: f64,
+    /// Requested memory in GB (of 2^30 bytes).
+    pub memory_gb: f64,
+    /// Processors at most; the request when absent.
+    pub cpu_limit: Option<f64>,
+    /// Memory at most in GB (of 2^30 bytes); the request when absent.
+    pub memory_limit_gb: Option<f64>,
+    /// What is mounted where.
+    pub volume_mounts: Vec<VolumeMount>,
+}
+
+impl ContainerSpec {
+    /// A container with one processor and 1.5 GB, and nothing else; the fields are filled in by the caller.
+    pub fn new(name: impl Into<String>, image: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            image: image.into(),
+            command: Vec::new(),
+            environment: Vec::new(),
+            ports: Vec::new(),
+            cpu: 1.0,
+            memory_gb: 1.5,
+            cpu_limit: None,
+            memory_limit_gb: None,
+            volume_mounts: Vec::new(),
+        }
+    }
+}
+
+/// An environment variable.
+#[derive(Debug, Clone)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: EnvValue,
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone)]
+pub enum EnvValue {
+    /// Shown to whoever reads the group.
+    Plain(String),
+    /// Given to the container and never shown again.
+    Secure(SecretString),
+}
+
+/// The login at a registry.
+#[derive(Debug, Clone)]
+pub struct RegistryCredential {
+    /// The registry's host and port, as in the image reference.
+    pub server: String,
+    /// The user.
+    pub username: String,
+    /// The password; never shown again.
+    pub password: SecretString,
+}
+
+/// A port of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerPort {
+    /// The number.
+    pub port: u16,
+    /// The transport.
+    pub protocol: Protocol,
+}
+
+/// The transport of a port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
+/// A volume mounted in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub name: String,
+    /// The path in the container.
+    pub mount_path: String,
+    /// Whether the container may not write to it.
+    pub read_only: bool,
+}
+
+/// A volume of a group.
+#[derive(Debug, Clone)]
+pub struct VolumeSpec {
+    /// Its name.
+    pub name: String,
+    /// What is in it.
+    pub source: VolumeSource,
+}
+
+/// What a volume holds.
+#[derive(Debug, Clone)]
+pub enum VolumeSource {
+    /// Empty at first; survives the restart of a container, not the group.
+    EmptyDir,
+    /// Files, by name; each value is the file's content in base64, as the API carries it.
+    Secret(BTreeMap<String, SecretString>),
+}
+
+/// The address of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpAddress {
+    /// Where it is reachable from.
+    pub kind: IpAddressKind,
+    /// The ports it answers on.
+    pub ports: Vec<ContainerPort>,
+    /// The label of its DNS name.
+    pub dns_name_label: Option<String>,
+}
+
+/// Where the address of a group is reachable from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IpAddressKind {
+    /// The internet.
+    Public,
+    /// A virtual network.
+    Private,
+}
+
+impl IpAddressKind {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "Public",
+            Self::Private => "Private",
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the commands run: `mayfly`, the static entrypoint and the packed stub agent.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::{Workspace, output, say};
+
+const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The version that the stub agent is packed as.
+const AGENT_VERSION: &str = "4.270.0";
+
+/// Paths of what was built.
+pub(crate) struct Artifacts {
+    pub(crate) mayfly: PathBuf,
+    pub(crate) entrypoint: PathBuf,
+    pub(crate) packages: PathBuf,
+}
+
+/// Builds all of it; a second call is quick.
+pub(crate) fn build(workspace: &Workspace) -> Result<Artifacts> {
+    let quiet = ["--quiet"];
+    let mut tools = workspace.cargo(["build"]);
+    run(tools.args(quiet).args(["-p", "mayfly", "-p", "agent-stub"]))?;
+    let entrypoint = entrypoint(workspace)?;
+    let packages = packages(workspace)?;
+    let mayfly = workspace.target.join("debug").join(executable("mayfly"));
+    Ok(Artifacts { mayfly, entrypoint, packages })
+}
+
+/// The image's PID 1. Linked statically, so that it starts in any image; its flags belong to this target alone, so
+/// that nothing else is built twice.
+fn entrypoint(workspace: &Workspace) -> Result<PathBuf> {
+    let mut command = workspace.cargo(["build", "--quiet", "--release", "-p", "entrypoint"]);
+    if !cfg!(target_os = "linux") {
+        run(&mut command)?;
+        return Ok(workspace.target.join("release").join(executable("mayfly-entrypoint")));
+    }
+    command.args(["--target", STATIC_TARGET, "--config"]);
+    command.arg(format!("target.{STATIC_TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\"]"));
+    run(&mut command)?;
+    Ok(workspace.target.join(STATIC_TARGET).join("release").join("mayfly-entrypoint"))
+}
+
+fn packages(workspace: &Workspace) -> Result<PathBuf> {
+    let out = workspace.target.join("agent-package");
+    fs_err::create_dir_all(&out)?;
+    let bin = workspace.target.join("debug");
+    let os = if cfg!(windows) { "windows" } else { "linux" };
+    let mut pack = Command::new(bin.join(executable("pack-agent")));
+    pack.args(["--version", AGENT_VERSION, "--os", os, "--bin-dir"]).arg(&bin).arg("--out").arg(&out);
+    output(&mut pack).context("pack the stub agent")?;
+    Ok(out)
+}
+
+impl Artifacts {
+    /// The environment in which `mayfly` finds the rest.
+    pub(crate) fn environment(&self, workspace: &Workspace) -> [(&'static str, PathBuf); 4] {
+        [
+            ("MAYFLY_ENTRYPOINT", self.entrypoint.clone()),
+            ("MAYFLY_AGENT_PACKAGES", self.packages.clone()),
+            ("MAYFLY_CACHE_DIR", workspace.target.join("mayfly-cache")),
+            ("MAYFLY_HOME", workspace.target.join("mayfly")),
+        ]
+    }
+
+    /// Runs `mayfly` with the caller's words, terminal and exit code.
+    pub(crate) fn run_mayfly(&self, workspace: &Workspace, words: &[OsString]) -> Result<ExitCode> {
+        let mut command = Command::new(&self.mayfly);
+        let status = command
+            .args(words)
+            .envs(self.environment(workspace))
+            .status()
+            .with_context(|| format!("start `{}`", self.mayfly.display()))?;
+        Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().context("start cargo")?;
+    if !status.success() {
+        say("the build failed; nothing was started");
+        anyhow::bail!("`cargo build` ended with {status}");
+    }
+    Ok(())
+}
+
+pub(crate) fn executable(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
+}

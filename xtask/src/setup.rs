@@ -1,0 +1,134 @@
+//! What a machine needs, what of it is missing, and how to get it.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::workspace::{Workspace, say, step, succeeds};
+
+/// One thing that a command cannot do without.
+pub(crate) struct Need {
+    name: &'static str,
+    why: &'static str,
+    present: fn() -> bool,
+    /// Commands that bring it, in order, each as words.
+    remedy: fn() -> Vec<Vec<&'static str>>,
+}
+
+const DOCKER: Need = Need {
+    name: "Docker engine",
+    why: "every agent is a container",
+    present: || succeeds("docker", &["--version"]) && dockerd_present(),
+    remedy: || apt("docker.io"),
+};
+
+const DOCKER_DAEMON: Need = Need {
+    name: "running Docker daemon",
+    why: "`docker info` gets no answer",
+    present: || succeeds("docker", &["info"]),
+    remedy: start_docker,
+};
+
+const MMDEBSTRAP: Need = Need {
+    name: "mmdebstrap",
+    why: "makes the Debian base image from packages where no image can be pulled",
+    present: || succeeds("mmdebstrap", &["--version"]),
+    remedy: || apt("mmdebstrap"),
+};
+
+const NEXTEST: Need = Need {
+    name: "cargo-nextest",
+    why: "runs the tests in their groups",
+    present: || succeeds("cargo", &["nextest", "--version"]),
+    remedy: || vec![vec!["cargo", "install", "--locked", "--debug", "cargo-nextest"]],
+};
+
+const DENY: Need = Need {
+    name: "cargo-deny",
+    why: "checks licences, sources and banned crates",
+    present: || succeeds("cargo", &["deny", "--version"]),
+    remedy: || vec![vec!["cargo", "install", "--locked", "--debug", "cargo-deny"]],
+};
+
+/// For the demo.
+pub(crate) const DEMO: [Need; 3] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON];
+/// For the tests.
+pub(crate) const TESTS: [Need; 4] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST];
+/// For the lint job.
+pub(crate) const LINT: [Need; 1] = [DENY];
+
+/// Checks the needs in order. With `install` what is missing is brought; without, the exact commands are printed and
+/// the machine stays as it is.
+pub(crate) fn ensure(workspace: &Workspace, needs: &[Need], install: bool) -> Result<()> {
+    let mut missing = Vec::new();
+    for need in needs {
+        if (need.present)() {
+            continue;
+        }
+        if !install {
+            missing.push(need);
+            continue;
+        }
+        say(&format!("missing: {} ({})", need.name, need.why));
+        for words in (need.remedy)() {
+            step(
+                &format!("install {}", need.name),
+                Command::new(words[0]).args(&words[1..]).current_dir(&workspace.root),
+            )?;
+        }
+        if !appears(need) {
+            bail!("{} is still missing after its installation; see the output above", need.name);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        say(&format!("missing: {} ({})", need.name, need.why));
+        for words in (need.remedy)() {
+            say(&format!("    {}", words.join(" ")));
+        }
+    }
+    bail!(
+        "{} missing; type the commands above as root, or run this again with --install",
+        count(missing.len())
+    )
+}
+
+fn count(missing: usize) -> String {
+    if missing == 1 { "one thing is".to_owned() } else { format!("{missing} things are") }
+}
+
+/// A daemon takes a moment to answer after it was started.
+fn appears(need: &Need) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if (need.present)() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+fn apt(package: &'static str) -> Vec<Vec<&'static str>> {
+    vec![vec!["apt-get", "update"], vec!["apt-get", "install", "--yes", "--no-install-recommends", package]]
+}
+
+fn dockerd_present() -> bool {
+    // The client alone is not enough, unless it already reaches an engine (Docker Desktop has no `dockerd` here).
+    succeeds("dockerd", &["--version"]) || succeeds("docker", &["info"])
+}
+
+fn start_docker() -> Vec<Vec<&'static str>> {
+    if std::path::Path::new("/run/systemd/system").exists() {
+        vec![vec!["systemctl", "start", "docker"]]
+    } else if std::path::Path::new("/etc/init.d/docker").exists() {
+        vec![vec!["service", "docker", "start"]]
+    } else {
+        vec![vec!["sh", "-c", "nohup dockerd >/var/log/dockerd.log 2>&1 &"]]
+    }
+}

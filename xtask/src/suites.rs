@@ -1,0 +1,43 @@
+//! The test suites: what is built once before a run, and which nextest profile runs what.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::artifacts::{self, Artifacts};
+use crate::workspace::{Workspace, output, step};
+
+/// Every test there is.
+pub(crate) fn all(workspace: &Workspace) -> Result<()> {
+    nextest(workspace, "all", &["--workspace"], &[])
+}
+
+/// The stories on real containers.
+pub(crate) fn end_to_end(workspace: &Workspace, filter: &[String]) -> Result<()> {
+    nextest(workspace, "e2e", &["-p", "e2e"], filter)
+}
+
+/// Tests that need Docker and no sandbox.
+pub(crate) fn docker(workspace: &Workspace) -> Result<()> {
+    nextest(workspace, "docker", &["--workspace"], &[])
+}
+
+fn nextest(workspace: &Workspace, profile: &str, selection: &[&str], filter: &[String]) -> Result<()> {
+    let artifacts = artifacts::build(workspace)?;
+    let base = base_image(workspace, &artifacts)?;
+    let mut command = workspace.cargo(["nextest", "run", "--profile", profile]);
+    command.args(selection).args(filter);
+    command.envs(artifacts.environment(workspace));
+    command
+        .env("MAYFLY_BIN", &artifacts.mayfly)
+        .env("MAYFLY_TEST_BASE_IMAGE", base)
+        .env("INSTA_UPDATE", "no");
+    step("tests", &mut command)
+}
+
+/// Makes the base image, or finds the one made before.
+fn base_image(workspace: &Workspace, artifacts: &Artifacts) -> Result<String> {
+    let mut command = Command::new(&artifacts.mayfly);
+    command.arg("base-image").envs(artifacts.environment(workspace));
+    output(&mut command).context("make the base image")
+}

@@ -1,1 +1,25 @@
-//! Work in progress.
+//! Azure Resource Manager of the sandbox, over HTTP, for clients that nobody here wrote: az, Microsoft's SDKs, the
+//! deployer of this workspace.
+//!
+//! [`Arm`] holds resource groups, deployments and their history, and two resource providers: container groups and
+//! container registries. It is strict: an unknown route, api-version, type or property is answered with ARM's own
+//! error, naming what is supported. Secrets that come in never go out again.
+//!
+//! What runs is the business of `container_groups`, what a template means that of `arm_template`, who may call that
+//! of `entra_tokens`. Nothing here binds a port: [`Arm::router`] is served by whoever composes the sandbox.
+
+mod app;
+mod body;
+mod engine;
+mod error;
+mod fields;
+mod filter;
+mod location;
+mod pending;
+mod providers;
+mod records;
+mod request;
+mod resource_id;
+mod routes;
+
+pub use app::{Arm, ArmSettings, StartError};

@@ -1,0 +1,138 @@
+//! The emulator's state, and what the composition root does with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::pending::acr_registry::Registries;
+use axum::Router;
+use container_groups::Groups;
+use entra_tokens::Entra;
+use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+use crate::error::ArmError;
+use crate::{engine, records, routes};
+
+/// What an emulated Azure Resource Manager is made of.
+#[derive(Clone, Debug)]
+pub struct ArmSettings {
+    /// The one subscription.
+    pub subscription_id: Uuid,
+    /// Its tenant.
+    pub tenant_id: Uuid,
+    /// Where clients reach this service, such as `https://localhost:8443`; every link is made from it.
+    pub endpoint: Url,
+    /// Where clients log in.
+    pub login_endpoint: Url,
+    /// The region of what is created without one by the sandbox itself, such as `westeurope`.
+    pub location: String,
+    /// Keeps resource groups, registries and deployments through a crash.
+    pub store: Store,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: SharedEntropy,
+    /// Owner of deployments that run.
+    pub shutdown: Shutdown,
+    /// Verifies bearer tokens.
+    pub entra: Entra,
+    /// The registries behind `Microsoft.ContainerRegistry/registries`.
+    pub registries: Registries,
+    /// The containers behind `Microsoft.ContainerInstance/containerGroups`.
+    pub groups: Groups,
+}
+
+/// Why the emulator cannot start on its state.
+#[derive(Debug, thiserror::Error)]
+#[error("{action}")]
+pub struct StartError {
+    action: String,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Azure Resource Manager. Clones share one state.
+#[derive(Clone, Debug)]
+pub struct Arm(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: ArmSettings,
+    /// Guards every read-then-write of the records; never held across an await.
+    records: Mutex<()>,
+    running: Mutex<HashMap<String, Running>>,
+}
+
+/// A deployment that runs in this process.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) operation_id: String,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Arm {
+    /// An emulator on whatever its store holds; call [`Arm::restore`] before serving.
+    pub fn new(settings: ArmSettings) -> Self {
+        Self(Arc::new(Inner { settings, records: Mutex::default(), running: Mutex::default() }))
+    }
+
+    /// All emulated routes.
+    pub fn router(&self) -> Router {
+        routes::router(self.clone())
+    }
+
+    /// Creates a resource group unless it exists, as `az group create` would.
+    pub fn ensure_resource_group(&self, name: &str, location: &str) -> Result<(), StartError> {
+        let start = |error: ArmError| StartError {
+            action: format!("create the resource group `{name}` in `{location}`"),
+            source: Box::new(error),
+        };
+        records::groups::ensure(self, name, location).map_err(start)
+    }
+
+    /// Picks up what a crash left: deployments that ran are ended as failed, deletions go on.
+    pub fn restore(&self) -> Result<(), StartError> {
+        let start = |error: ArmError| StartError {
+            action: "restore the deployments".into(),
+            source: Box::new(error),
+        };
+        engine::restore::restore(self).map_err(start)
+    }
+
+    pub(crate) fn settings(&self) -> &ArmSettings {
+        &self.0.settings
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.settings.store
+    }
+
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.0.settings.clock.now()
+    }
+
+    pub(crate) fn new_id(&self) -> Uuid {
+        self.0.settings.entropy.uuid()
+    }
+
+    pub(crate) fn subscription(&self) -> String {
+        self.0.settings.subscription_id.to_string()
+    }
+
+    /// Serialises changes of records. Do no I/O other than the store's while it is held.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deployments that run in this process, by key.
+    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An absolute address on this service. `path` starts with a slash and may carry a query.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0.settings.endpoint.as_str().trim_end_matches('/'))
+    }
+}

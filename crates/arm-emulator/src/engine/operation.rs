@@ -1,0 +1,122 @@
+//! Asynchronous operations in the shapes that clients poll (`azure-docs: async-operations.md`).
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+
+use crate::app::Arm;
+use crate::error::{ArmError, ErrorBody};
+use crate::providers::{self, Provisioning};
+use crate::records::operations::{self, Operation, Status, Subject};
+use crate::records::{deployments, groups};
+use crate::request::ApiVersion;
+
+/// Seconds that a client should wait before it asks again: everything here is quick.
+pub(crate) const RETRY_AFTER: &str = "1";
+
+/// The name of the header that the SDKs prefer for polling.
+pub(crate) const AZURE_ASYNC_OPERATION: &str = "azure-asyncoperation";
+
+/// What became of an operation.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: Status,
+    pub(crate) ended: Option<Timestamp>,
+    pub(crate) error: Option<ErrorBody>,
+}
+
+/// 202 with the address that tells more.
+pub(crate) fn accepted(
+    arm: &Arm,
+    path: &str,
+    version: &ApiVersion,
+) -> (StatusCode, [(&'static str, String); 2]) {
+    let location = arm.url(&format!("{path}?api-version={}", version.0));
+    (StatusCode::ACCEPTED, [("location", location), ("retry-after", RETRY_AFTER.to_owned())])
+}
+
+/// An operation and its present state.
+pub(crate) fn outcome(arm: &Arm, id: &str) -> Result<(Operation, Outcome), ArmError> {
+    let operation = operations::get(arm, id)?;
+    let outcome = match &operation.subject {
+        Subject::Work { status, ended, error } => {
+            Outcome { status: *status, ended: *ended, error: error.clone() }
+        }
+        Subject::Provisioning(resource) => match providers::provisioning(arm, resource)? {
+            Some(Provisioning::Running) => Outcome { status: Status::InProgress, ended: None, error: None },
+            Some(Provisioning::Succeeded) => {
+                Outcome { status: Status::Succeeded, ended: Some(arm.now()), error: None }
+            }
+            Some(Provisioning::Failed(error)) => {
+                Outcome { status: Status::Failed, ended: Some(arm.now()), error: Some(error) }
+            }
+            None => {
+                let error = ErrorBody::new(
+                    "ResourceNotFound",
+                    format!("The resource '{resource}' was deleted while the operation ran."),
+                );
+                Outcome { status: Status::Canceled, ended: Some(arm.now()), error: Some(error) }
+            }
+        },
+    };
+    Ok((operation, outcome))
+}
+
+/// Marks a resource group as going away and starts to empty it; gives the operation's id.
+pub(crate) fn delete_resource_group(arm: &Arm, group: &str) -> Result<String, ArmError> {
+    groups::begin_delete(arm, group)?;
+    let id = operations::start_work(arm)?;
+    run_deletion(arm, group.to_owned(), Some(id.clone()));
+    Ok(id)
+}
+
+/// Removes a deployment that is over from the history; gives the operation's id, or nothing where there was none.
+pub(crate) fn delete_deployment(arm: &Arm, group: &str, name: &str) -> Result<Option<String>, ArmError> {
+    let _guard = arm.lock();
+    let Some(deployment) = deployments::find(arm, group, name)? else { return Ok(None) };
+    if !deployment.state.is_final() {
+        return Err(ArmError::conflict(
+            "DeploymentActive",
+            format!(
+                "The deployment with resource id '{}' cannot be deleted while it is active. Cancel it first.",
+                deployment.id(arm)
+            ),
+        ));
+    }
+    deployments::remove(arm, group, name)?;
+    let id = operations::start_work(arm)?;
+    operations::finish(arm, &id, Ok(()))?;
+    Ok(Some(id))
+}
+
+/// Empties a marked resource group in the background, then removes it.
+pub(crate) fn run_deletion(arm: &Arm, group: String, operation: Option<String>) {
+    let worker = arm.clone();
+    arm.settings().shutdown.spawn(async move {
+        let outcome = empty(&worker, &group).await;
+        tracing::info!(%group, failed = outcome.is_err(), "resource group deleted");
+        if let Some(id) = operation
+            && let Err(error) = operations::finish(&worker, &id, outcome)
+        {
+            error.log();
+        }
+    });
+}
+
+async fn empty(arm: &Arm, group: &str) -> Result<(), ArmError> {
+    for deployment in deployments::list(arm, group)? {
+        if let Some(running) = arm.running().get(&deployments::key(group, &deployment.name)) {
+            running.cancel.cancel();
+        }
+    }
+    for resource in providers::ids_in_group(arm, group)? {
+        providers::delete(arm, &resource).await?;
+    }
+    // A deployment that was cancelled just now may have put one more.
+    for resource in providers::ids_in_group(arm, group)? {
+        providers::delete(arm, &resource).await?;
+    }
+    for deployment in deployments::list(arm, group)? {
+        deployments::remove(arm, group, &deployment.name)?;
+    }
+    groups::remove(arm, group)
+}

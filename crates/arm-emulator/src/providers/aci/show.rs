@@ -1,0 +1,138 @@
+//! A container group as its readers see it: the shape of the service's GET. Secrets are not in a `GroupView`, so they
+//! cannot be shown.
+
+use container_groups::{
+    ContainerPort, ContainerStatus, ContainerView, EventView, GroupView, IpAddress, VolumeKind, VolumeView,
+};
+use serde_json::{Map, Value, json};
+
+use crate::providers::Kind;
+
+pub(crate) fn group(view: &GroupView) -> Value {
+    let mut properties = json!({
+        "sku": "Standard",
+        "provisioningState": view.provisioning_state.as_str(),
+        "provisioningTimeoutInSeconds": 1800,
+        "isCustomProvisioningTimeout": false,
+        "containers": view.containers.iter().map(container).collect::<Vec<_>>(),
+        "initContainers": [],
+        "restartPolicy": view.restart_policy.as_str(),
+        "osType": view.os_type.as_str(),
+        "instanceView": { "events": events(&view.events), "state": view.state.as_str() },
+    });
+    if !view.registry_credentials.is_empty() {
+        let credentials = view.registry_credentials.iter();
+        properties["imageRegistryCredentials"] =
+            credentials.map(|entry| json!({ "server": entry.server, "username": entry.username })).collect();
+    }
+    if !view.volumes.is_empty() {
+        properties["volumes"] = view.volumes.iter().map(volume).collect();
+    }
+    if let Some(address) = &view.ip_address {
+        properties["ipAddress"] = ip_address(address, &view.location);
+    }
+    json!({
+        "id": view.id.as_str(),
+        "name": view.name,
+        "type": Kind::ContainerGroup.full(),
+        "location": view.location,
+        "tags": view.tags,
+        "properties": properties,
+    })
+}
+
+fn container(view: &ContainerView) -> Value {
+    let environment = view.environment.iter().map(|variable| match &variable.value {
+        Some(value) => json!({ "name": variable.name, "value": value }),
+        None => json!({ "name": variable.name }),
+    });
+    let mut instance = json!({ "restartCount": view.restart_count, "events": events(&view.events) });
+    if let Some(current) = &view.current_state {
+        instance["currentState"] = status(current);
+    }
+    if let Some(previous) = &view.previous_state {
+        instance["previousState"] = status(previous);
+    }
+    let mut properties = json!({
+        "image": view.image,
+        "ports": ports(&view.ports),
+        "environmentVariables": environment.collect::<Vec<_>>(),
+        "instanceView": instance,
+        "resources": { "requests": { "memoryInGB": view.memory_gb, "cpu": view.cpu } },
+    });
+    if !view.command.is_empty() {
+        properties["command"] = json!(view.command);
+    }
+    let mut limits = Map::new();
+    if let Some(memory) = view.memory_limit_gb {
+        limits.insert("memoryInGB".into(), json!(memory));
+    }
+    if let Some(cpu) = view.cpu_limit {
+        limits.insert("cpu".into(), json!(cpu));
+    }
+    if !limits.is_empty() {
+        properties["resources"]["limits"] = Value::Object(limits);
+    }
+    if !view.volume_mounts.is_empty() {
+        let mounts = view.volume_mounts.iter();
+        properties["volumeMounts"] = mounts
+            .map(|mount| json!({ "name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only }))
+            .collect();
+    }
+    json!({ "name": view.name, "properties": properties })
+}
+
+fn status(status: &ContainerStatus) -> Value {
+    let mut shown = json!({ "state": status.state.as_str() });
+    if let Some(start) = status.start_time {
+        shown["startTime"] = json!(start.to_string());
+    }
+    if let Some(code) = status.exit_code {
+        shown["exitCode"] = json!(code);
+    }
+    if let Some(finish) = status.finish_time {
+        shown["finishTime"] = json!(finish.to_string());
+    }
+    shown["detailStatus"] = json!(status.detail_status);
+    shown
+}
+
+fn events(events: &[EventView]) -> Value {
+    events
+        .iter()
+        .map(|event| {
+            json!({
+                "count": event.count,
+                "firstTimestamp": event.first_timestamp.to_string(),
+                "lastTimestamp": event.last_timestamp.to_string(),
+                "name": event.name,
+                "message": event.message,
+                "type": event.kind.as_str(),
+            })
+        })
+        .collect()
+}
+
+fn ports(ports: &[ContainerPort]) -> Value {
+    ports.iter().map(|port| json!({ "port": port.port, "protocol": port.protocol.as_str() })).collect()
+}
+
+/// The names of a secret volume's files are shown, their contents are empty.
+fn volume(view: &VolumeView) -> Value {
+    match &view.kind {
+        VolumeKind::EmptyDir => json!({ "name": view.name, "emptyDir": {} }),
+        VolumeKind::Secret(files) => {
+            let files: Map<String, Value> = files.iter().map(|file| (file.clone(), Value::Null)).collect();
+            json!({ "name": view.name, "secret": files })
+        }
+    }
+}
+
+fn ip_address(address: &IpAddress, location: &str) -> Value {
+    let mut shown = json!({ "type": address.kind.as_str(), "ports": ports(&address.ports) });
+    if let Some(label) = &address.dns_name_label {
+        shown["dnsNameLabel"] = json!(label);
+        shown["fqdn"] = json!(format!("{label}.{location}.azurecontainer.io"));
+    }
+    shown
+}

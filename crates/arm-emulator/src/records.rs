@@ -1,0 +1,6 @@
+//! What is kept in the store, one table each. Only the modules below name the tables.
+
+pub(crate) mod deployments;
+pub(crate) mod groups;
+pub(crate) mod operations;
+pub(crate) mod registries;

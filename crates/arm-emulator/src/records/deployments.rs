@@ -1,0 +1,305 @@
+//! Deployments, their operations and their templates. Parameters are stored in the form of the history: a secure one
+//! has a type and no value.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use service_kit::Batch;
+
+use crate::app::Arm;
+use crate::error::{ArmError, ErrorBody};
+use crate::fields::Tags;
+use crate::records::groups;
+
+const TABLE: &str = "arm.deployments";
+const OPERATIONS: &str = "arm.deployment-operations";
+const TEMPLATES: &str = "arm.deployment-templates";
+/// Deployments that a resource group remembers; ARM deletes the oldest beyond it.
+const HISTORY: usize = 800;
+
+/// A deployment as stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Deployment {
+    pub(crate) name: String,
+    pub(crate) group: String,
+    pub(crate) tags: Tags,
+    pub(crate) mode: Mode,
+    pub(crate) state: State,
+    pub(crate) started: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) correlation_id: String,
+    pub(crate) operation_id: String,
+    pub(crate) template_hash: String,
+    pub(crate) parameters: Map<String, Value>,
+    pub(crate) providers: Value,
+    pub(crate) dependencies: Value,
+    pub(crate) outputs: Option<Map<String, Value>>,
+    pub(crate) output_resources: Vec<String>,
+    pub(crate) validated_resources: Option<Vec<String>>,
+    pub(crate) error: Option<ErrorBody>,
+}
+
+/// Whether what is in the resource group and not in the template is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Mode {
+    Incremental,
+    Complete,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum State {
+    Accepted,
+    Running,
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
+impl State {
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
+    }
+
+    /// What an operation status shows.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Canceled => "Canceled",
+        }
+    }
+}
+
+/// One step of a deployment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Step {
+    pub(crate) id: String,
+    /// `Create`, `Delete` or `EvaluateDeploymentOutput`.
+    pub(crate) provisioning_operation: String,
+    pub(crate) state: State,
+    pub(crate) started: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) tracking_id: String,
+    pub(crate) status_code: Option<String>,
+    pub(crate) error: Option<ErrorBody>,
+    pub(crate) target: Option<Target>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Target {
+    pub(crate) id: String,
+    pub(crate) resource_type: String,
+    pub(crate) resource_name: String,
+}
+
+impl Deployment {
+    pub(crate) fn id(&self, arm: &Arm) -> String {
+        format!("{}/providers/Microsoft.Resources/deployments/{}", groups::id(arm, &self.group), self.name)
+    }
+
+    /// The shape that ARM shows.
+    pub(crate) fn view(&self, arm: &Arm) -> Value {
+        let references = |ids: &[String]| ids.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>();
+        let mut properties = json!({
+            "templateHash": self.template_hash,
+            "parameters": self.parameters,
+            "mode": self.mode,
+            "provisioningState": self.state.word(),
+            "timestamp": self.changed.to_string(),
+            "duration": duration(self.changed.duration_since(self.started)),
+            "correlationId": self.correlation_id,
+            "providers": self.providers,
+            "dependencies": self.dependencies,
+        });
+        if let Some(outputs) = &self.outputs {
+            properties["outputs"] = json!(outputs);
+        }
+        if self.state == State::Succeeded && self.validated_resources.is_none() {
+            properties["outputResources"] = json!(references(&self.output_resources));
+        }
+        if let Some(validated) = &self.validated_resources {
+            properties["validatedResources"] = json!(references(validated));
+        }
+        if let Some(error) = &self.error {
+            properties["error"] = json!(error);
+        }
+        json!({
+            "id": self.id(arm),
+            "name": self.name,
+            "type": "Microsoft.Resources/deployments",
+            "tags": self.tags,
+            "properties": properties,
+        })
+    }
+}
+
+impl Step {
+    /// The shape that ARM shows.
+    pub(crate) fn view(&self, deployment: &str) -> Value {
+        let mut properties = json!({
+            "provisioningOperation": self.provisioning_operation,
+            "provisioningState": self.state.word(),
+            "timestamp": self.changed.to_string(),
+            "duration": duration(self.changed.duration_since(self.started)),
+            "trackingId": self.tracking_id,
+            "serviceRequestId": self.tracking_id,
+        });
+        if let Some(code) = &self.status_code {
+            properties["statusCode"] = json!(code);
+        }
+        if let Some(error) = &self.error {
+            properties["statusMessage"] = json!({ "status": self.state.word(), "error": error });
+        }
+        if let Some(target) = &self.target {
+            properties["targetResource"] = json!(target);
+        }
+        json!({
+            "id": format!("{deployment}/operations/{}", self.id),
+            "operationId": self.id,
+            "properties": properties,
+        })
+    }
+}
+
+/// An ISO 8601 duration such as `PT12.345S`.
+pub(crate) fn duration(span: SignedDuration) -> String {
+    let millis = span.as_millis().max(0);
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let hours = if hours > 0 { format!("{hours}H") } else { String::new() };
+    let minutes = if minutes > 0 { format!("{minutes}M") } else { String::new() };
+    format!("PT{hours}{minutes}{seconds}.{rest:03}S")
+}
+
+/// The key of a deployment that runs.
+pub(crate) fn key(group: &str, name: &str) -> String {
+    format!("{group}/{name}").to_lowercase()
+}
+
+pub(crate) fn find(arm: &Arm, group: &str, name: &str) -> Result<Option<Deployment>, ArmError> {
+    Ok(arm.store().get(&table(group), &name.to_lowercase())?)
+}
+
+pub(crate) fn get(arm: &Arm, group: &str, name: &str) -> Result<Deployment, ArmError> {
+    find(arm, group, name)?.ok_or_else(|| {
+        ArmError::not_found("DeploymentNotFound", format!("Deployment '{name}' could not be found."))
+    })
+}
+
+/// The newest first.
+pub(crate) fn list(arm: &Arm, group: &str) -> Result<Vec<Deployment>, ArmError> {
+    let mut all: Vec<Deployment> =
+        arm.store().list(&table(group))?.into_iter().map(|(_, found)| found).collect();
+    all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.name.cmp(&b.name)));
+    Ok(all)
+}
+
+/// Stores a new run unless one of the same name is active; forgets the steps of the last run and, beyond the limit,
+/// the oldest deployments. Tells whether the name is new.
+pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Result<bool, ArmError> {
+    let _guard = arm.lock();
+    groups::writable(arm, &deployment.group)?;
+    let before = find(arm, &deployment.group, &deployment.name)?;
+    if before.as_ref().is_some_and(|before| !before.state.is_final()) {
+        return Err(ArmError::conflict(
+            "DeploymentActive",
+            format!(
+                "The deployment with resource id '{}' cannot be saved, because this would overwrite an existing \
+                 deployment which is still active. Please see https://aka.ms/arm-deploy for usage details.",
+                deployment.id(arm)
+            ),
+        ));
+    }
+    let mut batch = Batch::new();
+    if before.is_some() {
+        batch = forget(arm, batch, &deployment.group, &deployment.name)?;
+    } else {
+        let all = list(arm, &deployment.group)?;
+        let excess = (all.len() + 1).saturating_sub(HISTORY);
+        for old in all.iter().rev().filter(|old| old.state.is_final()).take(excess) {
+            batch = forget(arm, batch, &old.group, &old.name)?;
+        }
+    }
+    let name = deployment.name.to_lowercase();
+    batch = batch.put(&table(&deployment.group), &name, deployment)?;
+    batch = batch.put(TEMPLATES, &key(&deployment.group, &deployment.name), template)?;
+    arm.store().write(batch)?;
+    Ok(before.is_none())
+}
+
+/// Writes a state of a run, unless the run is over already or was replaced. Tells whether it was written.
+pub(crate) fn advance(arm: &Arm, deployment: &Deployment) -> Result<bool, ArmError> {
+    let _guard = arm.lock();
+    let Some(stored) = find(arm, &deployment.group, &deployment.name)? else { return Ok(false) };
+    if stored.state.is_final() || stored.operation_id != deployment.operation_id {
+        return Ok(false);
+    }
+    arm.store().put(&table(&deployment.group), &deployment.name.to_lowercase(), deployment)?;
+    Ok(true)
+}
+
+pub(crate) fn template(arm: &Arm, group: &str, name: &str) -> Result<Value, ArmError> {
+    get(arm, group, name)?;
+    Ok(arm.store().get(TEMPLATES, &key(group, name))?.unwrap_or(Value::Null))
+}
+
+pub(crate) fn save_step(
+    arm: &Arm,
+    group: &str,
+    name: &str,
+    order: usize,
+    step: &Step,
+) -> Result<(), ArmError> {
+    Ok(arm.store().put(&steps_table(group, name), &format!("{order:05}"), step)?)
+}
+
+/// In the order in which they began.
+pub(crate) fn steps(arm: &Arm, group: &str, name: &str) -> Result<Vec<Step>, ArmError> {
+    Ok(arm.store().list(&steps_table(group, name))?.into_iter().map(|(_, step)| step).collect())
+}
+
+/// Removes a deployment from the history; its resources stay.
+pub(crate) fn remove(arm: &Arm, group: &str, name: &str) -> Result<(), ArmError> {
+    let batch = forget(arm, Batch::new(), group, name)?;
+    Ok(arm.store().write(batch)?)
+}
+
+fn forget(arm: &Arm, mut batch: Batch, group: &str, name: &str) -> Result<Batch, ArmError> {
+    let steps = steps_table(group, name);
+    for (order, _) in arm.store().list::<Value>(&steps)? {
+        batch = batch.delete(&steps, &order);
+    }
+    Ok(batch.delete(&table(group), &name.to_lowercase()).delete(TEMPLATES, &key(group, name)))
+}
+
+/// Tables by group: names hold no slash, so two groups never meet.
+fn table(group: &str) -> String {
+    format!("{TABLE}/{}", group.to_lowercase())
+}
+
+fn steps_table(group: &str, name: &str) -> String {
+    format!("{OPERATIONS}/{}", key(group, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::duration;
+
+    #[test]
+    fn durations_are_iso_8601() {
+        for (millis, text) in [
+            (0, "PT0.000S"),
+            (12_345, "PT12.345S"),
+            (61_002, "PT1M1.002S"),
+            (3_600_000, "PT1H0.000S"),
+            (-5, "PT0.000S"),
+        ] {
+            assert_eq!(duration(SignedDuration::from_millis(millis)), text);
+        }
+    }
+}

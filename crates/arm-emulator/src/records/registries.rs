@@ -1,0 +1,40 @@
+//! What ARM knows of a container registry beside what the registry itself knows.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::app::Arm;
+use crate::error::ArmError;
+use crate::fields::Tags;
+use crate::resource_id::ResourceId;
+
+/// Names of registries are unique in all of Azure, so the name alone is the key.
+const TABLE: &str = "arm.registries";
+
+/// A registry as stored. It holds no secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RegistryRecord {
+    pub(crate) id: ResourceId,
+    pub(crate) name: String,
+    pub(crate) location: String,
+    pub(crate) tags: Tags,
+    pub(crate) sku: String,
+    pub(crate) admin_user_enabled: bool,
+    pub(crate) created: Timestamp,
+}
+
+pub(crate) fn find(arm: &Arm, name: &str) -> Result<Option<RegistryRecord>, ArmError> {
+    Ok(arm.store().get(TABLE, &name.to_lowercase())?)
+}
+
+pub(crate) fn list(arm: &Arm) -> Result<Vec<RegistryRecord>, ArmError> {
+    Ok(arm.store().list(TABLE)?.into_iter().map(|(_, record)| record).collect())
+}
+
+pub(crate) fn save(arm: &Arm, record: &RegistryRecord) -> Result<(), ArmError> {
+    Ok(arm.store().put(TABLE, &record.name.to_lowercase(), record)?)
+}
+
+pub(crate) fn remove(arm: &Arm, name: &str) -> Result<(), ArmError> {
+    Ok(arm.store().delete(TABLE, &name.to_lowercase())?)
+}

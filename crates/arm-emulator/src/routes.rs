@@ -1,0 +1,40 @@
+//! Every route, one module per resource. Paths arrive in the spelling of `resource_id::normalise_path`.
+
+mod container_groups;
+mod deployments;
+mod metadata;
+mod operations;
+mod providers;
+mod registries;
+mod resource_groups;
+mod resources;
+mod subscriptions;
+mod unknown;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tower::ServiceBuilder;
+
+use crate::app::Arm;
+use crate::request;
+
+pub(crate) fn router(arm: Arm) -> Router {
+    let routes = Router::new()
+        .merge(metadata::routes())
+        .merge(subscriptions::routes())
+        .merge(resource_groups::routes())
+        .merge(resources::routes())
+        .merge(providers::routes())
+        .merge(deployments::routes())
+        .merge(container_groups::routes())
+        .merge(registries::routes())
+        .merge(operations::routes())
+        .fallback(unknown::route)
+        .method_not_allowed_fallback(unknown::method)
+        .layer(from_fn_with_state(arm.clone(), request::admit))
+        .layer(from_fn_with_state(arm.clone(), request::identify))
+        .with_state(arm);
+    // Layers of a router run after routing, so the path is rewritten in front of it.
+    let normalised = ServiceBuilder::new().map_request(request::normalise).service(routes);
+    Router::new().fallback_service(normalised)
+}

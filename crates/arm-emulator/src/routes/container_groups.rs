@@ -1,0 +1,214 @@
+//! Container groups. Status codes are those that the SDKs accept (`azure-mgmt-containerinstance: operations`): restart
+//! and stop answer 204 and nothing else.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use container_groups::GroupId;
+use serde_json::{Value, json};
+
+use crate::app::Arm;
+use crate::body::RawBody;
+use crate::engine::operation::{AZURE_ASYNC_OPERATION, RETRY_AFTER, accepted};
+use crate::error::ArmError;
+use crate::fields::Fields;
+use crate::location;
+use crate::providers::{self, Kind, aci};
+use crate::records::groups;
+use crate::records::operations::{self, Subject};
+use crate::request::{ApiVersion, Query};
+use crate::resource_id::ResourceId;
+use crate::routes::resource_groups::list_page;
+
+type GroupPath = Path<(String, String, String)>;
+
+pub(crate) fn routes() -> Router<Arm> {
+    let provider = "/subscriptions/{subscription}/providers/microsoft.containerinstance";
+    let groups = "/subscriptions/{subscription}/resourcegroups/{group}/providers/microsoft.containerinstance/containergroups";
+    let one = format!("{groups}/{{name}}");
+    Router::new()
+        .route(&format!("{provider}/containergroups"), get(list_all))
+        .route(&format!("{provider}/locations/{{location}}/usages"), get(usages))
+        .route(groups, get(list))
+        .route(&one, get(show).put(put).patch(patch).delete(delete))
+        .route(&format!("{one}/start"), post(start))
+        .route(&format!("{one}/stop"), post(stop))
+        .route(&format!("{one}/restart"), post(restart))
+        .route(&format!("{one}/containers/{{container}}/logs"), get(logs))
+        .route(&format!("{one}/outboundnetworkdependenciesendpoints"), get(outbound))
+}
+
+fn id(arm: &Arm, group: &str, name: &str) -> Result<ResourceId, ArmError> {
+    Kind::ContainerGroup.id(arm, group, name)
+}
+
+/// The id of a group that is there, as its provider takes it.
+fn existing(arm: &Arm, group: &str, name: &str) -> Result<(ResourceId, GroupId), ArmError> {
+    let id = id(arm, group, name)?;
+    providers::existing(arm, Kind::ContainerGroup, &id)?;
+    let group_id = aci::group_id(&id)?;
+    Ok((id, group_id))
+}
+
+async fn list_all(
+    State(arm): State<Arm>,
+    Extension(version): Extension<ApiVersion>,
+    query: Query,
+) -> Result<Json<Value>, ArmError> {
+    let views = providers::list(&arm, Kind::ContainerGroup, None)?;
+    let path = format!("/subscriptions/{}/providers/{}", arm.subscription(), Kind::ContainerGroup.full());
+    list_page(&arm, views, &query, &version, &path).map(Json)
+}
+
+async fn list(
+    State(arm): State<Arm>,
+    Path((_, group)): Path<(String, String)>,
+    Extension(version): Extension<ApiVersion>,
+    query: Query,
+) -> Result<Json<Value>, ArmError> {
+    let group = groups::get(&arm, &group)?.name;
+    let views = providers::list(&arm, Kind::ContainerGroup, Some(&group))?;
+    let path = format!("{}/providers/{}", groups::id(&arm, &group), Kind::ContainerGroup.full());
+    list_page(&arm, views, &query, &version, &path).map(Json)
+}
+
+async fn show(State(arm): State<Arm>, Path((_, group, name)): GroupPath) -> Result<Json<Value>, ArmError> {
+    let id = id(&arm, &group, &name)?;
+    providers::existing(&arm, Kind::ContainerGroup, &id).map(Json)
+}
+
+async fn put(
+    State(arm): State<Arm>,
+    Path((_, group, name)): GroupPath,
+    Extension(version): Extension<ApiVersion>,
+    body: RawBody,
+) -> Result<Response, ArmError> {
+    let id = id(&arm, &group, &name)?;
+    let put = providers::put(&arm, Kind::ContainerGroup, &id, &body.json()?).await?;
+    let location = put.body["location"].as_str().unwrap_or_default();
+    let operation = operations::start(&arm, Subject::Provisioning(id))?;
+    let path = format!("{}/operations/{operation}?api-version={}", locations_path(&arm, location), version.0);
+    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+    let headers = [(AZURE_ASYNC_OPERATION, arm.url(&path)), ("retry-after", RETRY_AFTER.to_owned())];
+    Ok((status, headers, Json(put.body)).into_response())
+}
+
+/// Tags are all that a PATCH changes; the containers go on running.
+async fn patch(
+    State(arm): State<Arm>,
+    Path((_, group, name)): GroupPath,
+    body: RawBody,
+) -> Result<Json<Value>, ArmError> {
+    let id = id(&arm, &group, &name)?;
+    let body = body.json()?;
+    let mut fields = Fields::of(&body, "")?;
+    for echoed in ["id", "name", "type", "location"] {
+        fields.value(echoed);
+    }
+    let tags = fields.tags()?;
+    fields.unsupported("zones", "leave it out")?;
+    fields.finish()?;
+    match tags {
+        Some(tags) => providers::retag(&arm, Kind::ContainerGroup, &id, tags).map(Json),
+        None => providers::existing(&arm, Kind::ContainerGroup, &id).map(Json),
+    }
+}
+
+/// 200 with what was deleted once its containers are gone, 204 where there was nothing.
+async fn delete(State(arm): State<Arm>, Path((_, group, name)): GroupPath) -> Result<Response, ArmError> {
+    let id = id(&arm, &group, &name)?;
+    Ok(match providers::delete(&arm, &id).await? {
+        Some(deleted) => Json(deleted).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+async fn start(
+    State(arm): State<Arm>,
+    Path((_, group, name)): GroupPath,
+    Extension(version): Extension<ApiVersion>,
+) -> Result<Response, ArmError> {
+    let (id, group_id) = existing(&arm, &group, &name)?;
+    arm.settings().groups.start(&group_id).await.map_err(aci::error)?;
+    let location = aci::view(&arm, &id)?.map(|view| view.location).unwrap_or_default();
+    let operation = operations::start(&arm, Subject::Provisioning(id))?;
+    let path = format!("{}/operationresults/{operation}", locations_path(&arm, &location));
+    Ok(accepted(&arm, &path, &version).into_response())
+}
+
+async fn stop(State(arm): State<Arm>, Path((_, group, name)): GroupPath) -> Result<StatusCode, ArmError> {
+    let (_, group_id) = existing(&arm, &group, &name)?;
+    arm.settings().groups.stop(&group_id).await.map_err(aci::error)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn restart(State(arm): State<Arm>, Path((_, group, name)): GroupPath) -> Result<StatusCode, ArmError> {
+    let (_, group_id) = existing(&arm, &group, &name)?;
+    arm.settings().groups.restart(&group_id).await.map_err(aci::error)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn logs(
+    State(arm): State<Arm>,
+    Path((_, group, name, container)): Path<(String, String, String, String)>,
+    query: Query,
+) -> Result<Json<Value>, ArmError> {
+    let tail = query.number("tail")?;
+    if query.get("timestamps").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Err(ArmError::bad_request(
+            "InvalidQueryParameterValue",
+            "The query parameter 'timestamps' is supported with the value 'false' only.",
+        ));
+    }
+    let (_, group_id) = existing(&arm, &group, &name)?;
+    let content = arm.settings().groups.logs(&group_id, &container, tail).await.map_err(aci::error)?;
+    Ok(Json(json!({ "content": content })))
+}
+
+/// Always an empty list, as at the service (`azure-rest-api-specs: containerInstance.json`).
+async fn outbound(
+    State(arm): State<Arm>,
+    Path((_, group, name)): GroupPath,
+) -> Result<Json<Value>, ArmError> {
+    existing(&arm, &group, &name)?;
+    Ok(Json(json!([])))
+}
+
+async fn usages(
+    State(arm): State<Arm>,
+    Path((_, place)): Path<(String, String)>,
+) -> Result<Json<Value>, ArmError> {
+    let place = location::normalise(&place).ok_or_else(|| {
+        ArmError::bad_request(
+            "LocationNotAvailableForResourceType",
+            format!(
+                "The location '{place}' is unknown. List of available regions is '{}'.",
+                location::names()
+            ),
+        )
+    })?;
+    let (usage, quota) = (arm.settings().groups.usage(), arm.settings().groups.quota());
+    let entry = |name: &str, shown: &str, current: Value, limit: u32| {
+        json!({
+            "id": format!("{}/usages/{name}", locations_path(&arm, place)),
+            "unit": "Count",
+            "currentValue": current,
+            "limit": limit,
+            "name": { "value": name, "localizedValue": shown },
+        })
+    };
+    Ok(Json(json!({ "value": [
+        entry("ContainerGroups", "Container Groups", json!(usage.groups), quota.groups),
+        // The SDKs read a whole number; a part of a core counts as one.
+        entry("StandardCores", "Standard Cores", json!(usage.cores.ceil() as u64), quota.cores),
+    ]})))
+}
+
+fn locations_path(arm: &Arm, location: &str) -> String {
+    format!(
+        "/subscriptions/{}/providers/Microsoft.ContainerInstance/locations/{location}",
+        arm.subscription()
+    )
+}

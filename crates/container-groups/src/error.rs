@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use service_kit::StoreError;
+
+use crate::group::GroupId;
+use crate::runtime::RuntimeError;
+
 /// An error as `Microsoft.ContainerInstance` words it; the routes put it into the service's envelope.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct GroupError {
@@ -25,4 +30,72 @@ impl GroupError {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), status }
     }
+
+    /// Something that Azure can do and this sandbox cannot.
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(400, "UnsupportedBySandbox", message)
+    }
+
+    pub(crate) fn not_found(id: &GroupId) -> Self {
+        Self::new(
+            404,
+            "ResourceNotFound",
+            format!(
+                "The Resource 'Microsoft.ContainerInstance/containerGroups/{}' under resource group '{}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+                id.name(),
+                id.resource_group()
+            ),
+        )
+    }
+
+    pub(crate) fn transitioning(name: &str) -> Self {
+        Self::new(
+            409,
+            "ContainerGroupTransitioning",
+            format!("The container group '{name}' is still transitioning, please retry later."),
+        )
+    }
+
+    pub(crate) fn quota(what: &str, location: &str, limit: u32, usage: f64, requested: f64) -> Self {
+        Self::new(
+            409,
+            "ContainerGroupQuotaReached",
+            format!(
+                "Resource type 'Microsoft.ContainerInstance/containerGroups' container group quota '{what}' exceeded in region '{location}'. Limit: '{limit}', Usage: '{usage}' Requested: '{requested}'."
+            ),
+        )
+    }
+
+    /// An error of the image, worded as the service does; the engine's own words go to the log.
+    pub(crate) fn image(image: &str, group: &str) -> Self {
+        Self::new(
+            400,
+            "InaccessibleImage",
+            format!(
+                "The image '{image}' in container group '{group}' is not accessible. Please check the image and registry credential."
+            ),
+        )
+    }
+
+    pub(crate) fn runtime(error: &RuntimeError) -> Self {
+        match error {
+            RuntimeError::Unavailable { .. } => Self::new(503, "ServiceUnavailable", error.to_string()),
+            _ => Self::new(500, "InternalServerError", error.to_string()),
+        }
+    }
+
+    pub(crate) fn store(error: &StoreError) -> Self {
+        tracing::error!(error = %chain(error), "container group state could not be kept");
+        Self::new(500, "InternalServerError", chain(error))
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
 }

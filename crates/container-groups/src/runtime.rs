@@ -49,8 +49,11 @@ pub trait Runtime: Send + Sync + Debug {
     /// The last `max_bytes` at most of what a container wrote, both streams in order.
     async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError>;
 
-    /// Creates a named volume; one that is there already is kept.
-    async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<(), RuntimeError>;
+    /// Creates a named volume of an instance's group; one that is there already is kept.
+    async fn create_volume(&self, name: &str, instance: &str, group: &str) -> Result<(), RuntimeError>;
+
+    /// The names of all volumes of an instance.
+    async fn list_volumes(&self, instance: &str) -> Result<Vec<String>, RuntimeError>;
 
     /// Removes a named volume; one that is gone counts as removed.
     async fn remove_volume(&self, name: &str) -> Result<(), RuntimeError>;
@@ -110,7 +113,7 @@ pub struct MountSpec {
 pub enum MountSource {
     /// A volume of the engine, by name.
     Volume(String),
-    /// Files that root alone can read, by name, given to this container only.
+    /// Files that root alone can read, by name, given to this container only; contents in base64.
     Files(BTreeMap<String, SecretString>),
 }
 

@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
+use tokio::sync::oneshot;
 
 use crate::error::GroupError;
-use crate::group::{GroupId, GroupSpec};
-use crate::runtime::Runtime;
-use crate::view::GroupView;
+use crate::group::{GroupId, GroupSpec, OsType};
+use crate::image;
+use crate::logs::{self, LogFiles};
+use crate::record::{Operation, Record, cores};
+use crate::runtime::{Runtime, RuntimeError, Seen, SeenStatus};
+use crate::stored;
+use crate::validate;
+use crate::view::{GroupState, GroupView, ProvisioningState};
+use crate::worker::{Command, Entry, Shared, remove_container, volume_prefix};
 
 /// What a put of an unchanged group does. Not published by Microsoft.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,118 +113,429 @@ pub struct Put {
 /// All container groups of one sandbox. Clones share the same groups.
 #[derive(Debug, Clone)]
 pub struct Groups {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    settings: GroupSettings,
-    runtime: Arc<dyn Runtime>,
+    shared: Arc<Shared>,
+    table: Arc<Mutex<BTreeMap<GroupId, Arc<Entry>>>>,
 }
 
 impl Groups {
     /// A service without groups; [`Groups::adopt`] brings back those of the store.
     pub fn new(settings: GroupSettings, runtime: Arc<dyn Runtime>) -> Self {
-        Self { inner: Arc::new(Inner { settings, runtime }) }
+        let (switches, logs) = (Mutex::new(settings.switches), LogFiles::new(settings.logs_dir.clone()));
+        Self { shared: Arc::new(Shared { settings, runtime, switches, logs }), table: Arc::default() }
     }
 
     /// Creates or updates a group. Returns when the request is accepted; [`Groups::settled`] waits for the outcome.
     ///
     /// Errors: those of validation, quota and image access; `ContainerGroupTransitioning` while an operation runs.
     pub async fn put(&self, spec: GroupSpec) -> Result<Put, GroupError> {
-        Err(unfinished(&spec.id))
+        validate::check(&spec)?;
+        self.check_os(&spec)?;
+        // Before the images are looked for, and again after: another put may have come meanwhile.
+        self.check_admission(&spec)?;
+        for container in &spec.containers {
+            self.check_image(&spec, &container.image).await?;
+        }
+        let table = self.table();
+        self.check_admission_in(&table, &spec)?;
+        let Some(entry) = table.get(&spec.id).cloned() else {
+            return Ok(self.create(table, spec));
+        };
+        drop(table);
+        let (identical, running) = {
+            let record = entry.record();
+            (
+                stored::same(&record.spec, &spec),
+                record.state() == GroupState::Running && record.failure.is_none(),
+            )
+        };
+        if identical && running && self.shared.switches().identical_put == IdenticalPut::NoOp {
+            return Ok(Put { created: false, view: entry.record().view() });
+        }
+        let view = entry.update(&self.shared, |record| {
+            // A second put may have won the race since the table was let go.
+            if record.operation.is_some() {
+                return Err(GroupError::transitioning(&record.spec.name));
+            }
+            record.respecify(spec);
+            record.begin(Operation::Deploy, ProvisioningState::Updating);
+            Ok(record.view())
+        })?;
+        entry.send(Command::Deploy);
+        Ok(Put { created: false, view })
     }
 
     /// Replaces the tags of a group without touching its containers.
-    pub fn set_tags(&self, id: &GroupId, _tags: BTreeMap<String, String>) -> Result<GroupView, GroupError> {
-        Err(unfinished(id))
+    pub fn set_tags(&self, id: &GroupId, tags: BTreeMap<String, String>) -> Result<GroupView, GroupError> {
+        let entry = self.entry(id)?;
+        Ok(entry.update(&self.shared, |record| {
+            record.spec.tags = tags;
+            record.view()
+        }))
     }
 
     /// One group.
-    pub fn get(&self, _id: &GroupId) -> Option<GroupView> {
-        None
+    pub fn get(&self, id: &GroupId) -> Option<GroupView> {
+        self.table().get(id).map(|entry| entry.record().view())
     }
 
     /// All groups, by id.
     pub fn list(&self) -> Vec<GroupView> {
-        Vec::new()
+        self.table().values().map(|entry| entry.record().view()).collect()
     }
 
     /// All groups of a resource group, whose full id is given (`/subscriptions/{s}/resourceGroups/{g}`), by id.
-    pub fn list_in(&self, _resource_group_id: &str) -> Vec<GroupView> {
-        Vec::new()
+    pub fn list_in(&self, resource_group_id: &str) -> Vec<GroupView> {
+        let prefix = format!("{}/", resource_group_id.trim_end_matches('/').to_ascii_lowercase());
+        let table = self.table();
+        let inside = table.iter().filter(|(id, _)| id.key().starts_with(&prefix));
+        inside.map(|(_, entry)| entry.record().view()).collect()
     }
 
-    /// Removes a group with its containers and volumes; returns once they are gone. `None`: there was no such group.
+    /// Removes a group with its containers and volumes, whatever it is doing; returns once they are gone. `None`:
+    /// there was no such group.
     pub async fn delete(&self, id: &GroupId) -> Result<Option<GroupView>, GroupError> {
-        Err(unfinished(id))
+        let Ok(entry) = self.entry(id) else { return Ok(None) };
+        let view = entry.update(&self.shared, |record| {
+            record.begin(Operation::Delete, ProvisioningState::Deleting);
+            record.view()
+        });
+        // In a task of its own, so that a caller who goes away does not leave a half-deleted group.
+        let (done, outcome) = oneshot::channel();
+        let groups = self.clone();
+        self.shared.settings.shutdown.spawn(async move {
+            // The caller may have gone away.
+            let _ = done.send(groups.remove(&entry).await);
+        });
+        match outcome.await {
+            Ok(Ok(())) => Ok(Some(view)),
+            Ok(Err(error)) => Err(GroupError::runtime(&error)),
+            Err(_) => Err(GroupError::new(503, "ServiceUnavailable", "the sandbox is shutting down")),
+        }
     }
 
-    /// Starts a stopped or ended group: a new deployment of what is desired. Returns when accepted.
+    /// Starts a stopped or ended group: a new deployment of what is desired. A running one is left alone. Returns when
+    /// accepted.
     pub async fn start(&self, id: &GroupId) -> Result<(), GroupError> {
-        Err(unfinished(id))
-    }
-
-    /// Stops a group; returns once its containers are gone. An ended group is left alone.
-    pub async fn stop(&self, id: &GroupId) -> Result<(), GroupError> {
-        Err(unfinished(id))
+        let state = self.entry(id)?.record().state();
+        if matches!(state, GroupState::Running | GroupState::Pending) {
+            return self.entry(id).map(|_| ());
+        }
+        self.redeploy(id).await
     }
 
     /// Restarts all containers of a group. Returns when accepted.
     pub async fn restart(&self, id: &GroupId) -> Result<(), GroupError> {
-        Err(unfinished(id))
+        self.redeploy(id).await
+    }
+
+    /// Stops a group; returns once its containers are gone. An ended group is left alone.
+    pub async fn stop(&self, id: &GroupId) -> Result<(), GroupError> {
+        let entry = self.entry(id)?;
+        let accepted = entry.update(&self.shared, |record| {
+            if record.operation.is_some() {
+                return Err(GroupError::transitioning(&record.spec.name));
+            }
+            if matches!(record.state(), GroupState::Running | GroupState::Pending) {
+                record.begin(Operation::Stop, ProvisioningState::Updating);
+                return Ok(true);
+            }
+            Ok(false)
+        })?;
+        if accepted {
+            entry.send(Command::Stop);
+            self.settled(id).await;
+        }
+        Ok(())
     }
 
     /// Waits until no operation on the group is under way. `None`: there is no such group (any more).
-    pub async fn settled(&self, _id: &GroupId) -> Option<GroupView> {
-        None
+    pub async fn settled(&self, id: &GroupId) -> Option<GroupView> {
+        loop {
+            let entry = self.entry(id).ok()?;
+            let mut changes = entry.subscribe();
+            if self.entry(id).is_err() {
+                return None;
+            }
+            {
+                let record = entry.record();
+                if record.operation.is_none() {
+                    return Some(record.view());
+                }
+            }
+            // The sender lives in the entry that is held here.
+            let _ = changes.changed().await;
+        }
     }
 
     /// The log of a container's present run, or of the last one when none runs; the last `tail` lines if given.
     pub async fn logs(
         &self,
         id: &GroupId,
-        _container: &str,
-        _tail: Option<usize>,
+        container: &str,
+        tail: Option<usize>,
     ) -> Result<String, GroupError> {
-        Err(unfinished(id))
+        let log = self.run_log(id, container, 0).await?;
+        let log = tail.map_or(log.as_slice(), |lines| logs::last_lines(&log, lines));
+        Ok(String::from_utf8_lossy(log).into_owned())
     }
 
-    /// The log of the run before the present one. Not part of Azure's API.
-    pub async fn previous_logs(&self, id: &GroupId, _container: &str) -> Result<String, GroupError> {
-        Err(unfinished(id))
+    /// The log of the run before the one that [`Groups::logs`] shows. Not part of Azure's API.
+    pub async fn previous_logs(&self, id: &GroupId, container: &str) -> Result<String, GroupError> {
+        let log = self.run_log(id, container, 1).await?;
+        Ok(String::from_utf8_lossy(&log).into_owned())
     }
 
     /// How much of the quota is used.
     pub fn usage(&self) -> Usage {
-        Usage::default()
+        usage_of(&self.table(), None)
     }
 
     /// The quota.
     pub fn quota(&self) -> Quota {
-        self.inner.settings.quota
+        self.shared.settings.quota
     }
 
     /// Takes over what an earlier process left: brings back the groups of the store, keeps running containers, treats
     /// those that ended meanwhile by policy, clears half-made ones and those of unknown groups. Call it once, before
     /// anything else.
     pub async fn adopt(&self) -> Result<(), GroupError> {
-        self.inner
-            .runtime
-            .ping()
-            .await
-            .map_err(|error| GroupError::new(503, "ServiceUnavailable", error.to_string()))
+        let failed = |error: RuntimeError| GroupError::runtime(&error);
+        self.shared.runtime.ping().await.map_err(failed)?;
+        let records =
+            stored::load_all(&self.shared.settings.store).map_err(|error| GroupError::store(&error))?;
+        self.clear_unknown(&records).await.map_err(failed)?;
+        let mut reconciled = Vec::new();
+        for record in records {
+            let (id, operation) = (record.spec.id.clone(), record.operation);
+            let entry = Entry::start(&self.shared, record);
+            self.table().insert(id.clone(), entry.clone());
+            match operation {
+                Some(Operation::Deploy) => entry.send(Command::Deploy),
+                Some(Operation::Stop) => entry.send(Command::Stop),
+                Some(Operation::Delete) => self.remove(&entry).await.map_err(failed)?,
+                None => {
+                    let (done, when_done) = oneshot::channel();
+                    entry.send(Command::Adopt(done));
+                    reconciled.push(when_done);
+                }
+            }
+            tracing::info!(group = %id, unfinished = ?operation, "container group taken over");
+        }
+        for done in reconciled {
+            // A worker that is gone is being shut down.
+            let _ = done.await;
+        }
+        Ok(())
     }
 
     /// Changes undocumented behaviour from now on.
-    pub fn set_switches(&self, _switches: Switches) {}
+    pub fn set_switches(&self, switches: Switches) {
+        *self.shared.switches.lock().unwrap_or_else(PoisonError::into_inner) = switches;
+    }
 
     /// The switches as they are.
     pub fn switches(&self) -> Switches {
-        self.inner.settings.switches
+        self.shared.switches()
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<GroupId, Arc<Entry>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(&self, id: &GroupId) -> Result<Arc<Entry>, GroupError> {
+        self.table().get(id).cloned().ok_or_else(|| GroupError::not_found(id))
+    }
+
+    fn create(&self, mut table: MutexGuard<'_, BTreeMap<GroupId, Arc<Entry>>>, spec: GroupSpec) -> Put {
+        let id = spec.id.clone();
+        let mut record = Record::new(spec);
+        record.begin(Operation::Deploy, ProvisioningState::Pending);
+        let entry = Entry::start(&self.shared, record);
+        table.insert(id, entry.clone());
+        drop(table);
+        let view = entry.update(&self.shared, |record| record.view());
+        entry.send(Command::Deploy);
+        Put { created: true, view }
+    }
+
+    async fn redeploy(&self, id: &GroupId) -> Result<(), GroupError> {
+        let entry = self.entry(id)?;
+        let spec = entry.record().spec.clone();
+        for container in &spec.containers {
+            self.check_image(&spec, &container.image).await?;
+        }
+        entry.update(&self.shared, |record| {
+            if record.operation.is_some() {
+                return Err(GroupError::transitioning(&record.spec.name));
+            }
+            record.begin(Operation::Deploy, ProvisioningState::Updating);
+            Ok(())
+        })?;
+        entry.send(Command::Deploy);
+        Ok(())
+    }
+
+    fn check_os(&self, spec: &GroupSpec) -> Result<(), GroupError> {
+        let engine = self.shared.runtime.os();
+        if spec.os_type == engine {
+            return Ok(());
+        }
+        if spec.os_type == OsType::Windows && self.shared.switches().windows_as_linux {
+            tracing::warn!(group = %spec.id, "osType Windows is run as Linux containers: not what Azure would do");
+            return Ok(());
+        }
+        let mut refusal = validate::not_available(spec);
+        let (asked, has) = (spec.os_type.as_str(), engine.as_str());
+        refusal.message = format!(
+            "{} This sandbox's container engine runs {has} containers; osType '{asked}' needs an engine in {asked} mode{}.",
+            refusal.message,
+            if asked == "Windows" { " or a sandbox started with --run-windows-groups-as-linux" } else { "" },
+        );
+        Err(refusal)
+    }
+
+    async fn check_image(&self, spec: &GroupSpec, image: &str) -> Result<(), GroupError> {
+        let login = image::login(image, &spec.registry_credentials);
+        match self.shared.runtime.check_image(image, login).await {
+            Ok(()) => Ok(()),
+            Err(error @ RuntimeError::Unavailable { .. }) => Err(GroupError::runtime(&error)),
+            Err(error) => {
+                tracing::warn!(group = %spec.id, %image, %error, "image is not accessible");
+                Err(GroupError::image(image, &spec.name))
+            }
+        }
+    }
+
+    fn check_admission(&self, spec: &GroupSpec) -> Result<(), GroupError> {
+        self.check_admission_in(&self.table(), spec)
+    }
+
+    /// Whether the change is allowed now, given all other groups.
+    fn check_admission_in(
+        &self,
+        table: &BTreeMap<GroupId, Arc<Entry>>,
+        spec: &GroupSpec,
+    ) -> Result<(), GroupError> {
+        let present = table.get(&spec.id);
+        if let Some(entry) = present {
+            let record = entry.record();
+            if record.operation.is_some() {
+                return Err(GroupError::transitioning(&record.spec.name));
+            }
+            validate::check_location(&record.spec, spec)?;
+            // A put of a stopped or ended group is a new deployment.
+            if matches!(record.state(), GroupState::Running | GroupState::Pending) {
+                validate::check_update(&record.spec, spec)?;
+            }
+        }
+        let (others, quota) = (usage_of(table, Some(&spec.id)), self.quota());
+        let location = &spec.location;
+        if present.is_none() && others.groups >= quota.groups {
+            let usage = f64::from(others.groups);
+            return Err(GroupError::quota("ContainerGroups", location, quota.groups, usage, 1.0));
+        }
+        let requested = cores(spec);
+        if others.cores + requested > f64::from(quota.cores) + 1e-9 {
+            return Err(GroupError::quota("StandardCores", location, quota.cores, others.cores, requested));
+        }
+        Ok(())
+    }
+
+    /// Ends the group's worker, then removes everything of it. Safe to repeat.
+    async fn remove(&self, entry: &Arc<Entry>) -> Result<(), RuntimeError> {
+        entry.cancel.cancel();
+        entry.ended.cancelled().await;
+        let (settings, id) = (&self.shared.settings, entry.record().spec.id.clone());
+        let runtime = &self.shared.runtime;
+        for one in runtime.list(&settings.instance, Some(id.key())).await? {
+            remove_container(&self.shared, &one).await?;
+        }
+        let prefix = volume_prefix(&settings.instance, &id);
+        for volume in
+            runtime.list_volumes(&settings.instance).await?.iter().filter(|name| name.starts_with(&prefix))
+        {
+            runtime.remove_volume(volume).await?;
+        }
+        if let Err(error) = stored::forget(&settings.store, &id) {
+            GroupError::store(&error);
+        }
+        if let Err(error) = self.shared.logs.forget(id.key()) {
+            tracing::warn!(group = %id, %error, "logs of a deleted group could not be removed");
+        }
+        let mut table = self.table();
+        if table.get(&id).is_some_and(|present| Arc::ptr_eq(present, entry)) {
+            table.remove(&id);
+        }
+        drop(table);
+        entry.notify();
+        tracing::info!(group = %id, "container group deleted");
+        Ok(())
+    }
+
+    /// Removes containers and volumes of this instance that belong to no group of the store.
+    async fn clear_unknown(&self, records: &[Record]) -> Result<(), RuntimeError> {
+        let (instance, runtime) = (&self.shared.settings.instance, &self.shared.runtime);
+        for one in runtime.list(instance, None).await? {
+            if !records.iter().any(|record| record.spec.id.key() == one.labels.group) {
+                tracing::warn!(container = %one.id, group = %one.labels.group, "container of an unknown group removed");
+                runtime.remove(&one.id).await?;
+            }
+        }
+        let prefixes: Vec<String> =
+            records.iter().map(|record| volume_prefix(instance, &record.spec.id)).collect();
+        for volume in runtime.list_volumes(instance).await? {
+            if !prefixes.iter().any(|prefix| volume.starts_with(prefix)) {
+                runtime.remove_volume(&volume).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The log of the last run that has one, or of the one `back` runs before.
+    async fn run_log(&self, id: &GroupId, container: &str, back: usize) -> Result<Vec<u8>, GroupError> {
+        let entry = self.entry(id)?;
+        if !entry.record().spec.containers.iter().any(|spec| spec.name == container) {
+            return Err(GroupError::new(
+                404,
+                "ContainerNotFound",
+                format!("The container '{container}' was not found in container group '{}'.", id.name()),
+            ));
+        }
+        let kept = self.shared.logs.kept(id.key(), container).map_err(|error| {
+            GroupError::new(
+                500,
+                "InternalServerError",
+                format!("read the log of container '{container}': {error}"),
+            )
+        })?;
+        let seen = self.shared.runtime.list(&self.shared.settings.instance, Some(id.key())).await;
+        let seen = seen.map_err(|error| GroupError::runtime(&error))?;
+        let ran = |one: &&Seen| one.labels.container == container && one.status != SeenStatus::Created;
+        let mut runs: BTreeMap<u64, Option<&Seen>> = kept.keys().map(|run| (*run, None)).collect();
+        runs.extend(seen.iter().filter(ran).map(|one| (one.labels.generation, Some(one))));
+        let Some((run, one)) = runs.into_iter().rev().nth(back) else { return Ok(Vec::new()) };
+        let Some(one) = one else { return Ok(kept.get(&run).cloned().unwrap_or_default()) };
+        let running = matches!(one.status, SeenStatus::Running { .. });
+        let most = if running { logs::RUNNING_BYTES } else { logs::ENDED_BYTES };
+        match self.shared.runtime.logs(&one.id, most).await {
+            Ok(log) if running => Ok(log),
+            Ok(log) => Ok(logs::ended(&log).to_vec()),
+            // Removed since it was listed: its log is a file now.
+            Err(RuntimeError::Gone { .. }) => {
+                let kept = self.shared.logs.kept(id.key(), container).unwrap_or_default();
+                Ok(kept.get(&run).cloned().unwrap_or_default())
+            }
+            Err(error) => Err(GroupError::runtime(&error)),
+        }
     }
 }
 
-fn unfinished(id: &GroupId) -> GroupError {
-    GroupError::new(501, "NotImplemented", format!("container groups are not built yet (`{id}`)"))
+/// What all groups use, but for one.
+fn usage_of(table: &BTreeMap<GroupId, Arc<Entry>>, without: Option<&GroupId>) -> Usage {
+    let mut usage = Usage::default();
+    for (_, entry) in table.iter().filter(|(id, _)| Some(*id) != without) {
+        usage.groups += 1;
+        usage.cores += entry.record().cores();
+    }
+    usage
 }

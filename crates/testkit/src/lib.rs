@@ -1,1 +1,14 @@
-//! Work in progress.
+//! What tests of several crates share: waiting for a condition, the guard of docker tests, names that do not meet, and
+//! planted secrets that must turn up nowhere.
+//!
+//! A dev-dependency only. It knows nothing of the services: no types of theirs, no routes.
+
+mod docker;
+mod names;
+mod secret;
+mod wait;
+
+pub use docker::{BASE_IMAGE_VARIABLE, base_image};
+pub use names::{unique_instance, unique_name};
+pub use secret::{assert_no_secret, assert_no_secret_in_tree, planted_secret};
+pub use wait::{wait_until, wait_until_blocking};

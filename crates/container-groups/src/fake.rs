@@ -1,0 +1,344 @@
+//! A container engine in memory, for tests of services.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use service_kit::SharedClock;
+use tokio::sync::watch;
+
+use crate::group::{OsType, RegistryCredential};
+use crate::image;
+use crate::runtime::{ContainerId, CreateContainer, ExitStatus, Runtime, RuntimeError, Seen, SeenStatus};
+
+/// A container engine in memory. Clones share the same containers.
+#[derive(Debug, Clone)]
+pub struct FakeRuntime {
+    state: Arc<Mutex<State>>,
+    changed: watch::Sender<u64>,
+    clock: SharedClock,
+}
+
+#[derive(Debug)]
+struct State {
+    os: OsType,
+    down: bool,
+    pulls_held: bool,
+    refused_images: BTreeSet<String>,
+    logins: BTreeMap<String, (String, String)>,
+    containers: Vec<Held>,
+    volumes: BTreeMap<String, String>,
+    broken_starts: u32,
+    created: u64,
+    kills: Vec<(ContainerId, Duration)>,
+    most_running: BTreeMap<(String, String), usize>,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    seen: Seen,
+    request: CreateContainer,
+    log: Vec<u8>,
+}
+
+impl FakeRuntime {
+    /// An engine without containers that has every image.
+    pub fn new(clock: SharedClock) -> Self {
+        let state = State {
+            os: OsType::Linux,
+            down: false,
+            pulls_held: false,
+            refused_images: BTreeSet::new(),
+            logins: BTreeMap::new(),
+            containers: Vec::new(),
+            volumes: BTreeMap::new(),
+            broken_starts: 0,
+            created: 0,
+            kills: Vec::new(),
+            most_running: BTreeMap::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0), clock }
+    }
+
+    /// Lets the engine answer (`false`) or not (`true`).
+    pub fn set_down(&self, down: Down) {
+        self.change(|state| state.down = down == Down::Yes);
+    }
+
+    /// Holds every pull back until [`FakeRuntime::release_pulls`].
+    pub fn hold_pulls(&self) {
+        self.change(|state| state.pulls_held = true);
+    }
+
+    /// Lets held pulls go on.
+    pub fn release_pulls(&self) {
+        self.change(|state| state.pulls_held = false);
+    }
+
+    /// Makes an image inaccessible.
+    pub fn refuse_image(&self, image: &str) {
+        self.change(|state| state.refused_images.insert(image.to_owned()));
+    }
+
+    /// Makes a registry ask for a login.
+    pub fn require_login(&self, server: &str, username: &str, password: &str) {
+        self.change(|state| {
+            state.logins.insert(server.to_owned(), (username.to_owned(), password.to_owned()))
+        });
+    }
+
+    /// Lets the next `count` starts fail.
+    pub fn break_starts(&self, count: u32) {
+        self.change(|state| state.broken_starts = count);
+    }
+
+    /// All containers.
+    pub fn containers(&self) -> Vec<Seen> {
+        self.lock().containers.iter().map(|held| held.seen.clone()).collect()
+    }
+
+    /// The running containers.
+    pub fn running(&self) -> Vec<Seen> {
+        let running = |one: &Seen| matches!(one.status, SeenStatus::Running { .. });
+        self.containers().into_iter().filter(running).collect()
+    }
+
+    /// What a container was created from.
+    pub fn request(&self, id: &str) -> Option<CreateContainer> {
+        self.lock().containers.iter().find(|held| held.seen.id == id).map(|held| held.request.clone())
+    }
+
+    /// The names of all volumes.
+    pub fn volumes(&self) -> Vec<String> {
+        self.lock().volumes.keys().cloned().collect()
+    }
+
+    /// Containers that were killed, with the grace they were given.
+    pub fn kills(&self) -> Vec<(ContainerId, Duration)> {
+        self.lock().kills.clone()
+    }
+
+    /// The most generations of one container of one group that ever ran at once.
+    pub fn most_running_at_once(&self) -> usize {
+        self.lock().most_running.values().copied().max().unwrap_or(0)
+    }
+
+    /// Lets a running container end.
+    pub fn exit(&self, id: &str, code: i32) {
+        let now = self.clock.now();
+        self.change(|state| {
+            for held in state.containers.iter_mut().filter(|held| held.seen.id == id) {
+                if let SeenStatus::Running { started } = held.seen.status {
+                    held.seen.status =
+                        SeenStatus::Exited { started, exit: ExitStatus { code, finished: now } };
+                }
+            }
+        });
+    }
+
+    /// Adds to what a container wrote.
+    pub fn write_log(&self, id: &str, text: &str) {
+        self.change(|state| {
+            for held in state.containers.iter_mut().filter(|held| held.seen.id == id) {
+                held.log.extend_from_slice(text.as_bytes());
+            }
+        });
+    }
+
+    /// Makes a container vanish behind the service's back.
+    pub fn vanish(&self, id: &str) {
+        self.change(|state| state.containers.retain(|held| held.seen.id != id));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.changed.send_modify(|count| *count += 1);
+        result
+    }
+
+    fn up(&self, action: &str) -> Result<MutexGuard<'_, State>, RuntimeError> {
+        let state = self.lock();
+        if state.down {
+            return Err(RuntimeError::Unavailable {
+                action: action.to_owned(),
+                reason: "it is down".to_owned(),
+            });
+        }
+        Ok(state)
+    }
+
+    /// Waits until `ready` gives something.
+    async fn until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
+        let mut changes = self.changed.subscribe();
+        loop {
+            if let Some(value) = ready() {
+                return value;
+            }
+            // The sender lives in `self`.
+            let _ = changes.changed().await;
+        }
+    }
+}
+
+/// Whether a fake engine is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// It does not answer.
+    Yes,
+    /// It answers.
+    No,
+}
+
+fn gone(action: &str) -> RuntimeError {
+    RuntimeError::Gone { action: action.to_owned() }
+}
+
+#[async_trait]
+impl Runtime for FakeRuntime {
+    fn os(&self) -> OsType {
+        self.lock().os
+    }
+
+    async fn ping(&self) -> Result<(), RuntimeError> {
+        self.up("ping").map(|_| ())
+    }
+
+    async fn check_image(&self, image: &str, login: Option<&RegistryCredential>) -> Result<(), RuntimeError> {
+        use secrecy::ExposeSecret;
+        let state = self.up("check image")?;
+        let refused =
+            |reason: &str| RuntimeError::Image { image: image.to_owned(), reason: reason.to_owned() };
+        if state.refused_images.contains(image) {
+            return Err(refused("manifest unknown"));
+        }
+        if let Some((username, password)) = image::registry(image).and_then(|host| state.logins.get(host)) {
+            let right = login.is_some_and(|login| {
+                login.username == *username && login.password.expose_secret() == password.as_str()
+            });
+            if !right {
+                return Err(refused("unauthorized"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn pull(&self, image: &str, login: Option<&RegistryCredential>) -> Result<String, RuntimeError> {
+        self.until(|| (!self.lock().pulls_held).then_some(())).await;
+        self.check_image(image, login).await?;
+        Ok(format!("id-of-{image}"))
+    }
+
+    async fn create(&self, request: &CreateContainer) -> Result<ContainerId, RuntimeError> {
+        drop(self.up("create")?);
+        self.change(|state| {
+            if state.containers.iter().any(|held| held.request.name == request.name) {
+                return Err(RuntimeError::Refused {
+                    action: "create".to_owned(),
+                    reason: format!("the name `{}` is in use", request.name),
+                });
+            }
+            state.created += 1;
+            let id = format!("{:064x}", state.created);
+            let seen = Seen { id: id.clone(), labels: request.labels.clone(), status: SeenStatus::Created };
+            state.containers.push(Held { seen, request: request.clone(), log: Vec::new() });
+            Ok(id)
+        })
+    }
+
+    async fn start(&self, id: &str) -> Result<(), RuntimeError> {
+        drop(self.up("start")?);
+        let now = self.clock.now();
+        self.change(|state| {
+            if state.broken_starts > 0 {
+                state.broken_starts -= 1;
+                return Err(RuntimeError::Refused {
+                    action: "start".to_owned(),
+                    reason: "no such file".to_owned(),
+                });
+            }
+            let held =
+                state.containers.iter_mut().find(|held| held.seen.id == id).ok_or_else(|| gone("start"))?;
+            if held.seen.status != SeenStatus::Created {
+                return Err(RuntimeError::Refused {
+                    action: "start".to_owned(),
+                    reason: "a container is never started twice".to_owned(),
+                });
+            }
+            held.seen.status = SeenStatus::Running { started: now };
+            let labels = held.seen.labels.clone();
+            let running = state.containers.iter().filter(|held| {
+                let same =
+                    held.seen.labels.group == labels.group && held.seen.labels.container == labels.container;
+                same && matches!(held.seen.status, SeenStatus::Running { .. })
+            });
+            let count = running.count();
+            let most = state.most_running.entry((labels.group, labels.container)).or_default();
+            *most = (*most).max(count);
+            Ok(())
+        })
+    }
+
+    async fn wait(&self, id: &str) -> Result<ExitStatus, RuntimeError> {
+        self.until(|| {
+            let state = match self.up("wait") {
+                Ok(state) => state,
+                Err(error) => return Some(Err(error)),
+            };
+            match state.containers.iter().find(|held| held.seen.id == id).map(|held| held.seen.status) {
+                None => Some(Err(gone("wait"))),
+                Some(SeenStatus::Exited { exit, .. }) => Some(Ok(exit)),
+                Some(_) => None,
+            }
+        })
+        .await
+    }
+
+    async fn kill(&self, id: &str, grace: Duration) -> Result<(), RuntimeError> {
+        drop(self.up("kill")?);
+        self.change(|state| state.kills.push((id.to_owned(), grace)));
+        self.exit(id, if grace.is_zero() { 137 } else { 143 });
+        Ok(())
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+        drop(self.up("remove")?);
+        self.vanish(id);
+        Ok(())
+    }
+
+    async fn list(&self, instance: &str, group: Option<&str>) -> Result<Vec<Seen>, RuntimeError> {
+        drop(self.up("list")?);
+        let ours = |seen: &Seen| {
+            seen.labels.instance == instance && group.is_none_or(|group| seen.labels.group == group)
+        };
+        Ok(self.containers().into_iter().filter(ours).collect())
+    }
+
+    async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError> {
+        let state = self.up("logs")?;
+        let held = state.containers.iter().find(|held| held.seen.id == id).ok_or_else(|| gone("logs"))?;
+        Ok(held.log[held.log.len().saturating_sub(max_bytes)..].to_vec())
+    }
+
+    async fn create_volume(&self, name: &str, instance: &str, _group: &str) -> Result<(), RuntimeError> {
+        drop(self.up("create volume")?);
+        self.change(|state| state.volumes.insert(name.to_owned(), instance.to_owned()));
+        Ok(())
+    }
+
+    async fn list_volumes(&self, instance: &str) -> Result<Vec<String>, RuntimeError> {
+        let state = self.up("list volumes")?;
+        Ok(state.volumes.iter().filter(|(_, of)| *of == instance).map(|(name, _)| name.clone()).collect())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), RuntimeError> {
+        drop(self.up("remove volume")?);
+        self.change(|state| state.volumes.remove(name));
+        Ok(())
+    }
+}

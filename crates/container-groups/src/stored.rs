@@ -1,0 +1,257 @@
+//! How a group is kept in the store. The structs here hold secrets in plain text: the store seals its values, and
+//! nothing outside of this file sees them.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use service_kit::{SharedEntropy, Store, StoreError};
+use sha2::{Digest, Sha256};
+
+use crate::error::GroupError;
+use crate::group::{
+    ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress, OsType,
+    RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
+};
+use crate::record::{Operation, Progress, Record};
+use crate::view::{EventView, ProvisioningState};
+
+const GROUPS: &str = "container-groups";
+const KEYS: &str = "container-groups-keys";
+
+#[derive(Serialize, Deserialize)]
+struct StoredGroup {
+    spec: StoredSpec,
+    provisioning: ProvisioningState,
+    failure: Option<GroupError>,
+    operation: Option<Operation>,
+    deployments: u64,
+    stopped: bool,
+    events: Vec<EventView>,
+    containers: BTreeMap<String, Progress>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct StoredSpec {
+    id: String,
+    name: String,
+    location: String,
+    tags: BTreeMap<String, String>,
+    os_type: OsType,
+    restart_policy: RestartPolicy,
+    containers: Vec<StoredContainer>,
+    registry_credentials: Vec<(String, String, String)>,
+    volumes: Vec<(String, Option<BTreeMap<String, String>>)>,
+    ip_address: Option<IpAddress>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct StoredContainer {
+    name: String,
+    image: String,
+    command: Vec<String>,
+    environment: Vec<StoredVariable>,
+    ports: Vec<ContainerPort>,
+    cpu: f64,
+    memory_gb: f64,
+    cpu_limit: Option<f64>,
+    memory_limit_gb: Option<f64>,
+    volume_mounts: Vec<VolumeMount>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct StoredVariable {
+    name: String,
+    value: String,
+    secure: bool,
+}
+
+/// Keeps a group.
+pub(crate) fn save(store: &Store, record: &Record) -> Result<(), StoreError> {
+    let stored = StoredGroup {
+        spec: spec_out(&record.spec),
+        provisioning: record.provisioning,
+        failure: record.failure.clone(),
+        operation: record.operation,
+        deployments: record.deployments,
+        stopped: record.stopped,
+        events: record.events.clone(),
+        containers: record.containers.clone(),
+    };
+    store.put(GROUPS, record.spec.id.key(), &stored)
+}
+
+/// Forgets a group.
+pub(crate) fn forget(store: &Store, id: &GroupId) -> Result<(), StoreError> {
+    store.delete(GROUPS, id.key())
+}
+
+/// All groups that are kept.
+pub(crate) fn load_all(store: &Store) -> Result<Vec<Record>, StoreError> {
+    let stored: Vec<(String, StoredGroup)> = store.list(GROUPS)?;
+    let mut records = Vec::new();
+    for (key, group) in stored {
+        let Ok(id) = GroupId::parse(&group.spec.id) else {
+            tracing::error!(%key, "a stored container group has no valid id");
+            continue;
+        };
+        records.push(Record {
+            spec: spec_in(group.spec, id),
+            provisioning: group.provisioning,
+            failure: group.failure,
+            operation: group.operation,
+            deployments: group.deployments,
+            stopped: group.stopped,
+            events: group.events,
+            containers: group.containers,
+        });
+    }
+    Ok(records)
+}
+
+/// Whether two desired states are the same, secrets and tags included.
+pub(crate) fn same(left: &GroupSpec, right: &GroupSpec) -> bool {
+    let (mut left, mut right) = (spec_out(left), spec_out(right));
+    for spec in [&mut left, &mut right] {
+        spec.id.make_ascii_lowercase();
+        spec.name.make_ascii_lowercase();
+    }
+    left == right
+}
+
+/// The key of this instance's hashes, made at the first call.
+pub(crate) fn hash_key(store: &Store, entropy: &SharedEntropy) -> Result<Vec<u8>, StoreError> {
+    if let Some(key) = store.get(KEYS, "spec-hash")? {
+        return Ok(key);
+    }
+    let mut key = vec![0; 32];
+    entropy.fill(&mut key);
+    store.put(KEYS, "spec-hash", &key)?;
+    Ok(key)
+}
+
+/// A hash of what a group is made from. Keyed, so that a label does not help to guess a secret.
+pub(crate) fn spec_hash(key: &[u8], spec: &GroupSpec) -> String {
+    let text = serde_json::to_vec(&spec_out(spec)).unwrap_or_default();
+    let inner = Sha256::new().chain_update(key).chain_update([0x36]).chain_update(&text).finalize();
+    let outer = Sha256::new().chain_update(key).chain_update([0x5c]).chain_update(inner).finalize();
+    hex::encode(&outer[..16])
+}
+
+fn spec_out(spec: &GroupSpec) -> StoredSpec {
+    StoredSpec {
+        id: spec.id.as_str().to_owned(),
+        name: spec.name.clone(),
+        location: spec.location.clone(),
+        tags: spec.tags.clone(),
+        os_type: spec.os_type,
+        restart_policy: spec.restart_policy,
+        containers: spec.containers.iter().map(container_out).collect(),
+        registry_credentials: spec
+            .registry_credentials
+            .iter()
+            .map(|login| {
+                (login.server.clone(), login.username.clone(), login.password.expose_secret().to_owned())
+            })
+            .collect(),
+        volumes: spec.volumes.iter().map(volume_out).collect(),
+        ip_address: spec.ip_address.clone(),
+    }
+}
+
+fn container_out(container: &ContainerSpec) -> StoredContainer {
+    StoredContainer {
+        name: container.name.clone(),
+        image: container.image.clone(),
+        command: container.command.clone(),
+        environment: container
+            .environment
+            .iter()
+            .map(|variable| {
+                let (value, secure) = match &variable.value {
+                    EnvValue::Plain(value) => (value.clone(), false),
+                    EnvValue::Secure(value) => (value.expose_secret().to_owned(), true),
+                };
+                StoredVariable { name: variable.name.clone(), value, secure }
+            })
+            .collect(),
+        ports: container.ports.clone(),
+        cpu: container.cpu,
+        memory_gb: container.memory_gb,
+        cpu_limit: container.cpu_limit,
+        memory_limit_gb: container.memory_limit_gb,
+        volume_mounts: container.volume_mounts.clone(),
+    }
+}
+
+fn volume_out(volume: &VolumeSpec) -> (String, Option<BTreeMap<String, String>>) {
+    let files = match &volume.source {
+        VolumeSource::EmptyDir => None,
+        VolumeSource::Secret(files) => {
+            Some(files.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect())
+        }
+    };
+    (volume.name.clone(), files)
+}
+
+fn spec_in(spec: StoredSpec, id: GroupId) -> GroupSpec {
+    GroupSpec {
+        id,
+        name: spec.name,
+        location: spec.location,
+        tags: spec.tags,
+        os_type: spec.os_type,
+        restart_policy: spec.restart_policy,
+        containers: spec.containers.into_iter().map(container_in).collect(),
+        registry_credentials: spec
+            .registry_credentials
+            .into_iter()
+            .map(|(server, username, password)| RegistryCredential {
+                server,
+                username,
+                password: password.into(),
+            })
+            .collect(),
+        volumes: spec
+            .volumes
+            .into_iter()
+            .map(|(name, files)| VolumeSpec { name, source: source_in(files) })
+            .collect(),
+        ip_address: spec.ip_address,
+    }
+}
+
+fn source_in(files: Option<BTreeMap<String, String>>) -> VolumeSource {
+    match files {
+        None => VolumeSource::EmptyDir,
+        Some(files) => VolumeSource::Secret(
+            files.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect(),
+        ),
+    }
+}
+
+fn container_in(container: StoredContainer) -> ContainerSpec {
+    ContainerSpec {
+        name: container.name,
+        image: container.image,
+        command: container.command,
+        environment: container
+            .environment
+            .into_iter()
+            .map(|variable| EnvVar {
+                name: variable.name,
+                value: if variable.secure {
+                    EnvValue::Secure(variable.value.into())
+                } else {
+                    EnvValue::Plain(variable.value)
+                },
+            })
+            .collect(),
+        ports: container.ports,
+        cpu: container.cpu,
+        memory_gb: container.memory_gb,
+        cpu_limit: container.cpu_limit,
+        memory_limit_gb: container.memory_limit_gb,
+        volume_mounts: container.volume_mounts,
+    }
+}

@@ -1,0 +1,305 @@
+//! What the resource provider refuses before it does anything.
+//!
+//! Codes and texts are those seen in public issues and Microsoft's articles where there are any
+//! (`MicrosoftDocs/azure-docs#38067`, `virtual-kubelet/azure-aci#149`, `docker-archive/compose-cli#357`); the others
+//! carry the code name alone that Microsoft documents, with a text of ours.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
+
+use crate::error::GroupError;
+use crate::group::{ContainerSpec, EnvValue, GroupSpec, OsType, VolumeSource, VolumeSpec};
+
+const MOST_CONTAINERS: usize = 60;
+const MOST_VOLUMES: usize = 20;
+const MOST_CPU: f64 = 4.0;
+const MOST_MEMORY_GB: f64 = 16.0;
+/// Room for sums of decimal fractions.
+const SLACK: f64 = 1e-9;
+
+/// Checks a desired state by itself.
+pub(crate) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
+    let name = &spec.name;
+    if !dns_name(name) {
+        return Err(bad(
+            "InvalidContainerGroupName",
+            format!("The container group name '{name}' is invalid. {NAMES}"),
+        ));
+    }
+    if !name.eq_ignore_ascii_case(spec.id.name()) {
+        return Err(bad(
+            "InvalidContainerGroupName",
+            format!(
+                "The container group name '{name}' differs from the name in the resource id '{}'.",
+                spec.id
+            ),
+        ));
+    }
+    if spec.containers.is_empty() {
+        return Err(bad("MissingContainers", format!("The container group '{name}' has no containers.")));
+    }
+    if spec.containers.len() > MOST_CONTAINERS {
+        return Err(bad(
+            "ContainerCountLimitExceeded",
+            format!(
+                "The container group '{name}' has {} containers; {MOST_CONTAINERS} at most.",
+                spec.containers.len()
+            ),
+        ));
+    }
+    if spec.containers.len() > 1 {
+        return Err(GroupError::unsupported(format!(
+            "Container group '{name}' has {} containers. This sandbox runs groups of one container.",
+            spec.containers.len()
+        )));
+    }
+    check_volumes(spec)?;
+    for container in &spec.containers {
+        check_container(spec, container)?;
+    }
+    check_resources(spec)
+}
+
+const NAMES: &str =
+    "A name has 1 to 63 lower-case letters, digits and '-', and begins and ends with a letter or digit.";
+
+fn check_container(spec: &GroupSpec, container: &ContainerSpec) -> Result<(), GroupError> {
+    let (group, name) = (&spec.name, &container.name);
+    if !dns_name(name) {
+        return Err(bad(
+            "InvalidContainerName",
+            format!("The container name '{name}' in container group '{group}' is invalid. {NAMES}"),
+        ));
+    }
+    if spec.containers.iter().filter(|other| other.name == *name).count() > 1 {
+        return Err(bad(
+            "DuplicateContainerName",
+            format!("The container name '{name}' is used more than once in container group '{group}'."),
+        ));
+    }
+    if container.image.trim().is_empty() {
+        return Err(bad(
+            "MissingContainerImage",
+            format!("The container '{name}' in container group '{group}' has no image."),
+        ));
+    }
+    let mut names = BTreeSet::new();
+    for variable in &container.environment {
+        let valid = (1..=63).contains(&variable.name.len())
+            && variable.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && names.insert(variable.name.as_str());
+        let value = match &variable.value {
+            EnvValue::Plain(value) => value.as_str(),
+            EnvValue::Secure(value) => value.expose_secret(),
+        };
+        if !valid || value.contains('\0') {
+            return Err(bad(
+                "InvalidContainerEnvironmentVariable",
+                format!(
+                    "The environment variable '{}' in container '{name}' of container group '{group}' is invalid. A name has 1 to 63 letters, digits and '_' and is used once; a value has no zero character.",
+                    variable.name
+                ),
+            ));
+        }
+    }
+    for mount in &container.volume_mounts {
+        let known = spec.volumes.iter().any(|volume| volume.name == mount.name);
+        let path = &mount.mount_path;
+        if !known || !path.starts_with('/') || path.contains(':') || path.split('/').any(|part| part == "..")
+        {
+            return Err(bad(
+                "InvalidVolumeMount",
+                format!(
+                    "The volume mount '{}' at '{path}' in container '{name}' of container group '{group}' is invalid. It needs a volume of the group and an absolute path without ':'.",
+                    mount.name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_volumes(spec: &GroupSpec) -> Result<(), GroupError> {
+    let group = &spec.name;
+    if spec.volumes.len() > MOST_VOLUMES {
+        return Err(bad(
+            "VolumeCountLimitExceeded",
+            format!(
+                "The container group '{group}' has {} volumes; {MOST_VOLUMES} at most.",
+                spec.volumes.len()
+            ),
+        ));
+    }
+    if !spec.volumes.is_empty() && spec.os_type == OsType::Windows {
+        return Err(bad(
+            "InvalidVolume",
+            format!("Volumes of kind emptyDir and secret need osType 'Linux' in container group '{group}'."),
+        ));
+    }
+    for volume in &spec.volumes {
+        let name = &volume.name;
+        let twice = spec.volumes.iter().filter(|other| other.name == *name).count() > 1;
+        if twice || !dns_name(name) || name.len() < 5 || name.contains("--") || !files_valid(volume) {
+            return Err(bad(
+                "InvalidVolume",
+                format!(
+                    "The volume '{name}' in container group '{group}' is invalid. A name has 5 to 63 lower-case letters, digits and single '-' and is used once; the files of a secret have plain names and base64 contents."
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn files_valid(volume: &VolumeSpec) -> bool {
+    match &volume.source {
+        VolumeSource::EmptyDir => true,
+        VolumeSource::Secret(files) => files.iter().all(|(name, value)| {
+            let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
+            plain && STANDARD.decode(value.expose_secret()).is_ok()
+        }),
+    }
+}
+
+fn check_resources(spec: &GroupSpec) -> Result<(), GroupError> {
+    let group = &spec.name;
+    let (mut cpu, mut memory) = (0.0, 0.0);
+    for container in &spec.containers {
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        if !positive(container.cpu) || !positive(container.memory_gb) {
+            return Err(bad(
+                "ResourceRequestsNotSpecified",
+                format!(
+                    "The resource requests are not specified in container '{}' of contain group '{group}'. Both memory and CPU requests are required since API version '2017-07-01-preview'.",
+                    container.name
+                ),
+            ));
+        }
+        cpu += container.cpu;
+        memory += container.memory_gb;
+    }
+    for container in &spec.containers {
+        check_limit(spec, container, "Cpu", container.cpu_limit, container.cpu, cpu)?;
+        check_limit(spec, container, "MemoryInGB", container.memory_limit_gb, container.memory_gb, memory)?;
+    }
+    if cpu > MOST_CPU + SLACK || memory > MOST_MEMORY_GB + SLACK {
+        return Err(not_available(spec));
+    }
+    // Documented as a rule, without its code: assumed.
+    if cpu < 1.0 - SLACK || memory < 1.0 - SLACK {
+        return Err(bad(
+            "InvalidResourceRequests",
+            format!(
+                "The container group '{group}' requests '{cpu}' CPU and '{memory}' GB memory in total. A container group needs at least 1 CPU and 1 GB."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_limit(
+    spec: &GroupSpec,
+    container: &ContainerSpec,
+    what: &str,
+    limit: Option<f64>,
+    request: f64,
+    total: f64,
+) -> Result<(), GroupError> {
+    let Some(limit) = limit else { return Ok(()) };
+    let (group, name) = (&spec.name, &container.name);
+    if limit.is_nan() || limit + SLACK < request {
+        return Err(bad(
+            "ResourceLimitsLessThanRequests",
+            format!(
+                "The resource requirement in container '{name}' of contain group '{group}' is invalid. The '{what}' limit value must be greater than or equal to the request value."
+            ),
+        ));
+    }
+    if limit > total + SLACK {
+        return Err(bad(
+            "ContainerLimitGreaterThanContainerGroupTotalRequest",
+            format!(
+                "The '{what}' limit '{limit}' in container '{name}' is greater than the total request '{total}' of container group '{group}'."
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The region cannot give what is asked for.
+pub(crate) fn not_available(spec: &GroupSpec) -> GroupError {
+    let cpu: f64 = spec.containers.iter().map(|container| container.cpu).sum();
+    let memory: f64 = spec.containers.iter().map(|container| container.memory_gb).sum();
+    GroupError::new(
+        409,
+        "ServiceUnavailable",
+        format!(
+            "The requested resource is not available in the location '{}' at this moment. Please retry with a different resource request or in another location. Resource requested: '{cpu}' CPU '{memory}' GB memory '{}' OS",
+            spec.location,
+            spec.os_type.as_str()
+        ),
+    )
+}
+
+/// Whether the change needs the group to be deleted first.
+pub(crate) fn check_update(old: &GroupSpec, new: &GroupSpec) -> Result<(), GroupError> {
+    let resources = |spec: &GroupSpec| {
+        let mut all: Vec<_> = spec
+            .containers
+            .iter()
+            .map(|c| (c.name.clone(), [Some(c.cpu), Some(c.memory_gb), c.cpu_limit, c.memory_limit_gb]))
+            .collect();
+        all.sort_by(|left, right| left.0.cmp(&right.0));
+        all
+    };
+    if old.os_type != new.os_type
+        || old.restart_policy != new.restart_policy
+        || resources(old) != resources(new)
+    {
+        return Err(bad(
+            "InvalidContainerGroupUpdate",
+            format!(
+                "The updates on container group '{}' are invalid. If you are going to update the os type, restart policy, network profile, CPU, memory or GPU resources for a container group, you must delete it first and then create a new one.",
+                old.name
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the group may move to the new location: it may not.
+pub(crate) fn check_location(old: &GroupSpec, new: &GroupSpec) -> Result<(), GroupError> {
+    let plain = |location: &str| location.replace(' ', "").to_ascii_lowercase();
+    if plain(&old.location) == plain(&new.location) {
+        return Ok(());
+    }
+    Err(GroupError::new(
+        409,
+        "InvalidResourceLocation",
+        format!(
+            "The resource '{}' already exists in location '{}' in resource group '{}'. A resource with the same name cannot be created in location '{}'. Please select a new resource name.",
+            old.name,
+            old.location,
+            old.id.resource_group(),
+            new.location
+        ),
+    ))
+}
+
+fn bad(code: &str, message: String) -> GroupError {
+    GroupError::new(400, code, message)
+}
+
+fn dns_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests;

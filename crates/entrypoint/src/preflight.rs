@@ -1,0 +1,237 @@
+//! Questions to the server before anything is started: is it there, is the token good, is the pool there, may it be managed.
+//!
+//! Only here can "away" (69) and "refused" (77) be told apart: the agent's own listener exits 1 for everything.
+
+mod answer;
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+use zeroize::Zeroizing;
+
+use self::answer::{Answer, Verdict};
+use crate::exit::{Exit, Failure};
+use crate::report::log;
+
+/// What is asked.
+#[derive(Debug)]
+pub(crate) struct Questions<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) pool: &'a str,
+    pub(crate) server_wait: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// No answer that is read here comes near this size.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Asks everything, in an event loop that has ended when this returns.
+pub(crate) fn run(
+    questions: &Questions<'_>,
+    token: &SecretString,
+    stop_requested: impl Fn() -> bool,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::agent(format!("start the event loop of the preflight: {error}")))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = ask(questions, token) => outcome,
+            () = stopped(stop_requested) => Err(Failure::stopped()),
+        }
+    });
+    // A name lookup that hangs must not hold up the start.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn stopped(stop_requested: impl Fn() -> bool) {
+    while !stop_requested() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn ask(questions: &Questions<'_>, token: &SecretString) -> Result<(), Failure> {
+    let mut server = Server::new(questions, token)?;
+    let shown = questions.url;
+    server
+        .get(
+            &["_apis", "connectionData"],
+            &[("connectOptions", "0"), ("lastChangeId", "-1"), ("lastChangeId64", "-1")],
+            answer::connection,
+        )
+        .await?;
+    log(format_args!("the server answers at {shown}"));
+    let path = ["_apis", "distributedtask", "pools"];
+    let visible = [("poolName", questions.pool), ("poolType", "automation")];
+    let managed = [visible[0], visible[1], ("actionFilter", "manage")];
+    let read = |body: &[u8]| answer::pool(body, questions.pool);
+    let Some(pool) = server.get(&path, &visible, read).await? else {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("pool `{}` does not exist or the token may not see it", questions.pool),
+        )
+        .hint(format!(
+            "look at {shown}/_settings/agentpools; the token needs the scope Agent Pools (read, manage)"
+        )));
+    };
+    log(format_args!("the token is good and pool `{}` is there (id {})", questions.pool, pool.id));
+    if pool.is_hosted {
+        return Err(Failure::new(
+            Exit::Refused,
+            format!("pool `{}` is Microsoft-hosted and takes no agents", questions.pool),
+        ));
+    }
+    if server.get(&path, &managed, read).await?.is_none() {
+        return Err(Failure::new(Exit::Refused, format!("the token may see pool `{}` but not manage it", questions.pool))
+            .hint("its owner needs the role Administrator on the pool, the token the scope Agent Pools (read, manage)"));
+    }
+    log(format_args!("the token may register agents in pool `{}`", questions.pool));
+    Ok(())
+}
+
+struct Server<'a> {
+    questions: &'a Questions<'a>,
+    client: reqwest::Client,
+    authorization: HeaderValue,
+    deadline: Instant,
+}
+
+impl<'a> Server<'a> {
+    fn new(questions: &'a Questions<'a>, token: &SecretString) -> Result<Self, Failure> {
+        let mut client = reqwest::Client::builder()
+            .user_agent(concat!("mayfly-entrypoint/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(REQUEST_LIMIT);
+        if questions.url.scheme() == "http" {
+            // Without TLS an image needs no certificates, and the client must not ask for them.
+            client = client.tls_certs_only([]);
+        }
+        let client = client.build().map_err(|error| {
+            Failure::configuration(format!("prepare HTTPS: {}", causes(&error)))
+                .hint("the image needs the certificates of public authorities (Debian: ca-certificates)")
+        })?;
+        // The user name is a literal of the agent; servers look at the password alone
+        // (azure-pipelines-agent: CredentialProvider.cs).
+        let pair = Zeroizing::new(format!("VstsAgent:{}", token.expose_secret()));
+        let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+        let mut authorization = HeaderValue::from_str(&value)
+            .map_err(|_| Failure::configuration("the token does not fit into a header"))?;
+        authorization.set_sensitive(true);
+        Ok(Self { questions, client, authorization, deadline: Instant::now() + questions.server_wait })
+    }
+
+    /// Asks one question until there is an answer, a refusal, or no time left.
+    async fn get<T>(
+        &mut self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        read: impl Fn(&[u8]) -> Verdict<T>,
+    ) -> Result<T, Failure> {
+        let mut url = self.questions.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (reason, retry_after) = match self.once(&url, &read).await {
+                (Verdict::Good(value), _) => return Ok(value),
+                (Verdict::Refused(reason), _) => return Err(self.refused(&reason)),
+                (Verdict::Wrong(reason), _) => return Err(self.wrong(&reason)),
+                (Verdict::Away(reason), retry_after) => (reason, retry_after),
+            };
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.away(&reason));
+            }
+            let next = retry_after.unwrap_or(pause).clamp(FIRST_PAUSE, LONGEST_PAUSE).min(left);
+            log(format_args!(
+                "the server is away ({reason}); next try in {:.1} s, {} s left",
+                next.as_secs_f32(),
+                left.as_secs()
+            ));
+            tokio::time::sleep(next).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn once<T>(
+        &self,
+        url: &Url,
+        read: &impl Fn(&[u8]) -> Verdict<T>,
+    ) -> (Verdict<T>, Option<Duration>) {
+        let request = self
+            .client
+            .get(url.clone())
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(ACCEPT, "application/json; api-version=5.1-preview")
+            // Asks for a 401 in place of the redirect to a sign-in page (azure-devops-python-api: client.py).
+            .header("X-TFS-FedAuthRedirect", "Suppress");
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return (Verdict::Away(causes(&error.without_url())), None),
+        };
+        let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let answer = Answer {
+            status: response.status().as_u16(),
+            content_type: text(CONTENT_TYPE).unwrap_or_default(),
+        };
+        let retry_after = text(RETRY_AFTER).and_then(|value| value.parse().ok()).map(Duration::from_secs);
+        if let Some(verdict) = answer.verdict() {
+            return (verdict, retry_after);
+        }
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= BODY_LIMIT => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => return (Verdict::Wrong("its answer is far too long".to_owned()), None),
+                Ok(None) => return (read(&body), None),
+                Err(error) => {
+                    let reason = format!("its answer broke off: {}", causes(&error.without_url()));
+                    return (Verdict::Away(reason), None);
+                }
+            }
+        }
+    }
+
+    fn refused(&self, reason: &str) -> Failure {
+        Failure::new(
+            Exit::Refused,
+            format!("the server at {} refused the token: {reason}", self.questions.url),
+        )
+        .hint("the token is wrong, expired or revoked, or belongs to another organization")
+        .hint("it needs the scope Agent Pools (read, manage); give the containers a new one")
+    }
+
+    fn wrong(&self, reason: &str) -> Failure {
+        Failure::configuration(format!("{} is no organization of Azure DevOps: {reason}", self.questions.url))
+            .hint("AZDO_URL is the URL of the organization, for example https://dev.azure.com/NAME")
+    }
+
+    fn away(&self, reason: &str) -> Failure {
+        let waited = self.questions.server_wait.as_secs();
+        Failure::new(Exit::ServerAway, format!("no answer from {} within {waited} s: {reason}", self.questions.url))
+            .hint("look at the network, the name service and the proxy variables of the container; AZDO_SERVER_WAIT sets the time")
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

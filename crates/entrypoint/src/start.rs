@@ -1,0 +1,150 @@
+//! The first image of the process: checks everything, asks the server, and hands over. Starts nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::environment;
+use crate::exit::{Exit, Failure};
+use crate::handover::{Handover, Plan, Stage};
+use crate::layer;
+use crate::layout::Layout;
+use crate::platform::{self, Signals};
+use crate::preflight::{self, Questions};
+use crate::report::{self, log};
+use crate::settings::{self, Problem, Settings, TokenSource};
+use crate::variables::{self, Variables};
+
+/// How this image ends where it does not become the next one.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) failure: Failure,
+    pub(crate) agent: Option<String>,
+    pub(crate) hold: Duration,
+}
+
+/// Runs the first image. On Unix this returns only on a failure; on Windows also when the images after it have ended.
+pub(crate) fn run(environment: Variables, started: Timestamp, signals: &Signals) -> Result<Exit, Ending> {
+    let reading = settings::read(&environment);
+    let agent = reading.settings.as_ref().map(|settings| settings.agent.clone());
+    // By hand and without the rights there is nothing to hold back.
+    let by_hand = platform::check_privileges().is_err() && !platform::is_first_process();
+    let hold = if by_hand { Duration::ZERO } else { reading.fatal_hold };
+    prepare(environment, reading, started, signals).map_err(|failure| Ending { failure, agent, hold })
+}
+
+fn prepare(
+    environment: Variables,
+    reading: settings::Reading,
+    started: Timestamp,
+    signals: &Signals,
+) -> Result<Exit, Failure> {
+    platform::check_privileges().map_err(|text| {
+        Failure::configuration(text)
+            .hint("the image starts this program as root; the agent then runs as its own user")
+    })?;
+    platform::forbid_inspection()
+        .map_err(|error| Failure::agent(format!("close this process to inspection: {error}")))?;
+    let executable = std::env::current_exe()
+        .map_err(|error| Failure::agent(format!("find the program of this process: {error}")))?;
+    let layout = Layout::discover(&executable);
+    layer::claim(&layout, started)?;
+    for name in &reading.unknown {
+        log(format_args!("warning: {name} is no setting of this program (see --help)"));
+    }
+    let (plan, token, settings) = check(reading, layout, &environment, started)?;
+    layer::check_agent_folder(&plan.layout)?;
+    platform::prepare_work_folder(&plan.work, &plan.layout).map_err(Failure::configuration)?;
+    let questions = Questions { url: &settings.url, pool: &plan.pool, server_wait: settings.server_wait };
+    preflight::run(&questions, &token, || signals.stop_requested())?;
+    hand_over(&executable, &Handover { stage: Stage::Configure, plan }, Some(&token))
+}
+
+/// Becomes the next image.
+pub(crate) fn hand_over(
+    executable: &Path,
+    handover: &Handover,
+    token: Option<&SecretString>,
+) -> Result<Exit, Failure> {
+    platform::hand_over(
+        executable,
+        handover,
+        token.map(ExposeSecret::expose_secret),
+        &handover.plan.environment,
+    )
+    .map_err(|error| Failure::agent(format!("begin the next stage of this process: {error}")))
+}
+
+/// All checks that need no server, and all their problems together.
+fn check(
+    reading: settings::Reading,
+    layout: Layout,
+    environment: &Variables,
+    started: Timestamp,
+) -> Result<(Plan, SecretString, Settings), Failure> {
+    let mut problems = reading.problems;
+    let token = reading.token.and_then(|source| token(source).map_err(|problem| problems.push(problem)).ok());
+    let image_file = layout.image_file.display().to_string();
+    let layout = platform::read_image_file(&layout.image_file)
+        .map_err(|text| Problem::new(image_file, text))
+        .and_then(|text| layout.with_image_file(text.as_deref()))
+        .map_err(|problem| problems.push(problem))
+        .ok();
+    if let (Some(settings), Some(token), Some(layout), true) =
+        (reading.settings, token, layout, problems.is_empty())
+    {
+        let agent_environment = environment::of_agent(&layout, environment, &settings.pass_environment);
+        let Some(name) = environment::holding(&agent_environment, token.expose_secret()) else {
+            let plan = plan(&settings, layout, agent_environment, started);
+            return Ok((plan, token, settings));
+        };
+        problems.push(Problem::new(name, "holds the token and would be seen by every job"));
+    }
+    let count = problems.len();
+    let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let list = list.join("\n  ");
+    let noun = if count == 1 { "problem" } else { "problems" };
+    Err(Failure::configuration(format!("{count} {noun} in the configuration:\n  {list}"))
+        .hint("mayfly-entrypoint --help explains every variable"))
+}
+
+fn token(source: TokenSource) -> Result<SecretString, Problem> {
+    match source {
+        TokenSource::Inline(token) => Ok(token),
+        TokenSource::File(path) => {
+            let name = variables::TOKEN_FILE.name;
+            let text = platform::read_token_file(&path).map_err(|text| Problem::new(name, text))?;
+            let text = SecretString::from(text);
+            settings::check_token(text.expose_secret())
+                .map_err(|problem| Problem::new(name, format!("its content {problem}")))?;
+            Ok(text)
+        }
+    }
+}
+
+fn plan(
+    settings: &Settings,
+    layout: Layout,
+    environment: std::collections::BTreeMap<String, String>,
+    started: Timestamp,
+) -> Plan {
+    Plan {
+        url: settings.url.to_string().trim_end_matches('/').to_owned(),
+        pool: settings.pool.clone(),
+        agent: settings.agent.clone(),
+        work: settings.work.clone().unwrap_or_else(|| layout.work_directory.clone()),
+        image: settings.image.clone(),
+        container: platform::host_name(),
+        started,
+        config_timeout: settings.config_timeout.as_secs(),
+        layout,
+        environment,
+    }
+}
+
+/// Reports how the first image ended.
+pub(crate) fn report(ending: &Ending, started: Timestamp, signals: &Signals) -> Exit {
+    report::end(&ending.failure, ending.agent.as_deref(), started, ending.hold, |time| signals.wait(time))
+}

@@ -1,1 +1,22 @@
-//! Work in progress.
+//! The harness of the end-to-end stories: one sandbox of its own per test, driven through the binaries a user runs.
+//!
+//! [`Stack`] starts an instance with its own network and ports, runs `mayfly` with that instance's environment, and
+//! [`Stack::finish`] takes it down and looks for what must not be left: containers, networks, the token in any output.
+
+mod artifacts;
+mod containers;
+mod images;
+mod naive;
+mod probe;
+mod services;
+mod stack;
+mod theft;
+
+pub use artifacts::Artifacts;
+pub use containers::{Container, Engine};
+pub use images::{everything_in, holds, random_word, texts_below};
+pub use naive::{NAIVE_START, NaiveAgent, start_product};
+pub use probe::{Findings, litter_script, search_script};
+pub use services::{redeploy_the_whole_fleet, stranger};
+pub use stack::{Answer, Job, Stack, StackBuilder};
+pub use theft::{StolenKey, TokenAnswer};

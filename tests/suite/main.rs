@@ -1,1 +1,9 @@
-//! Work in progress.
+//! The end-to-end stories: one module each, every guarantee with a control that shows the test can fail.
+
+mod bad_input;
+mod crash;
+mod isolation;
+mod once_restart;
+mod registry_clients;
+mod scale;
+mod token_scrubbing;

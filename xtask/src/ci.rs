@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::workspace::{Workspace, step};
-use crate::{setup, suites, tidy};
+use crate::{pipelines, setup, suites, tidy};
 
 #[derive(clap::ValueEnum, Clone, Copy)]
 pub(crate) enum Job {
@@ -39,6 +39,7 @@ fn lint(workspace: &Workspace, install: bool) -> Result<()> {
     step("formatting", &mut workspace.cargo(["fmt", "--all", "--check"]))?;
     tidy::run(workspace)?;
     setup::ensure(workspace, &setup::LINT, install)?;
+    pipelines::run(workspace)?;
     // The advisory database is fetched from a host that not every machine reaches: the nightly workflow checks it.
     step("policy", &mut workspace.cargo(["deny", "check", "bans", "licenses", "sources"]))?;
     step(

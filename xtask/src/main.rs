@@ -6,6 +6,7 @@ mod artifacts;
 mod ci;
 mod clean;
 mod demo;
+mod pipelines;
 mod setup;
 mod suites;
 mod tidy;

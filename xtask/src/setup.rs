@@ -51,12 +51,19 @@ const DENY: Need = Need {
     remedy: || vec![vec!["cargo", "install", "--locked", "--debug", "cargo-deny"]],
 };
 
+const VENV: Need = Need {
+    name: "Python's venv",
+    why: "holds the linters of workflow and pipeline files",
+    present: || succeeds("python3", &["-c", "import venv, ensurepip"]),
+    remedy: || apt("python3-venv"),
+};
+
 /// For the demo.
 pub(crate) const DEMO: [Need; 3] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON];
 /// For the tests.
 pub(crate) const TESTS: [Need; 4] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST];
 /// For the lint job.
-pub(crate) const LINT: [Need; 1] = [DENY];
+pub(crate) const LINT: [Need; 2] = [DENY, VENV];
 
 /// Checks the needs in order. With `install` what is missing is brought; without, the exact commands are printed and
 /// the machine stays as it is.

@@ -1,1 +1,39 @@
-//! Work in progress.
+//! Builds the agent image: agent package, build context, Docker build, tags, push.
+//!
+//! [`build_image`] does all of it and says on the way what it does to a [`Reporter`]; [`plan_build`] says what it
+//! would do. [`ensure_base_image`] finds, pulls or makes the Debian image that is built on.
+//!
+//! No secret goes into the build: the organization's token reads the list of packages and nothing else, and registry
+//! credentials go to the engine with the push. It knows neither the command line nor the environment, and it works
+//! with a Docker engine on this machine only.
+
+mod base_image;
+mod build;
+mod cache;
+mod context;
+mod download;
+mod engine;
+mod http;
+mod image_ref;
+mod options;
+mod packages;
+mod push;
+mod report;
+mod unpack;
+mod version;
+
+pub use base_image::{BaseImageError, KEPT_LABEL};
+pub use build::{
+    BuildError, BuildPlan, BuiltImage, DOCKERFILE_LINUX, DOCKERFILE_WINDOWS, build_image, ensure_base_image,
+    plan_build,
+};
+pub use download::DownloadError;
+pub use engine::EngineError;
+pub use http::ClientError;
+pub use image_ref::{ImageRef, ImageRefError};
+pub use options::{BuildOptions, ExtraTag, PackageSource, Push, RegistryCredentials, TargetOs};
+pub use packages::{AgentPackage, PackagesError, newest_package};
+pub use push::PushError;
+pub use report::{Console, Reporter, Silent};
+pub use unpack::UnpackError;
+pub use version::{AgentVersion, VersionError};

@@ -1,0 +1,261 @@
+//! Real builds on the engine of this machine.
+
+use std::sync::Mutex;
+
+use bollard::models::{ContainerCreateBody, HostConfig, ImageInspect};
+use bollard::query_parameters::{
+    CreateContainerOptions, ListImagesOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, StartContainerOptions, WaitContainerOptions,
+};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+/// The token that must be found nowhere.
+const PLANTED: &str = "planted-token-4f1c9a";
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Reporter for Heard {
+    fn step(&self, message: &str) {
+        self.log(message);
+    }
+    fn log(&self, line: &str) {
+        self.0.lock().unwrap().push(line.to_owned());
+    }
+    fn progress(&self, _: u64, _: Option<u64>) {}
+}
+
+impl Heard {
+    fn all(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+fn base_image() -> String {
+    std::env::var("MAYFLY_TEST_BASE_IMAGE")
+        .expect("MAYFLY_TEST_BASE_IMAGE names no image: run `cargo xtask test`, which makes one and sets it")
+}
+
+/// An organization that offers the package, for the planted token.
+async fn organization(file: &Path) -> MockServer {
+    let server = MockServer::start().await;
+    let bytes = fs_err::read(file).unwrap();
+    let list = serde_json::json!({"count": 1, "value": [{
+        "version": {"major": 4, "minor": 270, "patch": 0}, "filename": NAME,
+        "downloadUrl": format!("{}/{NAME}", server.uri()), "hashValue": hex::encode(Sha256::digest(&bytes)),
+    }]});
+    Mock::given(path("/o/_apis/distributedtask/packages/agent"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(list))
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .and(path(format!("/{NAME}")))
+        .respond_with(ResponseTemplate::new(200).set_body_bytes(bytes))
+        .expect(1)
+        .mount(&server)
+        .await;
+    server
+}
+
+/// Runs a script in the image, as its user or another one, and returns what it printed.
+async fn run(docker: &Docker, image: &str, user: Option<&str>, script: &str) -> String {
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        user: user.map(str::to_owned),
+        entrypoint: Some(vec!["/bin/sh".into(), "-c".into(), script.into()]),
+        labels: Some(HashMap::from([("mayfly.test".to_owned(), "image-builder".to_owned())])),
+        host_config: Some(HostConfig { network_mode: Some("none".into()), ..HostConfig::default() }),
+        ..ContainerCreateBody::default()
+    };
+    let created = docker.create_container(None::<CreateContainerOptions>, body).await.unwrap().id;
+    docker.start_container(&created, None::<StartContainerOptions>).await.unwrap();
+    let mut ended = docker.wait_container(&created, None::<WaitContainerOptions>);
+    while ended.next().await.is_some() {}
+    let options = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
+    let printed: Vec<_> = docker.logs(&created, Some(options)).collect().await;
+    let options = RemoveContainerOptionsBuilder::default().force(true).build();
+    docker.remove_container(&created, Some(options)).await.unwrap();
+    printed.into_iter().map(|line| line.unwrap().to_string()).collect()
+}
+
+async fn remove(docker: &Docker, image: &str) {
+    let options = RemoveImageOptionsBuilder::default().force(true).build();
+    docker.remove_image(image, Some(options), None).await.unwrap();
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// History, configuration and every layer, as `docker save` gives them out.
+async fn check_holds_no_secret(docker: &Docker, image: &str) {
+    let history = format!("{:?}", docker.image_history(image).await.unwrap());
+    assert!(history.contains("COPY") && !history.contains(PLANTED), "{history}");
+    let saved: Vec<_> = docker.export_image(image).collect().await;
+    let saved: Vec<u8> = saved.into_iter().flat_map(|chunk| chunk.unwrap()).collect();
+    assert!(contains(&saved, "Agent.Listener"), "control: what is in a layer is found");
+    assert!(!contains(&saved, PLANTED), "a layer or the configuration holds the token");
+}
+
+#[tokio::test]
+async fn an_image_is_built_safe_and_without_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    let server = organization(&folder.path().join(NAME)).await;
+    options.package = PackageSource::Organization {
+        url: format!("{}/o", server.uri()).parse().unwrap(),
+        token: PLANTED.into(),
+    };
+    options.base_image = Some(base_image());
+    options.repository = format!("mayfly-test-build-{}", std::process::id()).parse().unwrap();
+    options.tags = vec!["extra".parse().unwrap()];
+    options.labels = BTreeMap::from([("mayfly.test".into(), "image-builder".into())]);
+
+    let heard = Heard::default();
+    let built = build_image(&options, &heard).await.unwrap();
+    assert!(built.image_id.starts_with("sha256:"), "{built:?}");
+    assert_eq!(built.repository_digest, None);
+    assert!(!heard.all().contains(PLANTED));
+    assert!(heard.all().contains("Step 1/"), "the engine's log is streamed");
+
+    let docker = engine::connect(None).await.unwrap();
+    for reference in &built.tags {
+        let found = docker.inspect_image(&reference.to_string()).await.unwrap();
+        check_configuration(&found, &built);
+    }
+    check_holds_no_secret(&docker, &built.tags[0].to_string()).await;
+    check_ownership(&docker, &built.image_id).await;
+    check_as_the_agent(&docker, &built.image_id).await;
+
+    // The second build downloads nothing (the server expects one download) and runs no step again.
+    let heard = Heard::default();
+    build_image(&options, &heard).await.unwrap();
+    let log = heard.all();
+    assert!(log.contains("is in the cache"), "{log}");
+    assert_eq!(log.matches("Running in").count(), 0, "{log}");
+    for reference in &built.tags {
+        remove(&docker, &reference.to_string()).await;
+    }
+}
+
+fn check_configuration(found: &ImageInspect, built: &BuiltImage) {
+    assert_eq!(found.id.as_deref(), Some(built.image_id.as_str()));
+    let config = found.config.as_ref().unwrap();
+    assert_eq!(
+        config.entrypoint.as_deref(),
+        Some(["/usr/local/bin/mayfly-entrypoint".to_owned()].as_slice())
+    );
+    assert!(config.healthcheck.is_none());
+    assert!(config.user.as_deref().unwrap_or_default().is_empty(), "PID 1 is root");
+    let labels = config.labels.as_ref().unwrap();
+    assert_eq!(labels["org.opencontainers.image.version"], "4.270.0");
+    assert_eq!(labels["mayfly.package-sha256"], built.package_sha256);
+    assert_eq!(labels["mayfly.test"], "image-builder");
+}
+
+async fn check_ownership(docker: &Docker, image: &str) {
+    let script = "stat -c '%a %U:%G %n' /azp /azp/agent /azp/agent/bin /azp/agent/bin/Agent.Listener /azp/work \
+                  /home/agent /usr/local/bin/mayfly-entrypoint /etc/mayfly /etc/mayfly/image.json; \
+                  id agent; find / -xdev -type f -perm /6000; cat /var/lib/dependencies";
+    let expected = "755 root:root /azp\n\
+                    1770 root:agent /azp/agent\n\
+                    755 root:root /azp/agent/bin\n\
+                    755 root:root /azp/agent/bin/Agent.Listener\n\
+                    755 agent:agent /azp/work\n\
+                    750 agent:agent /home/agent\n\
+                    755 root:root /usr/local/bin/mayfly-entrypoint\n\
+                    755 root:root /etc/mayfly\n\
+                    644 root:root /etc/mayfly/image.json\n\
+                    uid=10001(agent) gid=10001(agent) groups=10001(agent)\n\
+                    installed\n";
+    assert_eq!(run(docker, image, None, script).await, expected);
+    let described = run(docker, image, None, "cat /etc/mayfly/image.json").await;
+    let described: serde_json::Value = serde_json::from_str(&described).unwrap();
+    assert_eq!(described["agentVersion"], "4.270.0");
+    assert_eq!(described["environment"]["LANG"], "C.UTF-8");
+    assert_eq!(described["package"], NAME);
+}
+
+async fn check_as_the_agent(docker: &Docker, image: &str) {
+    let script = "
+        try() { if ( \"$@\" ) 2>/dev/null; then echo \"$* works\"; fi; }
+        cd /azp/agent
+        try mv bin/Agent.Listener bin/other
+        try rm -f bin/Agent.Listener
+        try sh -c 'echo x >> bin/Agent.Listener'
+        try mv bin away
+        try rm -rf externals
+        try mv config.sh away
+        try touch bin/new
+        try touch .agent
+        try mkdir _diag
+        try rm .agent
+        try touch /azp/work/x
+        try touch /home/agent/x
+        try touch /etc/mayfly/x
+        try touch /usr/local/bin/x
+        IFS=:; for folder in $PATH; do [ -w $folder ] && echo \"$folder is writable\"; done
+        find $PATH -xdev -maxdepth 1 ! -type l -writable -print 2>/dev/null
+        echo done";
+    let expected = "touch .agent works\n\
+                    mkdir _diag works\n\
+                    rm .agent works\n\
+                    touch /azp/work/x works\n\
+                    touch /home/agent/x works\n\
+                    done\n";
+    assert_eq!(run(docker, image, Some("10001:10001"), script).await, expected);
+}
+
+#[tokio::test]
+async fn a_failing_step_is_named_and_leaves_no_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    let dockerfile = folder.path().join("Dockerfile");
+    fs_err::write(&dockerfile, "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo 'no luck' && false\n").unwrap();
+    options.dockerfile = Some(dockerfile);
+    options.base_image = Some(base_image());
+    options.repository = format!("mayfly-test-fails-{}", std::process::id()).parse().unwrap();
+    let heard = Heard::default();
+    let error = build_image(&options, &heard).await.unwrap_err();
+    assert!(error.to_string().contains("RUN echo"), "{error}");
+    assert!(heard.all().contains("no luck"), "{}", heard.all());
+    let docker = engine::connect(None).await.unwrap();
+    let images = docker.list_images(None::<ListImagesOptions>).await.unwrap();
+    assert!(!images.iter().any(|image| image.repo_tags.iter().any(|tag| tag.contains("mayfly-test-fails"))));
+}
+
+#[tokio::test]
+async fn a_windows_image_is_refused_on_a_linux_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = BuildOptions { os: TargetOs::Windows, ..options(&folder) };
+    let error = build_image(&options, &Silent).await.unwrap_err();
+    assert!(matches!(error, BuildError::Engine(EngineError::WrongSystem { .. })), "{error}");
+    assert!(error.hint().unwrap().contains("--os linux"));
+}
+
+#[tokio::test]
+async fn a_push_to_nobody_fails_as_a_network_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder);
+    let dockerfile = folder.path().join("Dockerfile");
+    fs_err::write(&dockerfile, "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n").unwrap();
+    options.dockerfile = Some(dockerfile);
+    options.base_image = Some(base_image());
+    options.labels = BTreeMap::from([("mayfly.test".into(), "image-builder".into())]);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    options.repository = format!("localhost:{port}/mayfly-test-push").parse().unwrap();
+    options.push = Push::Yes(Some(crate::RegistryCredentials {
+        server: format!("localhost:{port}"),
+        username: "someone".into(),
+        password: PLANTED.into(),
+    }));
+    let heard = Heard::default();
+    let error = build_image(&options, &heard).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert!(!format!("{error:?} {}", heard.all()).contains(PLANTED));
+    let docker = engine::connect(None).await.unwrap();
+    remove(&docker, &format!("localhost:{port}/mayfly-test-push:4.270.0-20261125")).await;
+}

@@ -22,7 +22,9 @@ pub(crate) struct Launch<'a> {
     /// Set for this child on top of its environment.
     pub(crate) inputs: &'a [(&'a str, &'a str)],
     pub(crate) directory: PathBuf,
+    #[cfg_attr(windows, expect(dead_code, reason = "on Windows the whole container runs as one user"))]
     pub(crate) uid: u32,
+    #[cfg_attr(windows, expect(dead_code, reason = "on Windows the whole container runs as one user"))]
     pub(crate) gid: u32,
 }
 

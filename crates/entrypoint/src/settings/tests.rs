@@ -5,6 +5,9 @@ use secrecy::ExposeSecret as _;
 
 use super::*;
 
+/// An absolute path.
+const FILE: &str = if cfg!(windows) { r"C:\run\token" } else { "/run/token" };
+
 const GOOD: [(&str, &str); 4] = [
     ("AZDO_URL", "https://dev.azure.com/me/"),
     ("AZDO_TOKEN", "secret-token"),
@@ -61,14 +64,14 @@ fn every_problem_is_found_at_once() {
 fn aliases_alone_are_enough() {
     let reading = reading(&[
         ("AZP_URL", "https://dev.azure.com/me"),
-        ("AZP_TOKEN_FILE", "/run/token"),
+        ("AZP_TOKEN_FILE", FILE),
         ("AZP_POOL", "p"),
         ("AZP_AGENT_NAME", "a"),
-        ("AZP_WORK", "/w"),
+        ("AZP_WORK", FILE),
     ]);
     assert!(reading.problems.is_empty(), "{:?}", reading.problems);
-    assert!(matches!(reading.token, Some(TokenSource::File(path)) if path == Path::new("/run/token")));
-    assert_eq!(reading.settings.unwrap().work.unwrap(), Path::new("/w"));
+    assert!(matches!(reading.token, Some(TokenSource::File(path)) if path == Path::new(FILE)));
+    assert_eq!(reading.settings.unwrap().work.unwrap(), Path::new(FILE));
 }
 
 #[test]
@@ -80,11 +83,8 @@ fn two_names_may_agree_but_not_disagree() {
 
 #[test]
 fn exactly_one_token() {
-    check(
-        &[("AZDO_TOKEN_FILE", "/run/t")],
-        &["AZDO_TOKEN: and AZDO_TOKEN_FILE are both set; set one of them"],
-    );
-    check(&[("AZP_TOKEN_FILE", "/run/t")], &["AZDO_TOKEN: and AZP_TOKEN_FILE are both set; set one of them"]);
+    check(&[("AZDO_TOKEN_FILE", FILE)], &["AZDO_TOKEN: and AZDO_TOKEN_FILE are both set; set one of them"]);
+    check(&[("AZP_TOKEN_FILE", FILE)], &["AZDO_TOKEN: and AZP_TOKEN_FILE are both set; set one of them"]);
     check(
         &[("AZDO_TOKEN", "a b")],
         &["AZDO_TOKEN: holds a blank, a line break or a character outside of ASCII, which no token has"],

@@ -90,6 +90,10 @@ impl Image {
         self.folder.path()
     }
 
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     pub(crate) fn probe(&self, name: &str) -> PathBuf {
         self.root().join("probe").join(name)
     }

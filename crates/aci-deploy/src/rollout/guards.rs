@@ -1,0 +1,125 @@
+//! What is checked before anything is changed.
+
+use crate::arm::{Deployment, QuotaUsage};
+use crate::context::Context;
+use crate::deployment::{DEPLOYER_TAG, RegistryLocation};
+use crate::error::RolloutError;
+use crate::image_ref::ImageRef;
+use crate::observe::{FLEET_TAG, ObservedFleet};
+use crate::plan::Plan;
+use crate::rollout::{DEFAULT_CPU, Request};
+
+/// Refuses while a deployment of this fleet that somebody else started is under way.
+pub(super) fn no_other_deployer(
+    context: &Context,
+    request: &Request,
+    last: Option<&Deployment>,
+) -> Result<(), RolloutError> {
+    match last {
+        Some(last) if last.is_active() && last.tag(DEPLOYER_TAG) != Some(&request.deployer) => {
+            Err(another_deployer(context, Some(last)))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn another_deployer(context: &Context, deployment: Option<&Deployment>) -> RolloutError {
+    RolloutError::AnotherDeployer {
+        deployment: context.settings.fleet.deployment(),
+        by: deployment.and_then(|deployment| deployment.tag(DEPLOYER_TAG)).map(str::to_owned),
+        started: deployment.and_then(|deployment| deployment.properties.timestamp.clone()),
+        correlation: deployment.and_then(|deployment| deployment.properties.correlation_id.clone()),
+    }
+}
+
+/// Refuses what the subscription's quota does not allow. What the plan takes away is taken away first, so it counts.
+pub(super) async fn quota(
+    context: &Context,
+    request: &Request,
+    observed: &ObservedFleet,
+    plan: &Plan,
+    location: &str,
+) -> Result<(), RolloutError> {
+    let usages = context.arm.usages(location).await?;
+    let cores_of = |name: &str| observed.group(name).map_or(0.0, |group| group.cpu);
+    let cpu = request.cpu.or(observed.groups.first().map(|group| group.cpu)).unwrap_or(DEFAULT_CPU);
+    let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let leaving = plan.drain.iter().chain(&plan.update);
+    let freed_cores: f64 = leaving.map(|change| cores_of(change.agent.as_str())).sum();
+    let needs = [
+        ("ContainerGroups", count(plan.create.len()) - count(plan.drain.len())),
+        ("StandardCores", count(plan.create.len() + plan.update.len()) * cpu - freed_cores),
+    ];
+    for (name, requested) in needs {
+        let usage = usages.iter().find(|usage| usage.name.eq_ignore_ascii_case(name));
+        if let Some(usage) = usage
+            && requested > 0.0
+            && usage.used + requested > usage.limit
+        {
+            return Err(refused(request.agents, location, usage, requested));
+        }
+    }
+    Ok(())
+}
+
+fn refused(agents: u32, location: &str, usage: &QuotaUsage, requested: f64) -> RolloutError {
+    RolloutError::Quota { agents, location: location.to_owned(), usage: usage.clone(), requested }
+}
+
+/// The registry that the image is in. It may not share the fleet's group.
+pub(super) async fn registry(
+    context: &Context,
+    given: Option<&RegistryLocation>,
+    image: &ImageRef,
+) -> Result<RegistryLocation, RolloutError> {
+    let location = match given {
+        Some(given) => given.clone(),
+        None => find_registry(context, image).await?,
+    };
+    let settings = &context.settings;
+    let subscription = settings.subscription_id.to_string();
+    if location.resource_group.eq_ignore_ascii_case(&settings.resource_group)
+        && location.subscription_id.eq_ignore_ascii_case(&subscription)
+    {
+        return Err(RolloutError::SharedGroup {
+            group: settings.resource_group.clone(),
+            registry: location.name,
+        });
+    }
+    Ok(location)
+}
+
+async fn find_registry(context: &Context, image: &ImageRef) -> Result<RegistryLocation, RolloutError> {
+    let registries = context.arm.registries().await?;
+    let is_its = |server: &str| server.eq_ignore_ascii_case(image.server());
+    let found = registries.iter().find(|registry| is_its(&registry.properties.login_server));
+    found.and_then(|registry| RegistryLocation::from_id(&registry.id)).ok_or_else(|| {
+        RolloutError::NoRegistry {
+            server: image.server().to_owned(),
+            subscription: context.settings.subscription_id.to_string(),
+            found: registries.into_iter().map(|registry| registry.properties.login_server).collect(),
+        }
+    })
+}
+
+/// Complete mode deletes what the deployment does not name, so all of the group must be this fleet's.
+pub(super) async fn nothing_foreign(context: &Context) -> Result<(), RolloutError> {
+    let fleet = context.settings.fleet.as_str();
+    let resources = match context.arm.resources().await {
+        Err(error) if error.code() == Some("ResourceGroupNotFound") => return Ok(()),
+        other => other?,
+    };
+    let ids: Vec<String> = resources
+        .into_iter()
+        .filter(|resource| resource.tag(FLEET_TAG) != Some(fleet))
+        .map(|resource| resource.id)
+        .collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Err(RolloutError::ForeignResources {
+        group: context.settings.resource_group.clone(),
+        fleet: fleet.to_owned(),
+        ids,
+    })
+}

@@ -1,1 +1,34 @@
-//! Work in progress.
+//! Azure Resource Manager templates: the document and the expression language, without any I/O, clock or environment.
+//!
+//! [`Template::parse`] reads the text, [`Template::plan`] gives it parameters and a scope and makes a [`Plan`]: resources
+//! in an order in which they can be deployed, with their full ids. [`Plan::body`] is what is sent to a resource provider;
+//! `reference` and `list*` in it are answered by a [`Deployed`], or by [`Placeholders`] when nothing is deployed.
+//!
+//! Everything that is wrong is a [`Diagnostic`] with Azure's code and sentence, a JSON path and a place in the text;
+//! several at once. Nothing that is not understood is passed over.
+//!
+//! The crate does not deploy, fetch linked templates or know resource providers. `docs/arm-subset.md` lists what of the
+//! language it has.
+
+mod deployed;
+mod diagnostic;
+mod document;
+mod expr;
+mod functions;
+mod graph;
+pub mod jsonc;
+mod parameters;
+mod plan;
+mod resources;
+mod scope;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
+
+pub use deployed::{Deployed, Placeholders};
+pub use diagnostic::{Code, Diagnostic, Position, Span};
+pub use plan::{CopyPosition, Plan, PlannedResource, SkippedResource};
+pub use scope::{Mode, ResourceGroupInfo, Scope, public_cloud};
+pub use template::{PlanRequest, Template};

@@ -1,0 +1,197 @@
+//! The template as a document: sections and members known, expressions parsed, nothing evaluated.
+
+mod compile;
+mod reader;
+mod resource;
+mod sections;
+
+use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::jsonc::Node;
+use crate::tree::{Copy, Tree};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(crate) use reader::read;
+pub(crate) use resource::raw_template;
+
+/// One template, the whole one or a nested one.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) source: Arc<str>,
+    /// The outermost document: paths and spans count from there.
+    pub(crate) origin: Arc<Node>,
+    pub(crate) root: Node,
+    pub(crate) parameters: Vec<Parameter>,
+    /// By folded name.
+    pub(crate) variables: HashMap<String, Variable>,
+    /// By folded `namespace.name`.
+    pub(crate) functions: HashMap<String, UserFunction>,
+    pub(crate) resources: Vec<Arc<ResourceDefinition>>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+impl Document {
+    pub(crate) fn diagnostic(&self, code: Code, detail: impl Into<String>, span: Span) -> Diagnostic {
+        Diagnostic::new(code, detail).at(&self.source, span).with_path(self.origin.path_of(span))
+    }
+
+    pub(crate) fn invalid(&self, detail: impl Into<String>, span: Span) -> Diagnostic {
+        self.diagnostic(Code::InvalidTemplate, detail, span)
+    }
+}
+
+/// The types of parameters and outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    String,
+    SecureString,
+    Int,
+    Bool,
+    Object,
+    SecureObject,
+    Array,
+}
+
+impl Type {
+    pub(crate) const NAMES: &'static str = "string, securestring, int, bool, object, secureObject, array";
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text.to_ascii_lowercase().as_str() {
+            "string" => Self::String,
+            "securestring" => Self::SecureString,
+            "int" => Self::Int,
+            "bool" => Self::Bool,
+            "object" => Self::Object,
+            "secureobject" => Self::SecureObject,
+            "array" => Self::Array,
+            _ => return None,
+        })
+    }
+
+    /// As in a deployment's GET.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::String => "String",
+            Self::SecureString => "SecureString",
+            Self::Int => "Int",
+            Self::Bool => "Bool",
+            Self::Object => "Object",
+            Self::SecureObject => "SecureObject",
+            Self::Array => "Array",
+        }
+    }
+
+    /// The JSON type's name in the service's messages.
+    pub(crate) fn expected(self) -> &'static str {
+        match self {
+            Self::String | Self::SecureString => "String",
+            Self::Int => "Integer",
+            Self::Bool => "Boolean",
+            Self::Object | Self::SecureObject => "Object",
+            Self::Array => "Array",
+        }
+    }
+
+    pub(crate) fn is_secure(self) -> bool {
+        matches!(self, Self::SecureString | Self::SecureObject)
+    }
+
+    /// No value is converted: `"5"` is no `int`.
+    pub(crate) fn accepts(self, value: &Value) -> bool {
+        crate::value::type_name(value) == self.expected()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) kind: Type,
+    pub(crate) default: Option<Tree>,
+    pub(crate) allowed: Option<Vec<Value>>,
+    pub(crate) min_length: Option<i64>,
+    pub(crate) max_length: Option<i64>,
+    pub(crate) min_value: Option<i64>,
+    pub(crate) max_value: Option<i64>,
+    pub(crate) nullable: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) value: VariableValue,
+}
+
+#[derive(Debug)]
+pub(crate) enum VariableValue {
+    Tree(Tree),
+    /// An element of the section's own `copy`.
+    Copy(Copy),
+}
+
+#[derive(Debug)]
+pub(crate) struct UserFunction {
+    pub(crate) parameters: Vec<FunctionParameter>,
+    pub(crate) output: Tree,
+}
+
+#[derive(Debug)]
+pub(crate) struct FunctionParameter {
+    pub(crate) name: String,
+    pub(crate) kind: Type,
+}
+
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) kind: Type,
+    pub(crate) condition: Option<Tree>,
+    pub(crate) value: OutputValue,
+}
+
+#[derive(Debug)]
+pub(crate) enum OutputValue {
+    Tree(Tree),
+    Copy { count: Tree, input: Tree },
+}
+
+/// A resource as written, before loops and conditions.
+#[derive(Debug)]
+pub(crate) struct ResourceDefinition {
+    pub(crate) span: Span,
+    pub(crate) symbolic_name: Option<String>,
+    pub(crate) existing: bool,
+    pub(crate) condition: Option<Tree>,
+    pub(crate) kind: Tree,
+    pub(crate) api_version: Option<Tree>,
+    pub(crate) name: Tree,
+    pub(crate) location: Option<Tree>,
+    pub(crate) scope: Option<Tree>,
+    pub(crate) depends_on: Option<Tree>,
+    pub(crate) copy: Option<ResourceCopy>,
+    /// What is sent to the resource provider, in the order of the file.
+    pub(crate) body: Vec<(String, Tree)>,
+    pub(crate) children: Vec<Arc<ResourceDefinition>>,
+    pub(crate) nested: Option<Nested>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ResourceCopy {
+    pub(crate) name: String,
+    pub(crate) count: Tree,
+    /// Some for `mode: serial`: so many run at once.
+    pub(crate) batch: Option<usize>,
+}
+
+/// The template inside of a `Microsoft.Resources/deployments`.
+#[derive(Debug)]
+pub(crate) struct Nested {
+    pub(crate) document: Arc<Document>,
+    /// Whether its expressions see itself (`inner`) or the template around it (`outer`).
+    pub(crate) inner: bool,
+    pub(crate) parameters: Option<Tree>,
+    pub(crate) subscription_id: Option<Tree>,
+    pub(crate) resource_group: Option<Tree>,
+}

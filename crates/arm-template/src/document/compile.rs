@@ -1,0 +1,165 @@
+//! JSON to trees: strings become literals or expressions, and what can be said of an expression without its values is
+//! said here.
+
+use super::reader::Reader;
+use crate::diagnostic::Span;
+use crate::expr::eval::{Place, unexpected_here, unknown_function, wrong_count};
+use crate::expr::{self, Expr, Text};
+use crate::jsonc::{Kind, Member, Node, reader::source_offset};
+use crate::tree::{Copy, Entry, Key, Object, Tree, TreeKind};
+use crate::value::folded;
+use serde_json::Value;
+
+/// Longest string, in characters.
+const MAX_LITERAL: usize = 131_072;
+
+impl Reader<'_> {
+    /// A value whose strings may be expressions; `copy` members are loops where `copies`.
+    pub(super) fn tree(&mut self, node: &Node, place: Place, copies: bool) -> Tree {
+        let kind = match &node.kind {
+            Kind::String(text) => self.text(text, node.span, place),
+            Kind::Array(elements) => {
+                let elements: Vec<Tree> =
+                    elements.iter().map(|element| self.tree(element, place, copies)).collect();
+                if elements.iter().all(is_constant) {
+                    TreeKind::Constant(elements.into_iter().filter_map(constant).collect())
+                } else {
+                    TreeKind::Array(elements)
+                }
+            }
+            Kind::Object(members) => self.object(members, place, copies),
+            _ => TreeKind::Constant(node.to_value()),
+        };
+        Tree { kind, span: node.span }
+    }
+
+    fn object(&mut self, members: &[Member], place: Place, copies: bool) -> TreeKind {
+        let mut object = Object::default();
+        for member in members {
+            if copies && member.name.eq_ignore_ascii_case("copy") && member.value.elements().is_some() {
+                object.copies = self.copies(&member.value, place);
+                continue;
+            }
+            let key = match self.text(&member.name, member.name_span, place) {
+                TreeKind::Expression(expr) => Key::Expression(expr, member.name_span),
+                TreeKind::Constant(Value::String(name)) => Key::Plain(name),
+                _ => Key::Plain(member.name.clone()),
+            };
+            let value = self.tree(&member.value, place, copies);
+            // The last of several members with one name counts.
+            let same = |entry: &Entry| match (&entry.key, &key) {
+                (Key::Plain(known), Key::Plain(name)) => known == name,
+                _ => false,
+            };
+            object.entries.retain(|entry| !same(entry));
+            object.entries.push(Entry { key, value });
+        }
+        let plain = |entry: &Entry| matches!(entry.key, Key::Plain(_)) && is_constant(&entry.value);
+        if !object.copies.is_empty() || !object.entries.iter().all(plain) {
+            return TreeKind::Object(object);
+        }
+        let pairs = object.entries.into_iter().filter_map(|entry| match entry.key {
+            Key::Plain(name) => constant(entry.value).map(|value| (name, value)),
+            Key::Expression(..) => None,
+        });
+        TreeKind::Constant(Value::Object(pairs.collect()))
+    }
+
+    /// `[{"name", "count", "input"}]`.
+    pub(super) fn copies(&mut self, node: &Node, place: Place) -> Vec<Copy> {
+        let mut copies: Vec<Copy> = Vec::new();
+        for element in node.elements().unwrap_or_default() {
+            self.known_members(
+                element,
+                "TemplateCopyProperty",
+                &["name", "count", "input", "mode", "batchSize"],
+            );
+            let name = element.get("name").and_then(Node::as_str);
+            let (Some(name), Some(count), Some(input)) = (name, element.get("count"), element.get("input"))
+            else {
+                self.invalid(
+                    "The copy loop is not valid: it needs the members 'name', 'count' and 'input'. Please see \
+                     https://aka.ms/arm-copy for usage details.",
+                    element.span,
+                );
+                continue;
+            };
+            if copies.iter().any(|copy| crate::value::same_name(&copy.name, name)) {
+                self.invalid(
+                    format!("The copy loop '{name}' is defined multiple times in one 'copy'."),
+                    element.span,
+                );
+                continue;
+            }
+            let count = self.tree(count, place, false);
+            let input = self.tree(input, place, true);
+            copies.push(Copy { name: name.to_owned(), count, input });
+        }
+        copies
+    }
+
+    fn text(&mut self, text: &str, span: Span, place: Place) -> TreeKind {
+        if text.len() > MAX_LITERAL && text.chars().count() > MAX_LITERAL {
+            self.invalid(format!("The template literal length limit of '{MAX_LITERAL}' exceeded."), span);
+            return TreeKind::Constant(Value::Null);
+        }
+        match expr::classify(text) {
+            Ok(Text::Literal(text)) => TreeKind::Constant(Value::String(text)),
+            Ok(Text::Expression(expr)) => {
+                self.check(&expr, span, place);
+                TreeKind::Expression(expr)
+            }
+            Err(error) => {
+                let place = |decoded: usize| source_offset(&self.source, span, decoded);
+                let exact = Span::new(place(error.at.0), place(error.at.1));
+                self.invalid(
+                    format!(
+                        "{}. Please see https://aka.ms/arm-template-expressions for usage details.",
+                        error.message
+                    ),
+                    exact,
+                );
+                TreeKind::Constant(Value::Null)
+            }
+        }
+    }
+
+    /// Functions exist, may stand here and have the right number of arguments.
+    fn check(&mut self, expr: &Expr, literal: Span, place: Place) {
+        let mut faults = Vec::new();
+        expr.walk(&mut |inner| {
+            let Some(call) = inner.call() else { return };
+            let name = call.full_name();
+            let message = match (call.function, &call.namespace) {
+                (None, Some(_)) if self.user_functions.contains(&folded(&name)) => {
+                    (place == Place::UserFunction).then(|| unexpected_here(&name))
+                }
+                (None, _) => Some(unknown_function(&name)),
+                (Some(function), _) if !place.allows(function.place) => Some(unexpected_here(&call.name)),
+                (Some(function), _) => {
+                    let found = call.arguments.len();
+                    let fits = (function.least..=function.most).contains(&found);
+                    (!fits).then(|| wrong_count(&call.name, found, function.least, function.most))
+                }
+            };
+            if let Some(message) = message {
+                let offset = |decoded: usize| source_offset(&self.source, literal, decoded + 1);
+                faults.push((message, Span::new(offset(inner.at.0), offset(inner.at.1))));
+            }
+        });
+        for (message, span) in faults {
+            self.invalid(message, span);
+        }
+    }
+}
+
+fn is_constant(tree: &Tree) -> bool {
+    matches!(tree.kind, TreeKind::Constant(_))
+}
+
+fn constant(tree: Tree) -> Option<Value> {
+    match tree.kind {
+        TreeKind::Constant(value) => Some(value),
+        _ => None,
+    }
+}

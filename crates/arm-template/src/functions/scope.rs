@@ -1,0 +1,104 @@
+//! Parameters, variables, loops, and what surrounds the deployment.
+
+use super::{Allowed, Function};
+use crate::expr::Call;
+use crate::expr::eval::{Eval, Evaluator, Fault};
+use crate::value::{integer, same_name, type_name};
+use serde_json::{Value, json};
+
+pub(super) static FUNCTIONS: &[Function] = &[
+    Function::special("copyIndex", 0, 2, copy_index).only(Allowed::Loop),
+    Function::special("deployer", 0, 0, |evaluator, _| evaluator.scope.deployer()),
+    Function::special("deployment", 0, 0, |evaluator, _| Ok(evaluator.scope.deployment())),
+    Function::special("environment", 0, 0, |evaluator, _| Ok(evaluator.scope.environment.clone())),
+    Function::unsupported("externalInputs", "it belongs to Bicep parameter files"),
+    Function::unsupported("managementGroup", "templates are deployed to resource groups only"),
+    // Both are answered by the evaluator, without a copy of the value.
+    Function::special("parameters", 1, 1, |_, call| Err(unreachable_name(call))),
+    Function::special("resourceGroup", 0, 0, resource_group),
+    Function::special("subscription", 0, 0, subscription),
+    Function::special("tenant", 0, 0, tenant),
+    Function::special("variables", 1, 1, |_, call| Err(unreachable_name(call))),
+];
+
+fn unreachable_name(call: &Call) -> Fault {
+    Fault::new(super::unable(&call.name, "the name could not be read"))
+}
+
+fn resource_group(evaluator: &mut Evaluator<'_>, _: &Call) -> Eval<Value> {
+    let scope = &evaluator.scope.scope;
+    let group = &scope.resource_group;
+    Ok(json!({
+        "id": scope.resource_group_id(),
+        "name": group.name,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": group.location,
+        "tags": group.tags,
+        "properties": {"provisioningState": "Succeeded"},
+    }))
+}
+
+fn subscription(evaluator: &mut Evaluator<'_>, _: &Call) -> Eval<Value> {
+    let scope = &evaluator.scope.scope;
+    Ok(json!({
+        "id": format!("/subscriptions/{}", scope.subscription_id),
+        "subscriptionId": scope.subscription_id,
+        "tenantId": scope.tenant_id,
+        "displayName": scope.subscription_id,
+    }))
+}
+
+fn tenant(evaluator: &mut Evaluator<'_>, _: &Call) -> Eval<Value> {
+    let tenant_id = &evaluator.scope.scope.tenant_id;
+    Ok(json!({
+        "countryCode": "US",
+        "displayName": tenant_id,
+        "id": format!("/tenants/{tenant_id}"),
+        "tenantId": tenant_id,
+    }))
+}
+
+/// `copyIndex()`, `copyIndex(offset)`, `copyIndex('loop')`, `copyIndex('loop', offset)`.
+fn copy_index(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
+    let mut values = evaluator.arguments(call)?.into_iter();
+    let (name, offset) = match (values.next(), values.next()) {
+        (None, _) => (None, None),
+        (Some(offset @ Value::Number(_)), None) => (None, Some(offset)),
+        (Some(Value::String(name)), offset) => (Some(name), offset),
+        (Some(other), _) => {
+            return Err(Fault::new(super::unable(
+                &call.name,
+                format_args!(
+                    "the parameter must be a loop name or an offset, it is of type '{}'",
+                    type_name(&other)
+                ),
+            )));
+        }
+    };
+    let offset = match &offset {
+        None => 0,
+        Some(offset) => offset.as_i64().filter(|_| offset.is_i64()).ok_or_else(|| {
+            Fault::new(super::unable(
+                &call.name,
+                format_args!("the offset must be an integer, it is of type '{}'", type_name(offset)),
+            ))
+        })?,
+    };
+    let running = evaluator.loops.iter().rev().find(|running| match &name {
+        Some(name) => running.name.as_ref().is_some_and(|known| same_name(known, name)),
+        None => running.unnamed,
+    });
+    match (running, name) {
+        (Some(running), _) => running.index.checked_add(offset).map(integer).ok_or_else(|| {
+            Fault::new(super::unable(&call.name, "the arithmetic operation resulted in an overflow"))
+        }),
+        (None, Some(name)) => Err(Fault::new(format!(
+            "The template function 'copyIndex' is not expected at this location: no copy loop with the name '{name}' runs \
+             here. Please see https://aka.ms/arm-copy for usage details."
+        ))),
+        (None, None) => Err(Fault::new(
+            "The template function 'copyIndex' is not expected at this location. The function can only be used in a resource \
+             with copy specified. Please see https://aka.ms/arm-copy for usage details.",
+        )),
+    }
+}

@@ -1,0 +1,175 @@
+//! A template with its parameters: what is deployed, where, in which order.
+
+mod build;
+mod nested;
+mod output;
+
+use crate::deployed::Deployed;
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+use crate::expr::eval::{Evaluator, Place};
+use crate::resources::{Instance, ResourceIndex};
+use crate::scope::{Scope, TemplateScope};
+use crate::value::folded;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use build::{Build, build};
+
+/// The resources and outputs that a template stands for.
+pub struct Plan {
+    document: Arc<Document>,
+    scope: Arc<TemplateScope>,
+    target: Scope,
+    index: Arc<ResourceIndex>,
+    instances: Vec<Instance>,
+    resources: Vec<PlannedResource>,
+    /// Position of each resource in `instances`.
+    sources: Vec<usize>,
+    /// The bodies that wait for nothing.
+    bodies: Vec<Option<Value>>,
+    skipped: Vec<SkippedResource>,
+    history: Map<String, Value>,
+    /// Positions in the resources of the template around this one that this one reads.
+    outer_reads: BTreeSet<usize>,
+    /// Ids that nested templates name in the same resource group, as far as they are known.
+    nested_ids: BTreeSet<String>,
+}
+
+impl fmt::Debug for Plan {
+    /// Bodies may hold secrets: not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("resources", &self.resources)
+            .field("skipped", &self.skipped)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A resource to deploy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedResource {
+    /// Full id, in the template's casing.
+    pub id: String,
+    /// `Microsoft.ContainerInstance/containerGroups`; for a child all types.
+    pub resource_type: String,
+    /// For a child `parent/child`.
+    pub name: String,
+    pub api_version: String,
+    pub location: Option<String>,
+    /// Positions in [`Plan::resources`], all smaller than this one's.
+    pub depends_on: Vec<usize>,
+    pub subscription_id: String,
+    pub resource_group: String,
+    /// With languageVersion 2.0.
+    pub symbolic_name: Option<String>,
+    pub copy: Option<CopyPosition>,
+    /// JSON path of the definition in the template, for example `resources[0]`.
+    pub path: String,
+}
+
+/// Which turn of a copy loop made a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyPosition {
+    pub name: String,
+    pub index: usize,
+}
+
+/// A resource whose condition is false: it is as if the template did not have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedResource {
+    pub id: String,
+    pub resource_type: String,
+    pub name: String,
+    pub api_version: String,
+}
+
+impl Plan {
+    /// What to deploy, each after everything that it depends on, otherwise in the order of the template.
+    pub fn resources(&self) -> &[PlannedResource] {
+        &self.resources
+    }
+
+    /// What is left out by its condition.
+    pub fn skipped(&self) -> &[SkippedResource] {
+        &self.skipped
+    }
+
+    /// The positions of [`Plan::resources`] in waves: a wave needs nothing but what the waves before it made.
+    pub fn waves(&self) -> Vec<Vec<usize>> {
+        let mut depth = vec![0; self.resources.len()];
+        let mut waves: Vec<Vec<usize>> = Vec::new();
+        for (position, resource) in self.resources.iter().enumerate() {
+            depth[position] = resource.depends_on.iter().map(|need| depth[*need] + 1).max().unwrap_or(0);
+            if waves.len() <= depth[position] {
+                waves.push(Vec::new());
+            }
+            waves[depth[position]].push(position);
+        }
+        waves
+    }
+
+    /// The request body for the provider: `location`, `tags`, `sku`, `properties` and the like, without name, type and
+    /// api-version, with everything that reads deployed state answered by `deployed`. For a nested deployment its
+    /// `properties` hold the parameters as evaluated and the template as written.
+    ///
+    /// # Errors
+    /// When `deployed` has no answer, or an expression fails on it.
+    ///
+    /// # Panics
+    /// When `index` is not a position of [`Plan::resources`].
+    pub fn body(&self, index: usize, deployed: &dyn Deployed) -> Result<Value, Diagnostic> {
+        if let Some(body) = &self.bodies[index]
+            && !deployed.only_placeholders()
+        {
+            return Ok(body.clone());
+        }
+        let instance = &self.instances[self.sources[index]];
+        let mut evaluator = self.evaluator(instance);
+        evaluator.deployed = Some(deployed);
+        build::evaluate_body(&mut evaluator, instance).map_err(|(span, fault)| {
+            build::resource_fault(&self.document, &self.scope, instance, span, fault)
+        })
+    }
+
+    fn evaluator<'p>(&'p self, instance: &Instance) -> Evaluator<'p> {
+        let mut evaluator = Evaluator::new(&self.scope, Place::Body);
+        evaluator.owner = format!("resource '{}'", instance.name);
+        evaluator.index = Some(&self.index);
+        evaluator.loops.clone_from(&instance.loops);
+        evaluator
+    }
+
+    /// Whether the body of a resource reads deployed state.
+    pub fn is_deferred(&self, index: usize) -> bool {
+        self.bodies[index].is_none()
+    }
+
+    /// The parameters for a deployment's GET: `{"p": {"type": "String", "value": …}}`, for secure ones the type alone.
+    pub fn parameters_for_history(&self) -> Map<String, Value> {
+        self.history.clone()
+    }
+
+    /// The ids of the top-level resources that the template names in its own resource group, in lower case: what a
+    /// Complete deployment keeps. Resources with a false condition are not named. Nested templates for the same group are
+    /// included as far as their parameters do not read deployed state; add the ids of [`Plan::nested`] plans that ran.
+    pub fn named_resource_ids(&self) -> BTreeSet<String> {
+        let mut ids = self.nested_ids.clone();
+        for (resource, source) in self.resources.iter().zip(&self.sources) {
+            let group = &self.instances[*source].scope;
+            let is_top_level = resource.resource_type.split('/').count() == 2;
+            let here = group.resource_group_id().eq_ignore_ascii_case(&self.target.resource_group_id());
+            if is_top_level && here && self.instances[*source].definition.scope.is_none() {
+                ids.insert(folded(&resource.id));
+            }
+        }
+        ids
+    }
+
+    /// Where the resources of this plan are deployed.
+    pub fn scope(&self) -> &Scope {
+        &self.target
+    }
+}

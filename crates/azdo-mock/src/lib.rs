@@ -1,1 +1,26 @@
-//! Work in progress.
+//! A mock Azure DevOps organization on the real wire: what agents, scalers and scripts need of it.
+//!
+//! [`AzureDevOps`] is the service: [`AzureDevOps::router`] is the emulated wire, [`AzureDevOps::control_router`]
+//! queues jobs, shows the journal and makes faults. State survives `kill -9` through the [`service_kit::Store`] in the
+//! settings; text of logs is in plain files.
+//!
+//! It is strict: what it does not know gets the real service's error. It binds no socket, reads no environment, and
+//! takes time and randomness from its settings. It runs nothing: agents do.
+
+mod app;
+mod auth;
+mod control;
+mod error;
+mod files;
+mod journal;
+mod packages;
+mod persist;
+mod routes;
+mod settings;
+mod state;
+mod view;
+mod wire;
+
+pub use app::AzureDevOps;
+pub use error::StartError;
+pub use settings::{BadCredential, OldToken, SessionAfterReplace, Settings, Switches};

@@ -1,0 +1,262 @@
+//! The service: one state behind one mutex, and what a request needs beside it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use jiff::Timestamp;
+use secrecy::ExposeSecret;
+use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
+use tokio::sync::watch;
+use url::Url;
+
+use crate::control;
+use crate::control::faults::Faults;
+use crate::error::{ApiError, StartError};
+use crate::files::Files;
+use crate::journal::Journal;
+use crate::packages::Package;
+use crate::persist;
+use crate::routes;
+use crate::settings::{Settings, Switches};
+use crate::state::{Moment, State};
+use crate::wire::job::Origin;
+
+/// How often sessions and locks are looked at while nobody asks.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The emulated Azure DevOps organization. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AzureDevOps(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    addresses: Addresses,
+    switches: Switches,
+    state: Mutex<State>,
+    /// Held from a change to the end of its write, so that writes come in the order of the changes while readers
+    /// need not wait for the disk.
+    order: Mutex<()>,
+    store: Store,
+    changed: watch::Sender<u64>,
+    journal: Mutex<Journal>,
+    faults: Faults,
+    packages: Vec<Package>,
+    files: Files,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    shutdown: Shutdown,
+}
+
+/// Every address that is given out is made here, from the settings alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Addresses {
+    base: Url,
+    pub(crate) organization: String,
+}
+
+impl Addresses {
+    fn new(base: &Url, organization: &str) -> Result<Self, StartError> {
+        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if organization.is_empty() || !organization.chars().all(usable) {
+            return Err(StartError::Organization(organization.to_owned()));
+        }
+        if base.path().trim_end_matches('/') != format!("/{organization}") {
+            return Err(StartError::Base { base: base.to_string(), organization: organization.to_owned() });
+        }
+        let mut base = base.clone();
+        base.set_path(&format!("/{organization}/"));
+        base.set_query(None);
+        base.set_fragment(None);
+        Ok(Self { base, organization: organization.to_owned() })
+    }
+
+    /// The organization's address with a trailing slash.
+    pub(crate) fn organization_url(&self) -> &Url {
+        &self.base
+    }
+
+    /// An address below the organization's.
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Where tokens are issued; also the audience of assertions.
+    pub(crate) fn token_endpoint(&self) -> String {
+        self.at("_apis/oauth2/token")
+    }
+}
+
+impl AzureDevOps {
+    /// Restores the organization from the store, or makes a new one, and starts its clockwork. Must be called
+    /// inside a tokio runtime.
+    pub fn new(settings: Settings) -> Result<Self, StartError> {
+        let addresses = Addresses::new(&settings.base, &settings.organization)?;
+        let packages =
+            settings.packages.iter().map(|path| Package::named(path)).collect::<Result<Vec<_>, _>>()?;
+        let moment = Moment { now: settings.clock.now(), entropy: settings.entropy.as_ref() };
+        let mut state = persist::restore(&settings.store, settings.switches, moment)?;
+        for pool in &settings.pools {
+            state.ensure_pool(pool, moment.now);
+        }
+        for token in &settings.personal_access_tokens {
+            state.seed_pat(token.expose_secret(), moment.now);
+        }
+        let files = Files::open(settings.logs_dir).map_err(StartError::Logs)?;
+        let service = Self(Arc::new(Inner {
+            addresses,
+            switches: settings.switches,
+            state: Mutex::new(state),
+            order: Mutex::new(()),
+            store: settings.store,
+            changed: watch::Sender::new(0),
+            journal: Mutex::default(),
+            faults: Faults::default(),
+            packages,
+            files,
+            clock: settings.clock,
+            entropy: settings.entropy,
+            shutdown: settings.shutdown,
+        }));
+        service.save()?;
+        service.start_clockwork();
+        Ok(service)
+    }
+
+    /// The emulated wire: everything under `/{organization}` and nothing else.
+    pub fn router(&self) -> Router {
+        routes::router(self)
+    }
+
+    /// The control API. It checks nobody's right to use it: whoever mounts it does.
+    pub fn control_router(&self) -> Router {
+        control::router(self)
+    }
+
+    fn start_clockwork(&self) {
+        let service = self.clone();
+        self.0.shutdown.spawn(async move {
+            let mut tick = tokio::time::interval(TICK);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                if let Err(error) = service.read(|_| ()) {
+                    tracing::warn!(?error, "the state could not be saved");
+                }
+            }
+        });
+    }
+
+    /// Changes the state and saves what changed before returning.
+    pub(crate) fn change<T, E>(
+        &self,
+        change: impl FnOnce(&mut State, Moment<'_>) -> Result<T, E>,
+    ) -> Result<T, ApiError>
+    where
+        ApiError: From<E>,
+    {
+        let _order = self.0.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = Moment { now: self.0.clock.now(), entropy: self.0.entropy.as_ref() };
+        let (outcome, batch, events) = {
+            let mut state = self.state();
+            state.settle(moment);
+            let outcome = change(&mut state, moment);
+            state.settle(moment);
+            let dirty = std::mem::take(&mut state.dirty);
+            let events = std::mem::take(&mut state.events);
+            let batch = persist::batch(&state, dirty.iter())?;
+            (outcome, (batch, dirty), events)
+        };
+        self.journal().extend(events);
+        let (batch, dirty) = batch;
+        if !dirty.is_empty() {
+            if let Err(error) = self.0.store.write(batch) {
+                // The next change tries again.
+                self.state().dirty.extend(dirty);
+                return Err(error.into());
+            }
+            self.0.changed.send_modify(|count| *count += 1);
+        }
+        outcome.map_err(ApiError::from)
+    }
+
+    /// As [`Self::change`] for changes whose errors are no `ApiError`.
+    pub(crate) fn try_change<T, E>(
+        &self,
+        change: impl FnOnce(&mut State, Moment<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, ApiError> {
+        self.change(|state, moment| Ok::<_, ApiError>(change(state, moment)))
+    }
+
+    fn save(&self) -> Result<(), StartError> {
+        let mut state = self.state();
+        let dirty = std::mem::take(&mut state.dirty);
+        let batch = persist::batch(&state, &dirty)?;
+        let events = std::mem::take(&mut state.events);
+        drop(state);
+        self.journal().extend(events);
+        self.0.store.write(batch)?;
+        Ok(())
+    }
+
+    /// Reads the state as of now: whatever is overdue happens first.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, ApiError> {
+        self.change(|state, _| Ok::<_, ApiError>(read(state)))
+    }
+
+    /// Looks at the state without letting time pass.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.0.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells when the state changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn entropy(&self) -> &SharedEntropy {
+        &self.0.entropy
+    }
+
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.0.addresses
+    }
+
+    pub(crate) fn switches(&self) -> &Switches {
+        &self.0.switches
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    pub(crate) fn packages(&self) -> &[Package] {
+        &self.0.packages
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
+    }
+
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.0.shutdown
+    }
+
+    /// What job messages say about the organization.
+    pub(crate) fn origin<'a>(&'a self, state: &State) -> Origin<'a> {
+        Origin {
+            url: self.addresses().organization_url(),
+            organization: &self.addresses().organization,
+            collection_id: state.meta.instance_id,
+            project_id: state.meta.project_id,
+        }
+    }
+}

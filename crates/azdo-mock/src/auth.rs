@@ -1,0 +1,190 @@
+//! What every request of the emulated wire passes: journal, faults, version, credential.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::app::AzureDevOps;
+use crate::error::ApiError;
+use crate::journal::{Entry, redacted};
+use crate::settings::BadCredential;
+use crate::state::refusal::Refusal;
+use crate::state::secrets::Caller;
+use crate::wire::ids::{AgentId, PlanId};
+use crate::wire::version;
+
+/// Runs a request past journal, faults, version and credential, and adds what every answer carries.
+pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
+    let time = service.now();
+    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+    let shown = {
+        let state = service.state();
+        redacted(&path, request.uri().query(), |text| text.len() > 5 && state.is_pat(text))
+    };
+    let correlation = request.headers().get("x-vss-e2eid").cloned();
+    let session = request.headers().get("x-tfs-session").cloned();
+
+    let (caller, mut response) = match admit(&service, request) {
+        Ok((caller, request)) => (caller_name(&service, caller), next.run(request).await),
+        Err(response) => ("refused".to_owned(), *response),
+    };
+    let headers = response.headers_mut();
+    let activity = service.entropy().uuid().to_string();
+    if let Ok(activity) = HeaderValue::from_str(&activity) {
+        headers.insert("x-tfs-session", session.unwrap_or_else(|| activity.clone()));
+        headers.insert("activityid", activity);
+    }
+    if let Some(correlation) = correlation {
+        headers.insert("x-vss-e2eid", correlation);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    let status = response.status().as_u16();
+    service.journal().record(Entry { time, method, path: shown, status, caller });
+    response
+}
+
+fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>, Request), Box<Response>> {
+    let path = request.uri().path();
+    if let Some(status) = service.faults().hit(request.method(), path) {
+        return Err(Box::new(ApiError::fault(status).into_response()));
+    }
+    let rest = path.strip_prefix(&format!("/{}", service.addresses().organization));
+    let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
+        return Err(Box::new(ApiError::unknown_route(path).into_response()));
+    };
+    let open = request.method() == Method::OPTIONS
+        || rest == "/_apis/oauth2/token"
+        || rest.starts_with("/_packages/");
+    let caller = match credential(request.headers()) {
+        Some(credential) => service.state().caller(&credential, service.now()),
+        None => None,
+    };
+    let reports = rest.ends_with("/events");
+    let caller = caller.filter(|caller| reports || !matches!(caller, Caller::Job { finished: true, .. }));
+    if caller.is_none() && !open {
+        return Err(Box::new(challenge(service)));
+    }
+    check_version(&request).map_err(|error| Box::new(error.into_response()))?;
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    Ok((caller, request))
+}
+
+fn check_version(request: &Request) -> Result<(), ApiError> {
+    let query = request.uri().query().unwrap_or_default();
+    let in_query = url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name.eq_ignore_ascii_case("api-version"))
+        .map(|(_, value)| value.into_owned());
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    match version::requested(in_query.as_deref(), accept) {
+        Some(text) => version::check(text).map_err(ApiError::from),
+        None => Ok(()),
+    }
+}
+
+/// The bearer token or the Basic password; the Basic user name is of no account, clients differ in it.
+fn credential(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+fn challenge(service: &AzureDevOps) -> Response {
+    const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign In</body></html>";
+    match service.switches().bad_credential {
+        BadCredential::Unauthorized => ApiError::unauthorized().into_response(),
+        BadCredential::SignInRedirect => {
+            (StatusCode::FOUND, [(header::LOCATION, service.addresses().at("_signin"))]).into_response()
+        }
+        BadCredential::SignInPage => (StatusCode::NON_AUTHORITATIVE_INFORMATION, Html(PAGE)).into_response(),
+    }
+}
+
+fn caller_name(service: &AzureDevOps, caller: Option<Caller>) -> String {
+    match caller {
+        None => "anonymous".to_owned(),
+        Some(Caller::User) => "user".to_owned(),
+        Some(Caller::Job { request, .. }) => format!("job {request}"),
+        Some(Caller::Agent { id, .. }) => {
+            let state = service.state();
+            state.agents.get(&id).map_or_else(|| format!("agent {id}"), |a| format!("agent {}", a.name))
+        }
+    }
+}
+
+impl Caller {
+    /// Refuses whoever is not a user: an agent's own identity may not register, change or delete agents.
+    pub(crate) fn require_user(self, pool: &str) -> Result<(), Refusal> {
+        match self {
+            Self::User => Ok(()),
+            Self::Agent { .. } | Self::Job { .. } => Err(Refusal::Denied(format!(
+                "This identity needs Manage permissions for pool {pool} to perform the action. For more information, \
+                 contact the Azure DevOps administrator."
+            ))),
+        }
+    }
+
+    /// The agent that asks, with its key's generation.
+    pub(crate) fn require_agent(self) -> Result<(AgentId, u32), Refusal> {
+        match self {
+            Self::Agent { id, generation } => Ok((id, generation)),
+            Self::User | Self::Job { .. } => {
+                Err(Refusal::Denied("Only an agent's own identity may listen and renew.".to_owned()))
+            }
+        }
+    }
+
+    /// Refuses a job that reaches for another's plan.
+    pub(crate) fn check_plan(self, plan: PlanId) -> Result<(), Refusal> {
+        match self {
+            Self::Job { plan: own, .. } if own != plan => {
+                Err(Refusal::Denied(format!("The job's identity has no permission on plan {plan}.")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a job: it has no business with pools and agents.
+    pub(crate) fn refuse_job(self) -> Result<(), Refusal> {
+        match self {
+            Self::Job { .. } => {
+                Err(Refusal::Denied("The job's identity has no permission on agent pools.".to_owned()))
+            }
+            Self::User | Self::Agent { .. } => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_found_whatever_the_user_name_is() {
+        let check = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            credential(&headers)
+        };
+        for user in ["", "VstsAgent", "user"] {
+            let basic = format!("Basic {}", STANDARD.encode(format!("{user}:pat:with:colons")));
+            assert_eq!(check(&basic).as_deref(), Some("pat:with:colons"));
+        }
+        assert_eq!(check("bearer abc").as_deref(), Some("abc"));
+        for bad in ["Basic !", "Basic", "Negotiate abc", "pat"] {
+            assert_eq!(check(bad), None, "{bad}");
+        }
+    }
+}

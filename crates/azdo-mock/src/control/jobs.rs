@@ -1,0 +1,183 @@
+//! Jobs: queued by hand, watched, cancelled.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ControlError, Input};
+use crate::app::AzureDevOps;
+use crate::error::ApiError;
+use crate::state::State as Organization;
+use crate::state::requests::{NewJob, NewStep, Request};
+use crate::wire::demand::Demand;
+use crate::wire::job::{Shell, Variable};
+use crate::wire::time::stamp;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobBody {
+    pool: String,
+    #[serde(default)]
+    name: Option<String>,
+    steps: Vec<StepBody>,
+    #[serde(default)]
+    demands: Option<Vec<Demand>>,
+    #[serde(default)]
+    variables: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct StepBody {
+    #[serde(default)]
+    script: Option<String>,
+    #[serde(default)]
+    bash: Option<String>,
+    #[serde(default)]
+    display_name: Option<String>,
+}
+
+impl StepBody {
+    fn step(self, number: usize) -> Result<NewStep, ControlError> {
+        let (script, shell, word) = match (self.script, self.bash) {
+            (Some(script), None) => (script, Shell::Default, "CmdLine"),
+            (None, Some(script)) => (script, Shell::Bash, "Bash"),
+            _ => {
+                return Err(ControlError::bad(format!(
+                    "step {number} needs exactly one of `script` and `bash`"
+                )));
+            }
+        };
+        Ok(NewStep { display_name: self.display_name.unwrap_or_else(|| word.to_owned()), script, shell })
+    }
+}
+
+fn variable(name: &str, value: Value) -> Result<Variable, ControlError> {
+    let refuse = || {
+        ControlError::bad(format!(
+            "the variable `{name}` is neither text nor {{\"value\": text, \"isSecret\": bool}}"
+        ))
+    };
+    match value {
+        Value::String(value) => Ok(Variable { value, is_secret: false }),
+        Value::Object(_) => serde_json::from_value(value).map_err(|_| refuse()),
+        _ => Err(refuse()),
+    }
+}
+
+impl JobBody {
+    fn job(self, state: &Organization) -> Result<NewJob, ControlError> {
+        let pools = || state.pools.values().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join("`, `");
+        let pool = state.pool_named(&self.pool).ok_or_else(|| {
+            ControlError::missing(format!("there is no pool `{}`, only `{}`", self.pool, pools()))
+        })?;
+        if self.steps.is_empty() {
+            return Err(ControlError::bad("a job needs at least one step"));
+        }
+        let steps = self.steps.into_iter().enumerate().map(|(index, step)| step.step(index + 1));
+        let variables = self.variables.unwrap_or_default().into_iter();
+        Ok(NewJob {
+            pool: pool.id,
+            name: self.name.filter(|name| !name.is_empty()).unwrap_or_else(|| "Job".to_owned()),
+            steps: steps.collect::<Result<_, _>>()?,
+            demands: self.demands.unwrap_or_default(),
+            variables: variables
+                .map(|(name, value)| variable(&name, value).map(|value| (name, value)))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// `POST jobs`.
+pub(crate) async fn queue(
+    State(service): State<AzureDevOps>,
+    body: Input<JobBody>,
+) -> Result<(StatusCode, Json<Value>), ControlError> {
+    let Json(body) = body?;
+    let job = body.job(&service.state())?;
+    let shown = service.change(|state, moment| {
+        let id = state.queue_job(job, moment)?;
+        let request = state.requests.get(&id).ok_or(crate::state::refusal::Refusal::JobNotFound(id))?;
+        Ok::<_, ApiError>(json!({
+            "jobId": request.job_id,
+            "requestId": request.id,
+            "poolId": request.pool_id,
+            "name": request.name,
+        }))
+    })?;
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// The request of a job's id.
+pub(crate) fn find<'a>(state: &'a Organization, job: &str) -> Result<&'a Request, ControlError> {
+    state
+        .requests
+        .values()
+        .find(|request| request.job_id.to_string().eq_ignore_ascii_case(job))
+        .ok_or_else(|| ControlError::missing(format!("there is no job `{job}`")))
+}
+
+fn show(state: &Organization, request: &Request) -> Value {
+    let plan = state.plans.get(&request.plan_id);
+    let steps: Vec<_> = state
+        .jobs
+        .get(&request.id)
+        .into_iter()
+        .flat_map(|job| &job.steps)
+        .map(|step| {
+            let record = plan.and_then(|plan| plan.main_record(step.id));
+            let field = |name: &str| record.and_then(|record| record.get(name)).cloned().unwrap_or_default();
+            json!({"displayName": step.display_name, "state": field("state"), "result": field("result")})
+        })
+        .collect();
+    let issues = plan
+        .and_then(|plan| plan.main_record(crate::wire::ids::RecordId(request.job_id.0)))
+        .and_then(|record| record.get("issues"))
+        .cloned()
+        .unwrap_or_else(|| json!([]));
+    json!({
+        "jobId": request.job_id,
+        "requestId": request.id,
+        "name": request.name,
+        "pool": state.pools.get(&request.pool_id).map(|pool| pool.name.clone()),
+        "state": request.phase(),
+        "result": request.result,
+        "agent": request.assignment.as_ref().map(|held| held.agent_name.clone()),
+        "queueTime": stamp(request.queue_time),
+        "startTime": request.receive_time.map(stamp),
+        "finishTime": request.finish_time.map(stamp),
+        "cancelRequested": request.cancel_deadline.is_some(),
+        "steps": steps,
+        "issues": issues,
+        "outputs": crate::view::outputs(&request.outputs),
+    })
+}
+
+/// `GET jobs`.
+pub(crate) async fn list(State(service): State<AzureDevOps>) -> Result<Json<Value>, ControlError> {
+    let jobs: Vec<_> =
+        service.read(|state| state.requests.values().map(|request| show(state, request)).collect())?;
+    Ok(Json(json!(jobs)))
+}
+
+/// `GET jobs/{jobId}`.
+pub(crate) async fn one(
+    State(service): State<AzureDevOps>,
+    Path(job): Path<String>,
+) -> Result<Json<Value>, ControlError> {
+    service.read(|state| find(state, &job).map(|request| Json(show(state, request))))?
+}
+
+/// `POST jobs/{jobId}/cancel`.
+pub(crate) async fn cancel(
+    State(service): State<AzureDevOps>,
+    Path(job): Path<String>,
+) -> Result<Json<Value>, ControlError> {
+    let id = find(&service.state(), &job)?.id;
+    service.change(|state, moment| state.cancel(id, moment.now))?;
+    service.read(|state| find(state, &job).map(|request| Json(show(state, request))))?
+}

@@ -1,0 +1,258 @@
+//! Errors as the service writes them: `typeKey` decides what a client does, so it has to be right.
+//!
+//! Source: actions/runner: WrappedException.cs (the envelope), Exceptions.cs (the names).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use service_kit::StoreError;
+
+use crate::state::refusal::Refusal;
+use crate::wire::locations;
+use crate::wire::version::VersionRefusal;
+
+const TASK: &str = "Microsoft.TeamFoundation.DistributedTask.WebApi";
+const SERVICES: &str = "Microsoft.VisualStudio.Services.WebApi";
+const FRAMEWORK: &str = "Microsoft.TeamFoundation.Framework.Server";
+const COMMON: &str = "Microsoft.VisualStudio.Services.Common";
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be read or written.
+    #[error("restore the organization from the store")]
+    Store(#[from] StoreError),
+    /// A document's key is not one of ours.
+    #[error("the store holds a document with the unexpected key `{0}`")]
+    Key(String),
+    /// The organization's name cannot be part of an address.
+    #[error("`{0}` is not an organization name: letters, digits, `-`, `_` and `.` are supported")]
+    Organization(String),
+    /// The address does not end with the organization's name.
+    #[error("the address `{base}` does not have the path `/{organization}`")]
+    Base {
+        /// The address.
+        base: String,
+        /// The name that its path should be.
+        organization: String,
+    },
+    /// An agent package is not named as Microsoft names them.
+    #[error("`{0}` is not named `vsts-agent-<platform>-<version>.tar.gz` or `.zip`")]
+    Package(String),
+    /// The folder for logs could not be made.
+    #[error("make the folder for logs")]
+    Logs(#[source] std::io::Error),
+}
+
+/// An error on the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    namespace: &'static str,
+    type_key: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    fn new(
+        status: StatusCode,
+        namespace: &'static str,
+        type_key: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { status, namespace, type_key, message: message.into() }
+    }
+
+    /// No route has this path.
+    pub(crate) fn unknown_route(path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "System.Web",
+            "HttpException",
+            format!(
+                "The controller for path '{path}' was not found or does not implement IController. Supported: {}",
+                locations::supported()
+            ),
+        )
+    }
+
+    /// The route has no such method.
+    pub(crate) fn wrong_method(method: &str, path: &str) -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "System.Web",
+            "HttpException",
+            format!("The requested resource '{path}' does not support http method '{method}'."),
+        )
+    }
+
+    /// No usable credential.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            FRAMEWORK,
+            "UnauthorizedRequestException",
+            "TF400813: The user is not authorized to access this resource.",
+        )
+    }
+
+    /// A value of the path, the query or the body is not usable.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, COMMON, "VssPropertyValidationException", message)
+    }
+
+    /// The body is not what the resource takes.
+    pub(crate) fn body(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "System", "ArgumentException", message)
+    }
+
+    /// The body has another media type than the resource takes.
+    pub(crate) fn media_type(found: &str, supported: &str) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "System.Net.Http.Formatting",
+            "UnsupportedMediaTypeException",
+            format!(
+                "The request entity's media type '{found}' is not supported for this resource. Supported: {supported}"
+            ),
+        )
+    }
+
+    /// The body is longer than the resource takes.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "System.Web",
+            "HttpException",
+            format!("Maximum request length exceeded: {limit} bytes."),
+        )
+    }
+
+    /// What the address names is not there.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, COMMON, "VssResourceNotFoundException", message)
+    }
+
+    /// The task is not served.
+    pub(crate) fn task(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, TASK, "TaskDefinitionNotFoundException", message)
+    }
+
+    /// Something of ours failed; the cause goes to the log, not to the caller.
+    pub(crate) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = cause, "the request could not be carried out");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            FRAMEWORK,
+            "TeamFoundationServiceException",
+            "An internal error occurred.",
+        )
+    }
+
+    /// An error that was asked for.
+    pub(crate) fn fault(status: StatusCode) -> Self {
+        Self::new(status, FRAMEWORK, "TeamFoundationServiceException", "This error was asked for.")
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The text.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let (status, type_key) = match &refusal {
+            Refusal::PoolNotFound(_) => (StatusCode::NOT_FOUND, "TaskAgentPoolNotFoundException"),
+            Refusal::AgentNotFound { .. } => (StatusCode::NOT_FOUND, "TaskAgentNotFoundException"),
+            Refusal::AgentExists { .. } => (StatusCode::CONFLICT, "TaskAgentExistsException"),
+            Refusal::AgentBusy { .. } => (StatusCode::CONFLICT, "TaskAgentJobStillRunningException"),
+            Refusal::SessionConflict { .. } => (StatusCode::CONFLICT, "TaskAgentSessionConflictException"),
+            Refusal::SessionExpired => (StatusCode::FORBIDDEN, "TaskAgentSessionExpiredException"),
+            // Asks for a new token, which the replaced key does not get.
+            Refusal::KeyReplaced => return Self::unauthorized(),
+            Refusal::JobNotFound(_) => (StatusCode::NOT_FOUND, "TaskAgentJobNotFoundException"),
+            Refusal::JobTokenExpired { .. } => (StatusCode::CONFLICT, "TaskAgentJobTokenExpiredException"),
+            Refusal::PlanNotFound(_) => (StatusCode::NOT_FOUND, "TaskOrchestrationPlanNotFoundException"),
+            Refusal::TimelineNotFound { .. } => (StatusCode::NOT_FOUND, "TimelineNotFoundException"),
+            Refusal::TimelineExists { .. } => (StatusCode::CONFLICT, "TimelineExistsException"),
+            Refusal::LogNotFound { .. } => {
+                (StatusCode::NOT_FOUND, "TaskOrchestrationPlanLogNotFoundException")
+            }
+            Refusal::Denied(_) => (StatusCode::FORBIDDEN, "AccessDeniedException"),
+            Refusal::Invalid(message) => return Self::invalid(message.clone()),
+        };
+        Self::new(status, TASK, type_key, refusal.to_string())
+    }
+}
+
+impl From<VersionRefusal> for ApiError {
+    fn from(refusal: VersionRefusal) -> Self {
+        let (type_key, message) = match refusal {
+            VersionRefusal::OutOfRange(version) => (
+                "VssVersionOutOfRangeException",
+                format!(
+                    "The requested REST API version of {version} is out of range for this server. The latest REST \
+                     API version this server supports is 7.2."
+                ),
+            ),
+            VersionRefusal::NeedsPreview(version) => (
+                "VssInvalidPreviewVersionException",
+                format!(
+                    "The requested version \"{version}\" of the resource is under preview. The -preview flag must be \
+                     supplied in the api-version for such requests. For example: \"{version}-preview\""
+                ),
+            ),
+            VersionRefusal::Malformed(text) => (
+                "VssVersionNotSpecifiedException",
+                format!("\"{text}\" is not an api-version. For example: \"7.1\" or \"7.1-preview.1\""),
+            ),
+        };
+        Self::new(StatusCode::BAD_REQUEST, SERVICES, type_key, message)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "$id": "1",
+            "innerException": null,
+            "message": self.message,
+            "typeName": format!("{}.{}, {}", self.namespace, self.type_key, self.namespace),
+            "typeKey": self.type_key,
+            "errorCode": 0,
+            "eventId": 3000,
+        });
+        let mut response = (self.status, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let headers = response.headers_mut();
+            // Clients look for their own scheme among the challenges before they send a credential.
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers
+                .append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"azure-devops\""));
+            headers.insert(
+                "x-tfs-serviceerror",
+                HeaderValue::from_static("VS30063%3A+You+are+not+authorized+to+access+this+organization."),
+            );
+        }
+        response
+    }
+}

@@ -1,0 +1,80 @@
+//! The state in the store: one document per pool, agent, session, request, job, plan, record and log.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use service_kit::{Batch, Store, StoreError};
+
+use crate::error::StartError;
+use crate::settings::Switches;
+use crate::state::documents::{Document, table};
+use crate::state::plans::{Log, Plan, Record};
+use crate::state::{Meta, Moment, State};
+use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
+
+/// The documents that changed, as one transaction.
+pub(crate) fn batch<'a>(
+    state: &State,
+    dirty: impl IntoIterator<Item = &'a Document>,
+) -> Result<Batch, StoreError> {
+    let mut batch = Batch::new();
+    for document in dirty {
+        let (table, key) = document.address();
+        batch = match state.content(document) {
+            Ok(Some(value)) => batch.put(table, &key, &value)?,
+            Ok(None) => batch.delete(table, &key),
+            Err(error) => {
+                // Only a map with keys that are no text cannot be JSON, and there is none.
+                tracing::error!(?document, %error, "a document could not be encoded");
+                batch
+            }
+        };
+    }
+    Ok(batch)
+}
+
+/// The organization as it was left, or a new one.
+pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> Result<State, StartError> {
+    let Some(meta) = store.get::<Meta>(table::META, "meta")? else {
+        return Ok(State::new(Meta::create(moment), switches));
+    };
+    let mut state = State::new(meta, switches);
+    state.dirty.clear();
+    state.pools = values(store, table::POOLS, |pool: &crate::state::Pool| pool.id)?;
+    state.agents = values(store, table::AGENTS, |agent: &crate::state::agents::Agent| agent.id)?;
+    state.sessions = values(store, table::SESSIONS, |session: &crate::state::sessions::Session| session.id)?;
+    state.requests = values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?;
+    state.jobs = values(store, table::JOBS, |job: &crate::wire::job::JobSpec| job.request_id)?;
+    state.plans = values(store, table::PLANS, |plan: &Plan| plan.id)?;
+    state.pats = store.list(table::PATS)?.into_iter().collect();
+    state.assertions = store.list(table::ASSERTIONS)?.into_iter().collect();
+    for (key, record) in store.list::<Record>(table::RECORDS)? {
+        let (plan, id) = record_key(&key).ok_or_else(|| StartError::Key(key.clone()))?;
+        if let Some(plan) = state.plans.get_mut(&plan) {
+            plan.records.insert(id, record);
+        }
+    }
+    for (key, log) in store.list::<Log>(table::LOGS)? {
+        let plan = key.split_once('/').and_then(|(plan, _)| plan.parse::<PlanId>().ok());
+        let plan = plan.ok_or_else(|| StartError::Key(key.clone()))?;
+        if let Some(plan) = state.plans.get_mut(&plan) {
+            plan.logs.insert(LogId(log.id.0), log);
+        }
+    }
+    state.resume(moment.now);
+    Ok(state)
+}
+
+fn values<K: Ord, T: DeserializeOwned>(
+    store: &Store,
+    table: &str,
+    id: fn(&T) -> K,
+) -> Result<BTreeMap<K, T>, StoreError> {
+    Ok(store.list::<T>(table)?.into_iter().map(|(_, item)| (id(&item), item)).collect())
+}
+
+fn record_key(key: &str) -> Option<(PlanId, (TimelineId, RecordId))> {
+    let mut parts = key.split('/');
+    let plan = parts.next()?.parse().ok()?;
+    Some((plan, (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
+}

@@ -1,0 +1,112 @@
+//! The emulated wire: one file per resource, small handlers.
+
+mod agents;
+mod connection;
+mod extract;
+mod job_requests;
+mod logs;
+mod messages;
+mod packages;
+mod plans;
+mod pools;
+mod sessions;
+mod tasks;
+mod telemetry;
+mod token;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request};
+use axum::http::{Method, Uri, uri::PathAndQuery};
+use axum::middleware;
+use axum::routing::{get, options, patch, post, put};
+use tower::Layer;
+use tower::util::MapRequestLayer;
+
+use crate::app::AzureDevOps;
+use crate::auth;
+use crate::error::ApiError;
+use crate::wire::paths;
+
+/// Everything under `/{organization}`; what is not there gets the service's own error.
+pub(crate) fn router(service: &AzureDevOps) -> Router {
+    let organization = service.addresses().organization.clone();
+    let at = |path: &str| format!("/{organization}{path}");
+    let task = |path: &str| format!("/{organization}/_apis/distributedtask{path}");
+    let plan = |path: &str| {
+        format!("/{organization}/{{scope}}/_apis/distributedtask/hubs/{{hub}}/plans/{{plan}}{path}")
+    };
+    let routes = Router::new()
+        .route(&at("/_apis"), options(connection::locations))
+        .route(&at("/_apis/{area}"), options(connection::area_locations))
+        .route(&at("/_apis/connectiondata"), get(connection::data))
+        .route(&at("/_apis/resourceareas"), get(connection::areas))
+        .route(&at("/_apis/resourceareas/{area}"), get(connection::area))
+        .route(&at("/_apis/oauth2/token"), post(token::issue))
+        .route(&at("/_apis/featureflags/{name}"), get(telemetry::feature_flag))
+        .route(&at("/_apis/customerintelligence/events"), post(telemetry::events))
+        .route(&at("/_packages/agent/{version}/{file}"), get(packages::download))
+        .route(&task("/packages/{kind}"), get(packages::list))
+        .route(&task("/packages/{kind}/{platform}"), get(packages::list_platform))
+        .route(&task("/packages/{kind}/{platform}/{version}"), get(packages::one))
+        .route(&task("/tasks"), get(tasks::list))
+        .route(&task("/tasks/{task}"), get(tasks::versions))
+        .route(&task("/tasks/{task}/{version}"), get(tasks::one))
+        .route(&task("/pools"), get(pools::list))
+        .route(&task("/pools/{pool}"), get(pools::one))
+        .route(&task("/pools/{pool}/agents"), get(agents::list).post(agents::add))
+        .route(
+            &task("/pools/{pool}/agents/{agent}"),
+            get(agents::one).put(agents::replace).patch(agents::update).delete(agents::delete),
+        )
+        .route(&task("/pools/{pool}/agents/{agent}/usercapabilities"), put(agents::user_capabilities))
+        .route(&task("/pools/{pool}/agents/{agent}/updates"), put(agents::update_state))
+        .route(&task("/pools/{pool}/sessions"), post(sessions::open))
+        .route(&task("/pools/{pool}/sessions/{session}"), axum::routing::delete(sessions::delete))
+        .route(&task("/pools/{pool}/messages"), get(messages::poll))
+        .route(&task("/pools/{pool}/messages/{message}"), axum::routing::delete(messages::delete))
+        .route(&task("/pools/{pool}/jobrequests"), get(job_requests::list))
+        .route(
+            &task("/pools/{pool}/jobrequests/{request}"),
+            get(job_requests::one).patch(job_requests::update),
+        )
+        .route(&plan(""), get(plans::one))
+        .route(&plan("/events"), post(plans::event))
+        .route(&plan("/timelines"), get(plans::timelines).post(plans::add_timeline))
+        .route(&plan("/timelines/{timeline}"), get(plans::timeline))
+        .route(&plan("/timelines/{timeline}/records"), patch(plans::update_records).get(plans::records))
+        .route(&plan("/timelines/{timeline}/records/{record}/feed"), post(logs::feed))
+        .route(
+            &plan("/timelines/{timeline}/records/{record}/attachments/{kind}/{name}"),
+            put(logs::attach).get(logs::attachment),
+        )
+        .route(&plan("/attachments/{kind}"), get(logs::attachments))
+        .route(&plan("/logs"), get(logs::list).post(logs::add))
+        .route(&plan("/logs/{log}"), get(logs::read).post(logs::append))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(service.clone(), auth::gate))
+        .with_state(service.clone());
+    // Paths are brought to one form before they are routed.
+    let canonical = MapRequestLayer::new(move |request: Request| canonical(request, &organization));
+    Router::new().fallback_service(canonical.layer(routes))
+}
+
+fn canonical(mut request: Request, organization: &str) -> Request {
+    let path = paths::canonical(request.uri().path(), organization);
+    let joined = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    if let Ok(path) = PathAndQuery::try_from(joined) {
+        *request.uri_mut() = Uri::from(path);
+    }
+    request
+}
+
+async fn unknown_route(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::unknown_route(uri.path())
+}
+
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::wrong_method(method.as_str(), uri.path())
+}

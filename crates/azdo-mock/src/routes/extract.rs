@@ -1,0 +1,103 @@
+//! What handlers take from a request, with the service's errors for what cannot be taken.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+use crate::state::secrets::Caller;
+
+/// The longest JSON body that is read. Capabilities and 25 timeline records are far below it.
+const LIMIT: usize = 8 * 1024 * 1024;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
+        if !matches!(kind.to_ascii_lowercase().as_str(), "application/json" | "text/json") {
+            return Err(ApiError::media_type(&kind, "application/json"));
+        }
+        let bytes =
+            axum::body::to_bytes(request.into_body(), LIMIT).await.map_err(|_| ApiError::too_large(LIMIT))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| ApiError::body(format!("The request body cannot be read: {error}")))
+    }
+}
+
+/// Values of the path; one that cannot be read names nothing that exists.
+#[derive(Debug)]
+pub(crate) struct Values<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Values<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Path::<T>::from_request_parts(parts, state)
+            .await
+            .map(|Path(values)| Self(values))
+            .map_err(|error| ApiError::not_found(format!("{}: {}", parts.uri.path(), error.body_text())))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().copied().ok_or_else(ApiError::unauthorized)
+    }
+}
+
+/// The query; names match in any case, as on the real service.
+#[derive(Debug)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+impl Query {
+    /// The value of the first parameter with one of these names. An empty value counts as absent.
+    pub(crate) fn text(&self, names: &[&str]) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(name, _)| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The same, read as `T`.
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, names: &[&str]) -> Result<Option<T>, ApiError> {
+        self.text(names)
+            .map(|value| {
+                value.parse().map_err(|_| {
+                    ApiError::invalid(format!("The value '{value}' is not valid for parameter {}.", names[0]))
+                })
+            })
+            .transpose()
+    }
+
+    /// `True` or `false` in any case; `false` when absent.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.text(&[name]) {
+            None => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
+            Some(value) => {
+                Err(ApiError::invalid(format!("The value '{value}' is not valid for parameter {name}.")))
+            }
+        }
+    }
+}

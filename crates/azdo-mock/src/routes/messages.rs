@@ -1,0 +1,108 @@
+//! The long poll. A message stays until it is deleted; two polls of one session may be held at once.
+//!
+//! Source: azure-pipelines-agent: MessageListener.cs (two pollers, 100 s client time-out).
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use super::extract::{Query, Values};
+use crate::app::AzureDevOps;
+use crate::error::ApiError;
+use crate::state::refusal::Refusal;
+use crate::state::requests::CANCEL_TIMEOUT;
+use crate::state::secrets::Caller;
+use crate::state::sessions::Message;
+use crate::state::{self};
+use crate::wire::ids::{AgentId, PoolId, SessionId};
+
+/// A poll that is held. Its end is noted however it ends, also when the client goes away.
+struct HeldPoll {
+    service: AzureDevOps,
+    session: SessionId,
+}
+
+impl Drop for HeldPoll {
+    fn drop(&mut self) {
+        let now = self.service.now();
+        self.service.state().poll_ends(self.session, now);
+    }
+}
+
+struct Poll {
+    pool: PoolId,
+    agent: AgentId,
+    session: SessionId,
+    last: Option<i64>,
+}
+
+/// `GET messages`.
+pub(crate) async fn poll(
+    State(service): State<AzureDevOps>,
+    caller: Caller,
+    Values(pool): Values<PoolId>,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let (agent, _) = caller.require_agent()?;
+    let session = query
+        .parsed(&["sessionId"])?
+        .ok_or_else(|| ApiError::invalid("The parameter sessionId is required."))?;
+    let poll = Poll { pool, agent, session, last: query.parsed(&["lastMessageId"])? };
+    service.change(|state, moment| state.poll_begins(pool, session, agent, moment.now))?;
+    let _held = HeldPoll { service: service.clone(), session };
+
+    let deadline = Instant::now() + service.switches().poll_hold;
+    let mut changes = service.changes();
+    loop {
+        changes.borrow_and_update();
+        if let Some(message) = service.read(|state| next(&service, state, &poll))?? {
+            return Ok(Json(message).into_response());
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { break },
+            () = sleep_until(deadline) => break,
+            () = service.shutdown().token().cancelled() => break,
+        }
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The next message, encrypted with the session's key.
+fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Option<Value>, Refusal> {
+    let Some((number, message)) = state.next_message(poll.pool, poll.session, poll.agent, poll.last)? else {
+        return Ok(None);
+    };
+    let (kind, body) = match message {
+        Message::Job { request } => {
+            let job = state.jobs.get(&request).ok_or(Refusal::JobNotFound(request))?;
+            ("PipelineAgentJobRequest", job.message(&service.origin(state), &state.job_token(request)))
+        }
+        Message::Cancel { job } => {
+            let timeout = format!("00:{:02}:00", CANCEL_TIMEOUT.as_mins());
+            ("JobCancellation", json!({"jobId": job, "timeout": timeout}))
+        }
+    };
+    let key = &state.session(poll.pool, poll.session, poll.agent)?.key;
+    let sealed = key.encrypt(&body.to_string(), service.entropy().as_ref());
+    Ok(Some(json!({"messageId": number, "messageType": kind, "iv": sealed.iv, "body": sealed.body})))
+}
+
+/// `DELETE messages/{messageId}`. Deleting a message that is gone is no error: the first answer may have been lost.
+pub(crate) async fn delete(
+    State(service): State<AzureDevOps>,
+    caller: Caller,
+    Values((pool, message)): Values<(PoolId, i64)>,
+    query: Query,
+) -> Result<StatusCode, ApiError> {
+    let session = query
+        .parsed(&["sessionId"])?
+        .ok_or_else(|| ApiError::invalid("The parameter sessionId is required."))?;
+    service.change(|state, moment| {
+        let (agent, _) = caller.require_agent()?;
+        state.delete_message(pool, session, agent, message, moment.now)
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,152 @@
+//! The organization as one plain struct. Every change is a synchronous function that takes the moment as an
+//! argument; nothing in here waits, reads a clock or touches a file.
+//!
+//! Laws, stated as properties in `tests.rs`: a job is never lost, runs to its end at most once, and goes only to
+//! an agent that is online, enabled, idle and meets its demands.
+
+pub(crate) mod agents;
+pub(crate) mod documents;
+pub(crate) mod event;
+pub(crate) mod plans;
+pub(crate) mod queue;
+pub(crate) mod refusal;
+pub(crate) mod requests;
+pub(crate) mod secrets;
+pub(crate) mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use service_kit::Entropy;
+use uuid::Uuid;
+
+use crate::settings::Switches;
+use crate::wire::ids::{AgentId, PlanId, PoolId, RequestId, SessionId};
+use crate::wire::job::JobSpec;
+
+use agents::Agent;
+use documents::Document;
+use event::{Event, EventKind};
+use plans::Plan;
+use refusal::Refusal;
+use requests::Request;
+use secrets::{Pat, TokenKey};
+use sessions::Session;
+
+/// When a change happens, and the randomness it may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Timestamp,
+    /// `'static`, since only such an entropy makes ids.
+    pub(crate) entropy: &'a (dyn Entropy + 'static),
+}
+
+/// What is made once per instance, and the counters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    /// Names the client's on-disk cache: fresh per instance, constant within one.
+    pub(crate) instance_id: Uuid,
+    pub(crate) project_id: Uuid,
+    pub(crate) token_key: TokenKey,
+    pub(crate) created_on: Timestamp,
+    next_pool: i32,
+    next_agent: i32,
+    next_request: i64,
+}
+
+impl Meta {
+    /// A new organization.
+    pub(crate) fn create(moment: Moment<'_>) -> Self {
+        Self {
+            instance_id: moment.entropy.uuid(),
+            project_id: moment.entropy.uuid(),
+            token_key: TokenKey::generate(moment.entropy),
+            created_on: moment.now,
+            next_pool: 1,
+            next_agent: 1,
+            next_request: 1,
+        }
+    }
+}
+
+/// A named group of agents.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pool {
+    pub(crate) id: PoolId,
+    pub(crate) name: String,
+    pub(crate) created_on: Timestamp,
+}
+
+/// The whole organization.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) switches: Switches,
+    pub(crate) meta: Meta,
+    pub(crate) pools: BTreeMap<PoolId, Pool>,
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) jobs: BTreeMap<RequestId, JobSpec>,
+    pub(crate) plans: BTreeMap<PlanId, Plan>,
+    /// By the SHA-256 of the token.
+    pub(crate) pats: BTreeMap<String, Pat>,
+    /// Assertions that were used, by `jti`, and when they may be forgotten.
+    pub(crate) assertions: BTreeMap<String, Timestamp>,
+    /// Documents that differ from what the store holds.
+    pub(crate) dirty: BTreeSet<Document>,
+    /// What happened since the events were last taken.
+    pub(crate) events: Vec<Event>,
+}
+
+impl State {
+    /// An organization with nothing in it.
+    pub(crate) fn new(meta: Meta, switches: Switches) -> Self {
+        Self {
+            switches,
+            meta,
+            pools: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            plans: BTreeMap::new(),
+            pats: BTreeMap::new(),
+            assertions: BTreeMap::new(),
+            dirty: BTreeSet::from([Document::Meta]),
+            events: Vec::new(),
+        }
+    }
+
+    /// Makes sure that a pool of this name exists. Names match in any case.
+    pub(crate) fn ensure_pool(&mut self, name: &str, now: Timestamp) {
+        if self.pool_named(name).is_none() {
+            let id = PoolId(self.meta.next_pool);
+            self.meta.next_pool += 1;
+            self.pools.insert(id, Pool { id, name: name.to_owned(), created_on: now });
+            self.dirty.extend([Document::Meta, Document::Pool(id)]);
+        }
+    }
+
+    /// The pool of a name, in any case.
+    pub(crate) fn pool_named(&self, name: &str) -> Option<&Pool> {
+        self.pools.values().find(|pool| pool.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The pool, or the refusal that says it is not there.
+    pub(crate) fn pool(&self, id: PoolId) -> Result<&Pool, Refusal> {
+        self.pools.get(&id).ok_or(Refusal::PoolNotFound(id))
+    }
+
+    /// Lets time pass: expires sessions, gives up on silent agents, hands out queued jobs.
+    pub(crate) fn settle(&mut self, moment: Moment<'_>) {
+        self.expire_sessions(moment.now);
+        self.expire_locks(moment.now);
+        self.forget_assertions(moment.now);
+        self.assign(moment);
+    }
+
+    fn note(&mut self, now: Timestamp, kind: EventKind) {
+        self.events.push(Event { time: now, kind });
+    }
+}

@@ -1,0 +1,85 @@
+//! Which parts of the state are one document in the store, so that a change writes little.
+
+use serde_json::Value;
+
+use super::{Refusal, State};
+use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, SessionId, TimelineId};
+
+/// One document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Document {
+    Meta,
+    Pool(PoolId),
+    Agent(AgentId),
+    Session(SessionId),
+    Request(RequestId),
+    Job(RequestId),
+    Plan(PlanId),
+    Record(PlanId, TimelineId, RecordId),
+    Log(PlanId, LogId),
+    Pat(String),
+    Assertion(String),
+}
+
+/// The store's table names, one per kind of document.
+pub(crate) mod table {
+    pub(crate) const META: &str = "azdo.meta";
+    pub(crate) const POOLS: &str = "azdo.pools";
+    pub(crate) const AGENTS: &str = "azdo.agents";
+    pub(crate) const SESSIONS: &str = "azdo.sessions";
+    pub(crate) const REQUESTS: &str = "azdo.requests";
+    pub(crate) const JOBS: &str = "azdo.jobs";
+    pub(crate) const PLANS: &str = "azdo.plans";
+    pub(crate) const RECORDS: &str = "azdo.records";
+    pub(crate) const LOGS: &str = "azdo.logs";
+    pub(crate) const PATS: &str = "azdo.pats";
+    pub(crate) const ASSERTIONS: &str = "azdo.assertions";
+}
+
+impl Document {
+    /// Table and key.
+    pub(crate) fn address(&self) -> (&'static str, String) {
+        match self {
+            Self::Meta => (table::META, "meta".to_owned()),
+            Self::Pool(id) => (table::POOLS, format!("{:010}", id.0)),
+            Self::Agent(id) => (table::AGENTS, format!("{:010}", id.0)),
+            Self::Session(id) => (table::SESSIONS, id.to_string()),
+            Self::Request(id) => (table::REQUESTS, format!("{:020}", id.0)),
+            Self::Job(id) => (table::JOBS, format!("{:020}", id.0)),
+            Self::Plan(id) => (table::PLANS, id.to_string()),
+            Self::Record(plan, timeline, record) => (table::RECORDS, format!("{plan}/{timeline}/{record}")),
+            Self::Log(plan, log) => (table::LOGS, format!("{plan}/{:020}", log.0)),
+            Self::Pat(hash) => (table::PATS, hash.clone()),
+            Self::Assertion(jti) => (table::ASSERTIONS, jti.clone()),
+        }
+    }
+}
+
+impl State {
+    /// The document's present content; `None` when it is gone. Holds secrets: for the encrypted store only.
+    pub(crate) fn content(&self, document: &Document) -> Result<Option<Value>, serde_json::Error> {
+        fn some<T: serde::Serialize>(item: Option<&T>) -> Result<Option<Value>, serde_json::Error> {
+            item.map(serde_json::to_value).transpose()
+        }
+        match document {
+            Document::Meta => some(Some(&self.meta)),
+            Document::Pool(id) => some(self.pools.get(id)),
+            Document::Agent(id) => some(self.agents.get(id)),
+            Document::Session(id) => some(self.sessions.get(id)),
+            Document::Request(id) => some(self.requests.get(id)),
+            Document::Job(id) => some(self.jobs.get(id)),
+            Document::Plan(id) => some(self.plans.get(id)),
+            Document::Record(plan, timeline, record) => {
+                some(self.plans.get(plan).and_then(|plan| plan.records.get(&(*timeline, *record))))
+            }
+            Document::Log(plan, log) => some(self.plans.get(plan).and_then(|plan| plan.logs.get(log))),
+            Document::Pat(hash) => some(self.pats.get(hash)),
+            Document::Assertion(jti) => some(self.assertions.get(jti)),
+        }
+    }
+
+    /// The plan, or the refusal that says it is not there.
+    pub(crate) fn plan(&self, id: PlanId) -> Result<&super::Plan, Refusal> {
+        self.plans.get(&id).ok_or(Refusal::PlanNotFound(id))
+    }
+}

@@ -1,0 +1,38 @@
+//! Why a change was not made. Only `error` knows what each is on the wire.
+
+use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RequestId, TimelineId};
+
+/// Why a change was not made. The texts are those of the real service where they are public.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("Agent pool {0} does not exist or you do not have permission to view it.")]
+    PoolNotFound(PoolId),
+    #[error("The agent {agent} in pool {pool} was not found.")]
+    AgentNotFound { agent: AgentId, pool: PoolId },
+    #[error("Pool {pool} already contains an agent with name {name}.")]
+    AgentExists { pool: PoolId, name: String },
+    #[error("Agent \"{agent}\" is running a job for pool \"{pool}\"")]
+    AgentBusy { agent: String, pool: String },
+    #[error("The task agent {agent} already has an active session for owner {owner}.")]
+    SessionConflict { agent: String, owner: String },
+    #[error("The session has expired. Create a new session.")]
+    SessionExpired,
+    #[error("The access token was issued to a key that has been replaced.")]
+    KeyReplaced,
+    #[error("Agent request {0} was not found.")]
+    JobNotFound(RequestId),
+    #[error("Agent request {request} cannot be changed: {reason}.")]
+    JobTokenExpired { request: RequestId, reason: &'static str },
+    #[error("The plan {0} was not found.")]
+    PlanNotFound(PlanId),
+    #[error("The timeline {timeline} was not found in plan {plan}.")]
+    TimelineNotFound { timeline: TimelineId, plan: PlanId },
+    #[error("The timeline {timeline} already exists in plan {plan}.")]
+    TimelineExists { timeline: TimelineId, plan: PlanId },
+    #[error("Log {log} was not found in plan {plan}.")]
+    LogNotFound { log: LogId, plan: PlanId },
+    #[error("Access denied. {0}")]
+    Denied(String),
+    #[error("{0}")]
+    Invalid(String),
+}

@@ -1,0 +1,310 @@
+//! Job requests: queued, assigned, received, finished.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::sessions::Message;
+use super::{Document, EventKind, Moment, Refusal, State};
+use crate::wire::demand::Demand;
+use crate::wire::ids::{AgentId, JobId, PlanId, PoolId, RecordId, RequestId, SessionId};
+use crate::wire::job::{JobSpec, Shell, Step, Variable};
+use crate::wire::result::TaskResult;
+
+/// What an agent is given to end a cancelled job.
+pub(crate) const CANCEL_TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
+/// The agent kills the worker a minute after the timeout; then the server need not wait any longer.
+const CANCEL_GRACE: SignedDuration = SignedDuration::from_mins(2);
+
+/// The server's record of one job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) id: RequestId,
+    pub(crate) pool_id: PoolId,
+    pub(crate) job_id: JobId,
+    pub(crate) plan_id: PlanId,
+    pub(crate) name: String,
+    pub(crate) build_number: String,
+    pub(crate) demands: Vec<Demand>,
+    pub(crate) queue_time: Timestamp,
+    pub(crate) assignment: Option<Assignment>,
+    pub(crate) receive_time: Option<Timestamp>,
+    pub(crate) locked_until: Option<Timestamp>,
+    pub(crate) finish_time: Option<Timestamp>,
+    pub(crate) result: Option<TaskResult>,
+    pub(crate) outputs: Map<String, Value>,
+    /// When a cancelled job ends even if its agent keeps silent.
+    pub(crate) cancel_deadline: Option<Timestamp>,
+}
+
+/// Whose job it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Assignment {
+    pub(crate) agent_id: AgentId,
+    pub(crate) agent_name: String,
+    pub(crate) session_id: SessionId,
+    pub(crate) generation: u32,
+    pub(crate) time: Timestamp,
+}
+
+/// What is queued.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) pool: PoolId,
+    pub(crate) name: String,
+    pub(crate) steps: Vec<NewStep>,
+    pub(crate) demands: Vec<Demand>,
+    pub(crate) variables: BTreeMap<String, Variable>,
+}
+
+/// One step of what is queued.
+#[derive(Debug)]
+pub(crate) struct NewStep {
+    pub(crate) display_name: String,
+    pub(crate) script: String,
+    pub(crate) shell: Shell,
+}
+
+impl Request {
+    /// Neither assigned nor finished.
+    pub(crate) fn queued(&self) -> bool {
+        self.finish_time.is_none() && self.assignment.is_none()
+    }
+
+    /// The one word that the control API uses.
+    pub(crate) fn phase(&self) -> &'static str {
+        if self.finish_time.is_some() {
+            "completed"
+        } else if self.receive_time.is_some() {
+            "running"
+        } else if self.assignment.is_some() {
+            "assigned"
+        } else {
+            "queued"
+        }
+    }
+
+    fn held_by(&self, agent: AgentId, generation: u32) -> bool {
+        self.assignment.as_ref().is_some_and(|held| held.agent_id == agent && held.generation == generation)
+    }
+}
+
+impl State {
+    /// The request of a pool.
+    pub(crate) fn request(&self, pool: PoolId, id: RequestId) -> Result<&Request, Refusal> {
+        self.pool(pool)?;
+        self.requests.get(&id).filter(|request| request.pool_id == pool).ok_or(Refusal::JobNotFound(id))
+    }
+
+    /// The unfinished request that is an agent's, if any: an agent never has two.
+    pub(crate) fn assigned_request(&self, agent: AgentId) -> Option<&Request> {
+        self.requests.values().find(|request| {
+            request.finish_time.is_none()
+                && request.assignment.as_ref().is_some_and(|held| held.agent_id == agent)
+        })
+    }
+
+    /// The request an agent finished last.
+    pub(crate) fn last_completed_request(&self, agent: AgentId) -> Option<&Request> {
+        self.requests
+            .values()
+            .filter(|request| {
+                request.finish_time.is_some()
+                    && request.assignment.as_ref().is_some_and(|held| held.agent_id == agent)
+            })
+            .max_by_key(|request| request.finish_time)
+    }
+
+    /// Puts a job into the queue.
+    pub(crate) fn queue_job(&mut self, job: NewJob, moment: Moment<'_>) -> Result<RequestId, Refusal> {
+        self.pool(job.pool)?;
+        let id = RequestId(self.meta.next_request);
+        self.meta.next_request += 1;
+        let build_number = format!("{}.{id}", moment.now.strftime("%Y%m%d"));
+        let steps = job
+            .steps
+            .into_iter()
+            .map(|step| Step {
+                id: RecordId(moment.entropy.uuid()),
+                display_name: step.display_name,
+                script: step.script,
+                shell: step.shell,
+            })
+            .collect();
+        let spec = JobSpec {
+            request_id: id,
+            job_id: JobId(moment.entropy.uuid()),
+            plan_id: PlanId(moment.entropy.uuid()),
+            name: job.name,
+            build_number: build_number.clone(),
+            steps,
+            variables: job.variables,
+        };
+        let request = Request {
+            id,
+            pool_id: job.pool,
+            job_id: spec.job_id,
+            plan_id: spec.plan_id,
+            name: spec.name.clone(),
+            build_number,
+            demands: job.demands,
+            queue_time: moment.now,
+            assignment: None,
+            receive_time: None,
+            locked_until: None,
+            finish_time: None,
+            result: None,
+            outputs: Map::new(),
+            cancel_deadline: None,
+        };
+        self.begin_plan(&spec, moment.now);
+        self.note(moment.now, EventKind::JobQueued { request_id: id, name: spec.name.clone() });
+        self.requests.insert(id, request);
+        self.jobs.insert(id, spec);
+        self.dirty.extend([Document::Meta, Document::Request(id), Document::Job(id)]);
+        Ok(id)
+    }
+
+    /// Extends the lock of a job. The first renewal comes before the worker starts, so whoever is refused here
+    /// runs nothing.
+    pub(crate) fn renew(
+        &mut self,
+        pool: PoolId,
+        id: RequestId,
+        (agent, generation): (AgentId, u32),
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.check_holder(pool, id, agent, generation)?;
+        let lock = self.lock_from(now);
+        let session = self.requests.get(&id).and_then(|r| r.assignment.as_ref()).map(|held| held.session_id);
+        if let Some(session) = session {
+            self.receive(id, session, now);
+        }
+        if let Some(request) = self.requests.get_mut(&id) {
+            request.locked_until = Some(lock);
+            self.dirty.insert(Document::Request(id));
+        }
+        Ok(())
+    }
+
+    /// Whether an agent may speak for a running job.
+    pub(crate) fn check_holder(
+        &self,
+        pool: PoolId,
+        id: RequestId,
+        agent: AgentId,
+        generation: u32,
+    ) -> Result<(), Refusal> {
+        let request = self.request(pool, id)?;
+        let refuse = |reason| Err(Refusal::JobTokenExpired { request: id, reason });
+        if request.finish_time.is_some() {
+            return refuse("it is already completed");
+        }
+        if !request.held_by(agent, generation) {
+            return refuse("it is not assigned to this agent");
+        }
+        Ok(())
+    }
+
+    /// Ends a job. Repeating the same end changes nothing; another end is refused.
+    pub(crate) fn complete(
+        &mut self,
+        id: RequestId,
+        result: TaskResult,
+        outputs: Map<String, Value>,
+        shutting_down: Option<bool>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let request = self.requests.get_mut(&id).ok_or(Refusal::JobNotFound(id))?;
+        if request.finish_time.is_some() {
+            return if request.result == Some(result) {
+                Ok(())
+            } else {
+                Err(Refusal::JobTokenExpired { request: id, reason: "it is already completed" })
+            };
+        }
+        if request.assignment.is_none() {
+            return Err(Refusal::JobTokenExpired { request: id, reason: "it is not assigned to an agent" });
+        }
+        request.receive_time = request.receive_time.or(Some(now));
+        request.outputs = outputs;
+        self.finish(id, result, shutting_down, now);
+        Ok(())
+    }
+
+    /// Asks for the end of a job: at once while nobody has it, through its agent otherwise.
+    pub(crate) fn cancel(&mut self, id: RequestId, now: Timestamp) -> Result<(), Refusal> {
+        let request = self.requests.get_mut(&id).ok_or(Refusal::JobNotFound(id))?;
+        if request.finish_time.is_some() {
+            return Err(Refusal::JobTokenExpired { request: id, reason: "it is already completed" });
+        }
+        if request.receive_time.is_none() {
+            self.finish(id, TaskResult::Canceled, Some(false), now);
+            return Ok(());
+        }
+        if request.cancel_deadline.is_some() {
+            return Ok(());
+        }
+        request.cancel_deadline = now.checked_add(CANCEL_TIMEOUT + CANCEL_GRACE).ok();
+        let (job, agent) = (request.job_id, request.assignment.as_ref().map(|held| held.agent_id));
+        self.dirty.insert(Document::Request(id));
+        let session = self.sessions.values_mut().find(|session| Some(session.agent_id) == agent);
+        if let Some(session) = session {
+            session.push(Message::Cancel { job });
+            self.dirty.insert(Document::Session(session.id));
+        }
+        Ok(())
+    }
+
+    /// The agent has the job: from here on nobody else gets it.
+    pub(super) fn receive(&mut self, id: RequestId, session: SessionId, now: Timestamp) {
+        let lock = self.lock_from(now);
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(held) = &request.assignment else { return };
+        if request.finish_time.is_some() || request.receive_time.is_some() || held.session_id != session {
+            return;
+        }
+        let (agent, agent_id) = (held.agent_name.clone(), held.agent_id);
+        request.receive_time = Some(now);
+        request.locked_until = Some(lock);
+        self.dirty.insert(Document::Request(id));
+        self.note(now, EventKind::JobReceived { request_id: id, agent, agent_id });
+    }
+
+    pub(super) fn lock_from(&self, now: Timestamp) -> Timestamp {
+        let lock = SignedDuration::try_from(self.switches.job_lock).unwrap_or(SignedDuration::MAX);
+        now.saturating_add(lock).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Ends a request, its session's message and its records.
+    pub(super) fn finish(
+        &mut self,
+        id: RequestId,
+        result: TaskResult,
+        shutting_down: Option<bool>,
+        now: Timestamp,
+    ) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        request.finish_time = Some(now);
+        request.result = Some(result);
+        request.locked_until = None;
+        request.cancel_deadline = None;
+        let (job, held) = (request.job_id, request.assignment.clone());
+        let ran = request.receive_time.is_some();
+        self.dirty.insert(Document::Request(id));
+        if let Some(session) = held.and_then(|held| self.sessions.get_mut(&held.session_id)) {
+            session.messages.retain(|_, message| {
+                *message != Message::Job { request: id } && *message != Message::Cancel { job }
+            });
+            if ran && shutting_down != Some(false) {
+                session.finished_at = Some(now);
+                session.retired |= shutting_down == Some(true);
+            }
+            self.dirty.insert(Document::Session(session.id));
+        }
+        self.end_plan(id, result, now);
+        self.note(now, EventKind::JobCompleted { request_id: id, result });
+    }
+}

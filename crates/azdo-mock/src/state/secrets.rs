@@ -1,0 +1,183 @@
+//! Credentials: personal access tokens, access tokens of agents and of jobs, used assertions.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use service_kit::Entropy;
+use zeroize::ZeroizeOnDrop;
+
+use super::{Document, EventKind, Moment, State};
+use crate::settings::OldToken;
+use crate::wire::assertion::{SignedAssertion, TokenRefusal};
+use crate::wire::crypto::sha256_hex;
+use crate::wire::ids::{AgentId, PlanId, RequestId};
+
+/// How long an agent's access token lives.
+pub(crate) const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long a finished job may still repeat its completion event, whose answer may have been lost.
+const COMPLETION_GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// A personal access token, known by its hash.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Pat {
+    pub(crate) revoked: bool,
+}
+
+/// Signs access tokens. Serialized only into the encrypted store.
+#[derive(Clone, Serialize, Deserialize, ZeroizeOnDrop)]
+#[serde(transparent)]
+pub(crate) struct TokenKey([u8; 32]);
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey")
+    }
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "camelCase")]
+pub(crate) enum TokenClaims {
+    Agent { id: AgentId, generation: u32, expires: i64, nonce: String },
+    Job { request: RequestId },
+}
+
+impl TokenKey {
+    pub(crate) fn generate(entropy: &dyn Entropy) -> Self {
+        let mut key = [0; 32];
+        entropy.fill(&mut key);
+        Self(key)
+    }
+
+    fn sign(&self, claims: &TokenClaims) -> String {
+        let payload = serde_json::to_vec(claims).expect("claims are plain data");
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), &payload);
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(payload), URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    fn open(&self, token: &str) -> Option<TokenClaims> {
+        let (payload, tag) = token.split_once('.')?;
+        let (payload, tag) = (URL_SAFE_NO_PAD.decode(payload).ok()?, URL_SAFE_NO_PAD.decode(tag).ok()?);
+        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), &payload, &tag).ok()?;
+        serde_json::from_slice(&payload).ok()
+    }
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Somebody with a personal access token.
+    User,
+    /// A registered agent, with the key generation its token was issued to.
+    Agent { id: AgentId, generation: u32 },
+    /// A running job.
+    Job { request: RequestId, plan: PlanId, finished: bool },
+}
+
+impl State {
+    /// Makes a personal access token valid.
+    pub(crate) fn add_pat(&mut self, token: &str, now: Timestamp) {
+        let hash = sha256_hex(token.as_bytes());
+        self.pats.insert(hash.clone(), Pat { revoked: false });
+        self.dirty.insert(Document::Pat(hash));
+        self.note(now, EventKind::TokenAdded);
+    }
+
+    /// Makes a personal access token valid unless it is known: a revoked one stays revoked over a restart.
+    pub(crate) fn seed_pat(&mut self, token: &str, now: Timestamp) {
+        if !self.pats.contains_key(&sha256_hex(token.as_bytes())) {
+            self.add_pat(token, now);
+        }
+    }
+
+    /// Ends a personal access token's validity; `false` when it was never valid.
+    pub(crate) fn revoke_pat(&mut self, token: &str, now: Timestamp) -> bool {
+        let hash = sha256_hex(token.as_bytes());
+        let Some(pat) = self.pats.get_mut(&hash) else { return false };
+        pat.revoked = true;
+        self.dirty.insert(Document::Pat(hash));
+        self.note(now, EventKind::TokenRevoked);
+        true
+    }
+
+    /// Whether a text is or was a credential of a user, so that it must not be shown.
+    pub(crate) fn is_pat(&self, text: &str) -> bool {
+        self.pats.contains_key(&sha256_hex(text.as_bytes()))
+    }
+
+    /// Who a credential stands for. Basic passwords and bearer tokens are both tried as either, since clients send
+    /// Entra tokens as Basic passwords.
+    pub(crate) fn caller(&self, credential: &str, now: Timestamp) -> Option<Caller> {
+        // Found by hash: the comparison tells nothing about the token's text.
+        if let Some(pat) = self.pats.get(&sha256_hex(credential.as_bytes())) {
+            return (!pat.revoked).then_some(Caller::User);
+        }
+        match self.meta.token_key.open(credential)? {
+            TokenClaims::Agent { id, generation, expires, .. } => {
+                let current = self.agents.get(&id).is_none_or(|agent| agent.key_generation == generation);
+                let lives = now.as_second() < expires
+                    && (current || self.switches.old_token_after_replace == OldToken::Valid);
+                lives.then_some(Caller::Agent { id, generation })
+            }
+            TokenClaims::Job { request } => {
+                let known = self.requests.get(&request)?;
+                let plan = known.plan_id;
+                match known.finish_time {
+                    None => Some(Caller::Job { request, plan, finished: false }),
+                    Some(end) => {
+                        let grace = end.saturating_add(COMPLETION_GRACE).unwrap_or(Timestamp::MAX);
+                        (now < grace).then_some(Caller::Job { request, plan, finished: true })
+                    }
+                }
+            }
+        }
+    }
+
+    /// The token a job works with; the same for each delivery of its message.
+    pub(crate) fn job_token(&self, request: RequestId) -> String {
+        self.meta.token_key.sign(&TokenClaims::Job { request })
+    }
+
+    /// Exchanges a signed assertion for an access token.
+    pub(crate) fn issue_token(
+        &mut self,
+        assertion: &SignedAssertion,
+        audience: &str,
+        moment: Moment<'_>,
+    ) -> Result<String, TokenRefusal> {
+        let client = assertion.claims.sub;
+        let agent = self
+            .agents
+            .values()
+            .find(|agent| agent.client_id == client)
+            .ok_or_else(|| TokenRefusal::client(format!("The client {client} is not registered.")))?;
+        assertion.verify(&agent.public_key, audience, moment.now)?;
+        let used = format!("{client}/{}", sha256_hex(assertion.claims.jti.as_bytes()));
+        if self.assertions.contains_key(&used) {
+            return Err(TokenRefusal::client("The assertion was used before."));
+        }
+        let claims = TokenClaims::Agent {
+            id: agent.id,
+            generation: agent.key_generation,
+            expires: moment.now.saturating_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX).as_second(),
+            nonce: moment.entropy.token(16),
+        };
+        self.assertions.insert(used.clone(), assertion.forgettable());
+        self.dirty.insert(Document::Assertion(used));
+        Ok(self.meta.token_key.sign(&claims))
+    }
+
+    pub(super) fn forget_assertions(&mut self, now: Timestamp) {
+        let old: Vec<_> =
+            self.assertions.iter().filter(|(_, end)| **end < now).map(|(jti, _)| jti.clone()).collect();
+        for jti in old {
+            self.assertions.remove(&jti);
+            self.dirty.insert(Document::Assertion(jti));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Parts of the state as they are shown on the wire. Nothing secret is in reach of these functions' output.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::Addresses;
+use crate::state::agents::Agent;
+use crate::state::plans::{Attachment, Log};
+use crate::state::requests::Request;
+use crate::state::{Pool, State};
+use crate::wire::ids::PlanId;
+use crate::wire::job::{DEFINITION, HUB};
+use crate::wire::time::stamp;
+
+/// `{"count": N, "value": [...]}`: how every list is sent.
+pub(crate) fn list(values: Vec<Value>) -> Value {
+    json!({"count": values.len(), "value": values})
+}
+
+/// What of an agent is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AgentParts {
+    pub(crate) capabilities: bool,
+    pub(crate) assigned_request: bool,
+    pub(crate) last_completed_request: bool,
+}
+
+/// A pool.
+pub(crate) fn pool(state: &State, pool: &Pool) -> Value {
+    let size = state.agents.values().filter(|agent| agent.pool_id == pool.id).count();
+    json!({
+        "createdOn": stamp(pool.created_on),
+        "autoProvision": false,
+        "autoUpdate": false,
+        "autoSize": false,
+        "targetSize": null,
+        "agentCloudId": null,
+        "properties": {},
+        "id": pool.id,
+        "scope": state.meta.instance_id,
+        "name": pool.name,
+        "isHosted": false,
+        "poolType": "automation",
+        "size": size,
+        "isLegacy": false,
+        "options": "none",
+    })
+}
+
+/// An agent.
+pub(crate) fn agent(state: &State, addresses: &Addresses, agent: &Agent, parts: AgentParts) -> Value {
+    let mut shown = Map::new();
+    let mut set = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
+    set("_links", agent_links(addresses, agent));
+    set("maxParallelism", json!(agent.max_parallelism));
+    set("createdOn", json!(stamp(agent.created_on)));
+    set("statusChangedOn", json!(stamp(agent.status_changed_on)));
+    set(
+        "authorization",
+        json!({
+            "clientId": agent.client_id,
+            "authorizationUrl": addresses.token_endpoint(),
+            "publicKey": agent.public_key,
+        }),
+    );
+    set("id", json!(agent.id));
+    set("name", json!(agent.name));
+    set("version", json!(agent.version));
+    set("osDescription", json!(agent.os_description));
+    set("enabled", json!(agent.enabled));
+    set("status", json!(if state.online(agent.id) { "online" } else { "offline" }));
+    set("provisioningState", json!("Provisioned"));
+    set("accessPoint", json!(addresses.organization));
+    let server_url = json!({"$type": "System.String", "$value": addresses.organization_url()});
+    set("properties", json!({"ServerUrl": server_url}));
+    if parts.capabilities {
+        set("systemCapabilities", json!(agent.system_capabilities));
+        set("userCapabilities", json!(agent.user_capabilities));
+    }
+    if parts.assigned_request
+        && let Some(assigned) = state.assigned_request(agent.id)
+    {
+        set("assignedRequest", request(state, addresses, assigned));
+    }
+    if parts.last_completed_request
+        && let Some(last) = state.last_completed_request(agent.id)
+    {
+        set("lastCompletedRequest", request(state, addresses, last));
+    }
+    if let Some(update) = &agent.update_state {
+        set("pendingUpdate", json!({"currentState": update}));
+    }
+    Value::Object(shown)
+}
+
+fn agent_links(addresses: &Addresses, agent: &Agent) -> Value {
+    let (pool, id) = (agent.pool_id, agent.id);
+    json!({
+        "self": {"href": addresses.at(&format!("_apis/distributedtask/pools/{pool}/agents/{id}"))},
+        "web": {"href": addresses.at(&format!("_settings/agentpools?view=jobs&poolId={pool}&agentId={id}"))},
+    })
+}
+
+/// An agent as other things refer to it.
+pub(crate) fn agent_reference(state: &State, addresses: &Addresses, agent: &Agent) -> Value {
+    json!({
+        "_links": agent_links(addresses, agent),
+        "id": agent.id,
+        "name": agent.name,
+        "version": agent.version,
+        "osDescription": agent.os_description,
+        "enabled": agent.enabled,
+        "status": if state.online(agent.id) { "online" } else { "offline" },
+        "provisioningState": "Provisioned",
+        "accessPoint": addresses.organization,
+    })
+}
+
+/// A job request. Types are those that KEDA decodes strictly: `result` is text, `demands` is a list of text.
+pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -> Value {
+    let build = request.id;
+    let mut shown = Map::new();
+    let mut set = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
+    set("requestId", json!(request.id));
+    set("queueTime", json!(stamp(request.queue_time)));
+    if let Some(held) = &request.assignment {
+        set("assignTime", json!(stamp(held.time)));
+    }
+    for (name, time) in [
+        ("receiveTime", request.receive_time),
+        ("lockedUntil", request.locked_until),
+        ("finishTime", request.finish_time),
+    ] {
+        if let Some(time) = time {
+            set(name, json!(stamp(time)));
+        }
+    }
+    if let Some(result) = request.result {
+        set("result", json!(result));
+    }
+    set("serviceOwner", json!("00025394-6065-48ca-87d9-7f5672854ef7"));
+    set("hostId", json!(state.meta.instance_id));
+    set("scopeId", json!(state.meta.project_id));
+    set("planType", json!(HUB));
+    set("planId", json!(request.plan_id));
+    set("planGroup", json!(format!("{HUB}:{}:{build}", state.meta.project_id)));
+    set("jobId", json!(request.job_id));
+    set("jobName", json!(request.name));
+    set("demands", json!(request.demands));
+    if let Some(held) = &request.assignment {
+        let reserved = state.agents.get(&held.agent_id).map_or_else(
+            || json!({"id": held.agent_id, "name": held.agent_name, "enabled": false, "status": "offline"}),
+            |agent| agent_reference(state, addresses, agent),
+        );
+        set("reservedAgent", reserved);
+    }
+    let matched: Vec<_> =
+        state.matched_agents(request).map(|agent| agent_reference(state, addresses, agent)).collect();
+    let all = state.agents.values().filter(|agent| agent.pool_id == request.pool_id).count();
+    set("matchesAllAgentsInPool", json!(matched.len() == all));
+    set("matchedAgents", json!(matched));
+    let link =
+        |path: String| json!({"web": {"href": addresses.at(&path)}, "self": {"href": addresses.at(&path)}});
+    set(
+        "definition",
+        json!({"_links": link("demo/_build?definitionId=1".to_owned()), "id": 1, "name": DEFINITION}),
+    );
+    set(
+        "owner",
+        json!({
+            "_links": link(format!("demo/_build/results?buildId={build}")),
+            "id": build,
+            "name": request.build_number,
+        }),
+    );
+    set("data", json!({"ParallelismTag": "Private", "IsScheduledKey": "False"}));
+    set("poolId", json!(request.pool_id));
+    set("orchestrationId", json!(format!("{}.job.__default", request.plan_id)));
+    set("priority", json!(0));
+    Value::Object(shown)
+}
+
+/// A log.
+pub(crate) fn log(addresses: &Addresses, project: uuid::Uuid, plan: PlanId, log: &Log) -> Value {
+    let location = format!("{project}/_apis/distributedtask/hubs/{HUB}/plans/{plan}/logs/{}", log.id);
+    json!({
+        "id": log.id,
+        "path": log.path,
+        "location": addresses.at(&location),
+        "lineCount": log.lines,
+        "createdOn": stamp(log.created_on),
+        "lastChangedOn": stamp(log.last_changed_on),
+        "indexLocation": null,
+    })
+}
+
+/// An attachment.
+pub(crate) fn attachment(attachment: &Attachment) -> Value {
+    json!({
+        "type": attachment.kind,
+        "name": attachment.name,
+        "createdOn": stamp(attachment.created_on),
+        "lastChangedOn": stamp(attachment.created_on),
+        "timelineId": attachment.timeline,
+        "recordId": attachment.record,
+    })
+}
+
+/// A job's output variables without the values of secret ones.
+pub(crate) fn outputs(outputs: &Map<String, Value>) -> Value {
+    let shown = outputs.iter().map(|(name, output)| {
+        let secret = output.get("isSecret").and_then(Value::as_bool).unwrap_or(false);
+        let value = if secret { Value::Null } else { output.get("value").cloned().unwrap_or_default() };
+        (name.clone(), json!({"value": value, "isSecret": secret}))
+    });
+    Value::Object(shown.collect())
+}

@@ -1,0 +1,127 @@
+//! Demands of a job, matched against an agent's capabilities.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// One demand; on the wire always text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum Demand {
+    /// The capability is there.
+    Exists(String),
+    /// It has this value, in any case.
+    Equals(String, String),
+    /// It is at least this version.
+    AtLeast(String, String),
+}
+
+/// Text that is no demand.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is not a demand; supported: `name`, `name -equals value`, `name -gtVersion version`")]
+pub(crate) struct NotADemand(String);
+
+impl FromStr for Demand {
+    type Err = NotADemand;
+
+    fn from_str(text: &str) -> Result<Self, NotADemand> {
+        let refuse = || NotADemand(text.to_owned());
+        let text = text.trim();
+        let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        if name.is_empty() || name.starts_with('-') {
+            return Err(refuse());
+        }
+        let rest = rest.trim();
+        if rest.is_empty() {
+            return Ok(Self::Exists(name.to_owned()));
+        }
+        let (operator, value) = rest.split_once(char::is_whitespace).ok_or_else(refuse)?;
+        let value = value.trim().to_owned();
+        match operator {
+            "-equals" => Ok(Self::Equals(name.to_owned(), value)),
+            "-gtVersion" if version(&value).is_some() => Ok(Self::AtLeast(name.to_owned(), value)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl TryFrom<String> for Demand {
+    type Error = NotADemand;
+
+    fn try_from(text: String) -> Result<Self, NotADemand> {
+        text.parse()
+    }
+}
+
+impl From<Demand> for String {
+    fn from(demand: Demand) -> Self {
+        demand.to_string()
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists(name) => f.write_str(name),
+            Self::Equals(name, value) => write!(f, "{name} -equals {value}"),
+            Self::AtLeast(name, value) => write!(f, "{name} -gtVersion {value}"),
+        }
+    }
+}
+
+impl Demand {
+    /// Whether the first of `capabilities` that has the name meets the demand. Names match in any case.
+    pub(crate) fn met_by(&self, capabilities: &[&BTreeMap<String, String>]) -> bool {
+        let (Self::Exists(name) | Self::Equals(name, _) | Self::AtLeast(name, _)) = self;
+        let mut values = capabilities
+            .iter()
+            .flat_map(|set| set.iter())
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value);
+        match self {
+            Self::Exists(_) => values.next().is_some(),
+            Self::Equals(_, wanted) => values.any(|value| value.eq_ignore_ascii_case(wanted)),
+            Self::AtLeast(_, wanted) => values.any(|value| version(value) >= version(wanted)),
+        }
+    }
+}
+
+fn version(text: &str) -> Option<Vec<u64>> {
+    text.split('.').map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demands_are_matched_as_the_service_documents_them() {
+        let system = BTreeMap::from([
+            ("Agent.Version".to_owned(), "4.270.0".to_owned()),
+            ("java".to_owned(), "/usr/bin/java".to_owned()),
+        ]);
+        let user = BTreeMap::from([("Size".to_owned(), "Large".to_owned())]);
+        let check = |text: &str| text.parse::<Demand>().unwrap().met_by(&[&system, &user]);
+        assert!(check("java"));
+        assert!(check("JAVA"));
+        assert!(!check("dotnet"));
+        assert!(check("size -equals large"));
+        assert!(!check("size -equals small"));
+        assert!(check("Agent.Version -gtVersion 2.182.1"));
+        assert!(!check("Agent.Version -gtVersion 5.0"));
+        for bad in ["", "-equals x", "java -equals", "java -like x", "Agent.Version -gtVersion new"] {
+            assert!(bad.parse::<Demand>().is_err(), "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn printing_and_parsing_a_demand_gives_it_back(name in "[a-z][a-z.]{0,8}", value in "[a-z0-9]{1,8}( [a-z]{1,3})?") {
+            for demand in [Demand::Exists(name.clone()), Demand::Equals(name.clone(), value.clone())] {
+                proptest::prop_assert_eq!(&demand.to_string().parse::<Demand>().unwrap(), &demand);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Where typed clients find their routes: one row per resource that is served, and no other.
+//!
+//! Ids and templates: public recordings of `OPTIONS _apis`, azure-devops (PyPI), MicrosoftDocs/vsts-rest-api-specs.
+
+use serde_json::{Value, json};
+
+/// The resource area of agents, pools and jobs.
+pub(crate) const DISTRIBUTED_TASK: &str = "a85b8835-c1a1-4aac-ae97-1c3d0ba72dbd";
+
+/// Areas that clients ask for, all of them at the organization's own address.
+pub(crate) const AREAS: &[(&str, &str)] = &[
+    (DISTRIBUTED_TASK, "distributedtask"),
+    ("965220d5-5bb9-42cf-8d67-9b146df2a5a4", "Build"),
+    ("5d6898bb-45ec-463f-95f9-54d49c71752e", "build"),
+    ("2e0bf237-8973-4ec9-a581-9c3d679d1776", "pipelines"),
+    ("79134c72-4a58-4b42-976c-04e7115f32bf", "core"),
+    ("a7b3b527-4f4f-4dac-8e84-f144fa6d554b", "oauth2"),
+    ("4a933897-0488-45af-bd82-6fd3ad33f46a", "PipelinesChecks"),
+];
+
+struct Location {
+    id: &'static str,
+    area: &'static str,
+    resource: &'static str,
+    template: &'static str,
+    version: u32,
+}
+
+const fn at(
+    id: &'static str,
+    area: &'static str,
+    resource: &'static str,
+    template: &'static str,
+    version: u32,
+) -> Location {
+    Location { id, area, resource, template, version }
+}
+
+const TASK: &str = "distributedtask";
+
+const LOCATIONS: &[Location] = &[
+    at("00d9565f-ed9c-4a06-9a50-00e7896ccab4", "Location", "ConnectionData", "_apis/{resource}", 1),
+    at("e81700f7-3be2-46de-8624-2eb35882fcaa", "Location", "ResourceAreas", "_apis/{resource}/{areaId}", 1),
+    at("a8c47e17-4d56-4a56-92bb-de7ea7dc65be", TASK, "pools", "_apis/{area}/{resource}/{poolId}", 1),
+    at(
+        "e298ef32-5878-4cab-993c-043836571f42",
+        TASK,
+        "agents",
+        "_apis/{area}/pools/{poolId}/{resource}/{agentId}",
+        2,
+    ),
+    at(
+        "134e239e-2df3-4794-a6f6-24f1f19ec8dc",
+        TASK,
+        "sessions",
+        "_apis/{area}/pools/{poolId}/{resource}/{sessionId}",
+        1,
+    ),
+    at(
+        "c3a054f6-7a8a-49c0-944e-3a8e5d7adfd7",
+        TASK,
+        "messages",
+        "_apis/{area}/pools/{poolId}/{resource}/{messageId}",
+        1,
+    ),
+    at(
+        "fc825784-c92a-4299-9221-998a02d1b54f",
+        TASK,
+        "jobrequests",
+        "_apis/{area}/pools/{poolId}/{resource}/{requestId}",
+        1,
+    ),
+    at(
+        "8ffcd551-079c-493a-9c02-54346299d144",
+        TASK,
+        "packages",
+        "_apis/{area}/{resource}/{packageType}/{platform}/{version}",
+        2,
+    ),
+    at(
+        "8cc1b02b-ae49-4516-b5ad-4f9b29967c30",
+        TASK,
+        "updates",
+        "_apis/{area}/pools/{poolId}/agents/{agentId}/{resource}",
+        1,
+    ),
+    at(
+        "30ba3ada-fedf-4da8-bbb5-dacf2f82e176",
+        TASK,
+        "usercapabilities",
+        "_apis/{area}/pools/{poolId}/agents/{agentId}/{resource}",
+        1,
+    ),
+    at(
+        "60aac929-f0cd-4bc8-9ce4-6b30e8f1b1bd",
+        TASK,
+        "tasks",
+        "_apis/{area}/{resource}/{taskId}/{versionString}",
+        1,
+    ),
+    at(
+        "5cecd946-d704-471e-a45f-3b4064fcfaba",
+        TASK,
+        "plans",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/{resource}/{planId}",
+        2,
+    ),
+    at(
+        "557624af-b29e-4c20-8ab0-0399d2204f3f",
+        TASK,
+        "events",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/{resource}",
+        1,
+    ),
+    at(
+        "83597576-cc2c-453c-bea6-2882ae6a1653",
+        TASK,
+        "timelines",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/{resource}/{timelineId}",
+        1,
+    ),
+    at(
+        "8893bc5b-35b2-4be7-83cb-99e683551db4",
+        TASK,
+        "records",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/timelines/{timelineId}/{resource}/{recordId}",
+        1,
+    ),
+    at(
+        "858983e4-19bd-4c5e-864c-507b59b58b12",
+        TASK,
+        "feed",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/timelines/{timelineId}/records/{recordId}/{resource}",
+        1,
+    ),
+    at(
+        "46f5667d-263a-4684-91b1-dff7fdcf64e2",
+        TASK,
+        "logs",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/{resource}/{logId}",
+        1,
+    ),
+    at(
+        "7898f959-9cdf-4096-b29e-7f293031629e",
+        TASK,
+        "attachments",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/timelines/{timelineId}/records/{recordId}/{resource}/{type}/{name}",
+        1,
+    ),
+    at(
+        "eb55e5d6-2f30-4295-b5ed-38da50b1fc52",
+        TASK,
+        "attachments",
+        "{scopeIdentifier}/_apis/{area}/hubs/{hubName}/plans/{planId}/{resource}/{type}",
+        1,
+    ),
+    at(
+        "3e2b80f8-9e6f-441e-8393-005610692d9c",
+        "FeatureAvailability",
+        "FeatureFlags",
+        "_apis/{resource}/{name}",
+        1,
+    ),
+    at(
+        "b5cc35c2-ff2b-491d-a085-24b6e9f396fd",
+        "customerintelligence",
+        "Events",
+        "_apis/{area}/{resource}",
+        1,
+    ),
+];
+
+/// The rows of one area, or all.
+pub(crate) fn rows(area: Option<&str>) -> Vec<Value> {
+    LOCATIONS
+        .iter()
+        .filter(|location| area.is_none_or(|area| location.area.eq_ignore_ascii_case(area)))
+        .map(|location| {
+            json!({
+                "id": location.id,
+                "area": location.area,
+                "resourceName": location.resource,
+                "routeTemplate": location.template,
+                "resourceVersion": location.version,
+                "minVersion": "1.0",
+                "maxVersion": "7.2",
+                "releasedVersion": "7.1",
+            })
+        })
+        .collect()
+}
+
+/// What is served, for the error that names an unknown route.
+pub(crate) fn supported() -> String {
+    LOCATIONS
+        .iter()
+        .map(|location| {
+            location.template.replace("{area}", location.area).replace("{resource}", location.resource)
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_id_is_listed_twice_and_all_are_lower_case() {
+        let ids: BTreeSet<_> = LOCATIONS.iter().map(|location| location.id).collect();
+        assert_eq!(ids.len(), LOCATIONS.len());
+        assert!(ids.iter().all(|id| **id == id.to_lowercase() && id.parse::<uuid::Uuid>().is_ok()));
+    }
+}

@@ -30,6 +30,7 @@ struct State {
     containers: Vec<Held>,
     volumes: BTreeMap<String, String>,
     broken_starts: u32,
+    unanswered: u32,
     created: u64,
     kills: Vec<(ContainerId, Duration)>,
     most_running: BTreeMap<(String, String), usize>,
@@ -54,6 +55,7 @@ impl FakeRuntime {
             containers: Vec::new(),
             volumes: BTreeMap::new(),
             broken_starts: 0,
+            unanswered: 0,
             created: 0,
             kills: Vec::new(),
             most_running: BTreeMap::new(),
@@ -91,6 +93,11 @@ impl FakeRuntime {
     /// Lets the next `count` starts fail.
     pub fn break_starts(&self, count: u32) {
         self.change(|state| state.broken_starts = count);
+    }
+
+    /// Calls that came while the engine was down.
+    pub fn unanswered(&self) -> u32 {
+        self.lock().unanswered
     }
 
     /// All containers.
@@ -162,8 +169,9 @@ impl FakeRuntime {
     }
 
     fn up(&self, action: &str) -> Result<MutexGuard<'_, State>, RuntimeError> {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.down {
+            state.unanswered += 1;
             return Err(RuntimeError::Unavailable {
                 action: action.to_owned(),
                 reason: "it is down".to_owned(),

@@ -1,7 +1,7 @@
 //! Container groups of Azure Container Instances, on real containers.
 //!
 //! [`Groups`] is the service: put, get, list, delete, start, stop, restart, logs. It owns one worker per group, which
-//! drives a pure state machine (`state::step`) and applies its effects through a [`Runtime`]: Docker on an
+//! drives a pure state machine (`state::step`) and applies its effects through a [`Runtime`]: [`DockerRuntime`] on an
 //! engine of this host, [`FakeRuntime`] in tests.
 //!
 //! A restart is always a new container: the next generation is created before the old one is removed, so that a crash
@@ -10,6 +10,7 @@
 //!
 //! This crate speaks no HTTP of Azure's: request and response bodies belong to the resource manager's routes.
 
+mod engine;
 mod error;
 mod fake;
 mod group;
@@ -25,6 +26,10 @@ mod validate;
 mod view;
 mod worker;
 
+pub use engine::{
+    ConnectError, DockerRuntime, INSTANCE_LABEL, InstanceNetwork, InstanceObjects, NetworkSettings, RunOnce,
+    RunOutput,
+};
 pub use error::GroupError;
 pub use fake::{Down, FakeRuntime};
 pub use group::{

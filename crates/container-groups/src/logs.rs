@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub(crate) const RUNNING_BYTES: usize = 4 << 20;
 /// Bytes shown of an ended one.
 pub(crate) const ENDED_BYTES: usize = 16 << 10;
-const ENDED_LINES: usize = 1000;
+pub(crate) const ENDED_LINES: usize = 1000;
 /// Runs that are kept: the last one and the one before.
 const KEPT_RUNS: usize = 2;
 

@@ -33,7 +33,7 @@ pub(crate) struct Record {
     pub(crate) provisioning: ProvisioningState,
     pub(crate) failure: Option<GroupError>,
     pub(crate) operation: Option<Operation>,
-    /// Deployments so far; names the volumes.
+    /// Deployments begun so far; tells their volumes and containers apart.
     pub(crate) deployments: u64,
     pub(crate) stopped: bool,
     pub(crate) events: Vec<EventView>,
@@ -149,6 +149,9 @@ impl Record {
 
     /// Begins an operation.
     pub(crate) fn begin(&mut self, operation: Operation, state: ProvisioningState) {
+        if operation == Operation::Deploy {
+            self.deployments += 1;
+        }
         self.operation = Some(operation);
         self.provisioning = state;
         self.failure = None;

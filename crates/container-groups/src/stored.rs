@@ -130,9 +130,9 @@ pub(crate) fn hash_key(store: &Store, entropy: &SharedEntropy) -> Result<Vec<u8>
     Ok(key)
 }
 
-/// A hash of what a group is made from. Keyed, so that a label does not help to guess a secret.
-pub(crate) fn spec_hash(key: &[u8], spec: &GroupSpec) -> String {
-    let text = serde_json::to_vec(&spec_out(spec)).unwrap_or_default();
+/// A hash of what a group is made from and by which deployment. Keyed, so that a label does not help to guess a secret.
+pub(crate) fn deployment_hash(key: &[u8], record: &Record) -> String {
+    let text = serde_json::to_vec(&(record.deployments, spec_out(&record.spec))).unwrap_or_default();
     let inner = Sha256::new().chain_update(key).chain_update([0x36]).chain_update(&text).finalize();
     let outer = Sha256::new().chain_update(key).chain_update([0x5c]).chain_update(inner).finalize();
     hex::encode(&outer[..16])

@@ -210,9 +210,11 @@ impl Worker {
                 record.provisioning = ProvisioningState::Creating;
             }
             record.stopped = false;
-            record.deployments += 1;
             record.spec.clone()
         });
+        if self.is_deployed(&spec).await? {
+            return Ok(self.reconcile_once().await?);
+        }
         for container in &spec.containers {
             self.pull(&spec, container).await?;
         }
@@ -252,6 +254,20 @@ impl Worker {
                 ),
             ))),
         }
+    }
+
+    /// Whether all containers of this very deployment run already: a process before this one died just before it could
+    /// say so. They may have taken work since.
+    async fn is_deployed(&self, spec: &GroupSpec) -> Result<bool, RuntimeError> {
+        let hash = self.hash(&self.entry.record());
+        let seen = self.list().await?;
+        Ok(spec.containers.iter().all(|container| {
+            seen.iter().any(|one| {
+                one.labels.container == container.name
+                    && Some(&one.labels.spec_hash) == hash.as_ref()
+                    && matches!(one.status, SeenStatus::Running { .. })
+            })
+        }))
     }
 
     async fn pull(&mut self, spec: &GroupSpec, container: &ContainerSpec) -> Result<(), Trouble> {
@@ -524,13 +540,7 @@ impl Worker {
         let progress = record.containers.get(container)?;
         let settings = &self.shared.settings;
         let group = &record.spec.id;
-        let hash = match stored::hash_key(&settings.store, &settings.entropy) {
-            Ok(key) => stored::spec_hash(&key, &record.spec),
-            Err(error) => {
-                GroupError::store(&error);
-                return None;
-            }
-        };
+        let hash = self.hash(&record)?;
         let memory = spec.memory_limit_gb.unwrap_or(spec.memory_gb);
         Some(CreateContainer {
             name: format!(
@@ -563,6 +573,17 @@ impl Worker {
             network: settings.network.clone(),
             mounts: mounts(&record, spec, |volume| self.volume_name_of(&record, volume)),
         })
+    }
+
+    fn hash(&self, record: &Record) -> Option<String> {
+        let settings = &self.shared.settings;
+        match stored::hash_key(&settings.store, &settings.entropy) {
+            Ok(key) => Some(stored::deployment_hash(&key, record)),
+            Err(error) => {
+                GroupError::store(&error);
+                None
+            }
+        }
     }
 
     fn volume_name(&self, volume: &str) -> String {

@@ -1,0 +1,8 @@
+//! The service on an engine in memory (`service`) and on a real one (`docker`).
+
+#[cfg(test)]
+mod docker;
+#[cfg(test)]
+mod service;
+#[cfg(test)]
+mod support;

@@ -32,6 +32,14 @@ pub(crate) struct ImageFile<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
 }
 
+/// Where our own files are in the context. They are laid out as in the image, so that one copy brings them all: every
+/// step of a build costs the engine a comparison of whole file systems.
+struct Places {
+    folders: &'static [&'static str],
+    image_file: &'static str,
+    entrypoint: &'static str,
+}
+
 /// Writes the context and returns it, positioned at its start, with its length. Blocks.
 pub(crate) fn context(
     os: TargetOs,
@@ -57,14 +65,32 @@ pub(crate) fn context(
             }
         }
     }
-    file(&mut archive, "image.json", image_file.len() as u64, false, image_file)?;
+    let places = match os {
+        TargetOs::Linux => Places {
+            folders: &[
+                "files",
+                "files/etc",
+                "files/etc/mayfly",
+                "files/usr",
+                "files/usr/local",
+                "files/usr/local/bin",
+            ],
+            image_file: "files/etc/mayfly/image.json",
+            entrypoint: "files/usr/local/bin/mayfly-entrypoint",
+        },
+        TargetOs::Windows => Places {
+            folders: &["files"],
+            image_file: "files/image.json",
+            entrypoint: "files/mayfly-entrypoint.exe",
+        },
+    };
+    for folder in places.folders {
+        directory(&mut archive, folder)?;
+    }
+    file(&mut archive, places.image_file, image_file.len() as u64, false, image_file)?;
     let program = fs_err::File::open(entrypoint)?;
     let length = program.metadata()?.len();
-    let name = match os {
-        TargetOs::Linux => "mayfly-entrypoint",
-        TargetOs::Windows => "mayfly-entrypoint.exe",
-    };
-    file(&mut archive, name, length, true, program)?;
+    file(&mut archive, places.entrypoint, length, true, program)?;
     let mut buffered = archive.into_inner()?;
     buffered.flush()?;
     let mut written = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;

@@ -142,7 +142,12 @@ pub(crate) fn unpack(file: &Path, limits: Limits) -> Result<Package, UnpackError
         entries: 0,
     };
     match ArchiveKind::of(&name) {
-        Some(ArchiveKind::TarGz) => reader.tar(GzDecoder::new(opened))?,
+        Some(ArchiveKind::TarGz) => {
+            let mut gzip = GzDecoder::new(opened);
+            reader.tar(&mut gzip)?;
+            // The checksum stands behind the padding that the tar reader has no need to read.
+            io::copy(&mut gzip.take(limits.bytes), &mut io::sink()).map_err(read)?;
+        }
         Some(ArchiveKind::Zip) => reader.zip(opened)?,
         None => return Err(UnpackError::Kind { file: file.to_owned() }),
     }

@@ -51,8 +51,14 @@ fn the_context_depends_on_its_inputs_alone() {
             "644 agent/bin/a",
             "777 agent/link",
             "755 agent/z.sh",
-            "644 image.json",
-            "755 mayfly-entrypoint",
+            "755 files/",
+            "755 files/etc/",
+            "755 files/etc/mayfly/",
+            "755 files/usr/",
+            "755 files/usr/local/",
+            "755 files/usr/local/bin/",
+            "644 files/etc/mayfly/image.json",
+            "755 files/usr/local/bin/mayfly-entrypoint",
         ]
     );
 }
@@ -73,5 +79,5 @@ fn long_names_survive() {
     let names: Vec<_> =
         archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
     assert!(names.contains(&format!("agent/{long}")), "{names:?}");
-    assert!(names.contains(&"mayfly-entrypoint.exe".to_owned()));
+    assert!(names.contains(&"files/mayfly-entrypoint.exe".to_owned()));
 }

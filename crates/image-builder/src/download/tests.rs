@@ -52,7 +52,7 @@ async fn get(base: &str, cache: &TempDir) -> (Result<PathBuf, DownloadError>, He
 fn left(cache: &TempDir) -> Vec<String> {
     let folder = fs_err::read_dir(cache.path().join("packages")).unwrap();
     let mut names: Vec<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.ends_with(".lock"));
+    names.retain(|name| name.strip_suffix(".lock").is_none());
     names.sort();
     names
 }

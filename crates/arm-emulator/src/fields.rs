@@ -44,11 +44,13 @@ impl<'a> Fields<'a> {
         found.filter(|value| !value.is_null())
     }
 
+    /// A member that must be there. The error names what is there instead: it may be a misspelling.
     pub(crate) fn required(&mut self, name: &'static str) -> Result<&'a Value, ArmError> {
         self.value(name).ok_or_else(|| {
+            let given = self.object.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             ArmError::invalid_content(
                 &self.path(name),
-                format_args!("Required property '{name}' not found in JSON."),
+                format_args!("Required property '{name}' not found in JSON. The members given are: {given}."),
             )
         })
     }

@@ -1,6 +1,6 @@
 //! What a template reads of the resources that are there: `reference` and `list*`.
 
-use crate::pending::arm_template::Deployed;
+use arm_template::Deployed;
 use serde_json::{Value, json};
 
 use crate::app::Arm;

@@ -1,9 +1,8 @@
 //! From a deployment's request body to something that can run: read, planned, checked against what the resource
 //! providers take. Nothing is changed here, so `validate` is the same thing without the run.
 
-use crate::pending::arm_template::{
-    Diagnostic, Plan, PlanRequest, PlannedResource, ResourceGroupInfo, Scope, Template, jsonc,
-};
+use arm_template::jsonc::{self, Node};
+use arm_template::{Diagnostic, Plan, PlanRequest, PlannedResource, ResourceGroupInfo, Scope, Template};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -13,6 +12,7 @@ use crate::engine::live::Live;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::{Fields, Tags};
 use crate::location;
+use crate::metadata;
 use crate::providers::{self, Kind};
 use crate::records::deployments::{Deployment, Mode, State, Target};
 use crate::records::groups::{self, ResourceGroup};
@@ -26,8 +26,9 @@ pub(crate) struct Request {
     tags: Tags,
     /// `{"name": {"value": …}}`. May hold secrets: it is used for the plan and dropped.
     parameters: Map<String, Value>,
-    template_text: String,
-    template: Value,
+    /// The whole body; places of faults count in it.
+    text: String,
+    template: Node,
     check_resources: bool,
 }
 
@@ -84,21 +85,21 @@ pub(crate) fn read(text: &str) -> Result<Request, ArmError> {
         options.finish()?;
     }
     let level = properties.word("validationLevel", &["Template", "Provider", "ProviderNoRbac"])?;
-    let template = properties.required("template")?.clone();
+    properties.required("template")?;
     let parameters = match properties.value("parameters") {
         None => Map::new(),
         Some(Value::Object(parameters)) => parameters.clone(),
         Some(_) => return Err(ArmError::invalid_content("properties.parameters", "Expected an object.")),
     };
     properties.finish()?;
-    let node = document.get("properties").and_then(|properties| properties.get("template"));
-    let span = node.map(|node| node.span).unwrap_or_default();
-    let template_text = text.get(span.start..span.end).unwrap_or_default().to_owned();
+    let template = document.get("properties").and_then(|properties| properties.get("template")).cloned();
+    let template =
+        template.ok_or_else(|| ArmError::invalid_content("properties.template", "Required property."))?;
     Ok(Request {
         mode,
         tags,
         parameters,
-        template_text,
+        text: text.to_owned(),
         template,
         check_resources: level != Some("Template"),
     })
@@ -114,8 +115,10 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, ArmError> {
     check_name(name)?;
     let group = groups::writable(arm, group)?;
-    let Request { mode, tags, parameters, template_text, template, check_resources } = request;
-    let plan = plan(arm, &group, name, mode, &template_text, parameters)?;
+    let Request { mode, tags, parameters, text, template, check_resources } = request;
+    let parsed = Template::parse_node(&text, &template).map_err(|faults| violation(&faults))?;
+    let template = parsed.to_value();
+    let plan = plan(arm, &group, name, mode, &parsed, parameters)?;
     let targets = targets(arm, &group, &plan, check_resources).map_err(|errors| {
         ArmError::bad_request(
             "InvalidTemplateDeployment",
@@ -155,31 +158,38 @@ fn plan(
     group: &ResourceGroup,
     name: &str,
     mode: Mode,
-    template: &str,
+    template: &Template,
     parameters: Map<String, Value>,
 ) -> Result<Plan, ArmError> {
-    let template = Template::parse(template).map_err(|faults| violation(&faults))?;
     let request = PlanRequest {
         parameters,
-        scope: Scope {
-            subscription_id: arm.subscription(),
-            tenant_id: arm.settings().tenant_id.to_string(),
-            resource_group: ResourceGroupInfo {
-                name: group.name.clone(),
-                location: group.location.clone(),
-                tags: group.tags.clone(),
-                id: groups::id(arm, &group.name),
-            },
-        },
+        scope: scope(arm, group),
         deployment_name: name.to_owned(),
         mode: match mode {
-            Mode::Incremental => crate::pending::arm_template::Mode::Incremental,
-            Mode::Complete => crate::pending::arm_template::Mode::Complete,
+            Mode::Incremental => arm_template::Mode::Incremental,
+            Mode::Complete => arm_template::Mode::Complete,
         },
         now: arm.now(),
         new_guid: &|| arm.new_id(),
+        environment: Some(metadata::document(arm)),
+        deployer: None,
     };
     template.plan(&request).map_err(|faults| violation(&faults))
+}
+
+/// A resource group as templates see it.
+fn scope(arm: &Arm, group: &ResourceGroup) -> Scope {
+    let tags = group.tags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    Scope {
+        subscription_id: arm.subscription(),
+        tenant_id: arm.settings().tenant_id.to_string(),
+        resource_group: ResourceGroupInfo {
+            name: group.name.clone(),
+            location: group.location.clone(),
+            tags,
+            id: groups::id(arm, &group.name),
+        },
+    }
 }
 
 /// Where every resource goes, or all reasons why some may not.
@@ -256,7 +266,7 @@ pub(crate) fn violation(faults: &[Diagnostic]) -> ArmError {
 
 fn fault(diagnostic: &Diagnostic) -> ErrorBody {
     let mut body = ErrorBody::new(diagnostic.code.as_str(), diagnostic.to_string());
-    let (line, column) = diagnostic.position.map_or((0, 0), |position| (position.line, position.column));
+    let (line, column) = diagnostic.position().map_or((0, 0), |position| (position.line, position.column));
     let path = match diagnostic.path.as_str() {
         "" => "properties.template".to_owned(),
         path => format!("properties.template.{path}"),

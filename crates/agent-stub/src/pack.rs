@@ -128,7 +128,8 @@ fn binary(folder: &Path, name: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 fn tar_gz(entries: &[Entry]) -> anyhow::Result<Vec<u8>> {
-    let compressor = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    // The package is made on every build; speed counts for more than its size.
+    let compressor = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
     let mut archive = tar::Builder::new(compressor);
     for entry in entries {
         let mut header = tar::Header::new_ustar();

@@ -6,11 +6,11 @@ use agent_stub::{PackRequest, TargetOs, pack};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(about, disable_version_flag = true)]
 struct Arguments {
     /// Version of the package, which is also what the agent reports.
-    #[arg(long, default_value = "4.270.0")]
-    version: String,
+    #[arg(long = "version", value_name = "VERSION", default_value = "4.270.0")]
+    package_version: String,
     /// System the binaries were built for.
     #[arg(long, value_enum)]
     os: Os,
@@ -31,7 +31,7 @@ enum Os {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let request = PackRequest {
-        version: arguments.version,
+        version: arguments.package_version,
         os: match arguments.os {
             Os::Linux => TargetOs::Linux,
             Os::Windows => TargetOs::Windows,

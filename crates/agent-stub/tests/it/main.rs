@@ -5,5 +5,6 @@
 mod agent;
 mod config;
 mod job;
+mod package;
 mod run;
 mod server;

@@ -6,7 +6,7 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::exit::Failure;
-use crate::handover::Plan;
+use crate::handover::{Handover, Plan, Stage};
 use crate::platform::{self, Child, Ended, Event, Launch, Signals};
 use crate::redact::Redactor;
 use crate::report::{log, pass_through};
@@ -26,7 +26,9 @@ pub(crate) struct Unconfigured;
 
 /// Registered; the token is gone.
 #[derive(Debug)]
-pub(crate) struct Configured;
+pub(crate) struct Configured {
+    agent_id: u64,
+}
 
 /// The listener runs.
 #[derive(Debug)]
@@ -47,13 +49,9 @@ impl<'a> Agent<'a, Unconfigured> {
         Self { plan, state: Unconfigured }
     }
 
-    /// Registers the agent and gives its identifier. Takes the token and lets nobody keep it: when this returns, the token is
+    /// Registers the agent. Takes the token and lets nobody keep it: when this returns, the token is
     /// overwritten and every process that could have had it is gone.
-    pub(crate) fn configure(
-        self,
-        token: Token,
-        signals: &Signals,
-    ) -> Result<(Agent<'a, Configured>, u64), Failure> {
+    pub(crate) fn configure(self, token: Token, signals: &Signals) -> Result<Agent<'a, Configured>, Failure> {
         let plan = self.plan;
         log(format_args!("registering agent `{}` in pool `{}`", plan.agent, plan.pool));
         let outcome = register(plan, &token, signals);
@@ -63,7 +61,7 @@ impl<'a> Agent<'a, Unconfigured> {
         outcome?;
         let agent_id = registered_id(plan)?;
         log(format_args!("agent `{}` is registered (id {agent_id}); the token is gone", plan.agent));
-        Ok((Agent { plan, state: Configured }, agent_id))
+        Ok(Agent { plan, state: Configured { agent_id } })
     }
 }
 
@@ -116,14 +114,19 @@ fn registered_id(plan: &Plan) -> Result<u64, Failure> {
 }
 
 impl<'a> Agent<'a, Configured> {
-    /// An agent that an earlier image of this process configured.
-    pub(crate) fn resumed(plan: &'a Plan) -> Self {
-        Self { plan, state: Configured }
+    /// What the image of the process that will run this agent must know. There is no other way to that stage.
+    pub(crate) fn leave(self) -> Handover {
+        Handover { stage: Stage::Supervise { agent_id: self.state.agent_id }, plan: self.plan.clone() }
+    }
+
+    /// An agent that an earlier image of this process configured and left to this one.
+    pub(crate) fn resumed(plan: &'a Plan, agent_id: u64) -> Self {
+        Self { plan, state: Configured { agent_id } }
     }
 
     /// Starts the listener for one job.
     pub(crate) fn start(self, signals: &'a Signals) -> Result<Agent<'a, Running<'a>>, Failure> {
-        let Self { plan, state: Configured } = self;
+        let plan = self.plan;
         let launch = launch(plan, &["run", "--once"], &[]);
         let child = Child::start(&launch, signals).map_err(|error| unable(plan, &error))?;
         Ok(Agent { plan, state: Running { child, signals } })

@@ -40,11 +40,10 @@ fn go_on(handover: Handover, token: Option<Token>, signals: &Signals) -> Result<
     let plan = handover.plan;
     match (handover.stage, token) {
         (Stage::Configure, Some(token)) => {
-            let (_, agent_id) = Agent::new(&plan).configure(token, signals)?;
+            let next = Agent::new(&plan).configure(token, signals)?.leave();
             let executable = std::env::current_exe()
                 .map_err(|error| Failure::agent(format!("find the program of this process: {error}")))?;
-            hand_over(&executable, &Handover { stage: Stage::Supervise { agent_id }, plan }, None)
-                .map(Next::HandedOver)
+            hand_over(&executable, &next, None).map(Next::HandedOver)
         }
         (Stage::Supervise { agent_id }, None) => {
             report::event(&StartLine {
@@ -56,7 +55,7 @@ fn go_on(handover: Handover, token: Option<Token>, signals: &Signals) -> Result<
                 container: &plan.container,
                 started: plan.started,
             });
-            Agent::resumed(&plan).start(signals)?.supervise().map(|()| Next::EndLine)
+            Agent::resumed(&plan, agent_id).start(signals)?.supervise().map(|()| Next::EndLine)
         }
         (Stage::Configure, None) | (Stage::Supervise { .. }, Some(_)) => {
             Err(Failure::agent("the stages of this process disagree about the token"))

@@ -51,6 +51,9 @@ fn prepare(
         .map_err(|error| Failure::agent(format!("find the program of this process: {error}")))?;
     let layout = Layout::discover(&executable);
     layer::claim(&layout, started)?;
+    if !platform::is_first_process() && cfg!(unix) {
+        log("warning: this is not PID 1: what started it keeps an environment with the token, as root");
+    }
     for name in &reading.unknown {
         log(format_args!("warning: {name} is no setting of this program (see --help)"));
     }

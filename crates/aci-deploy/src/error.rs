@@ -204,7 +204,7 @@ pub enum RolloutError {
         agents: usize,
         /// What Azure said.
         #[source]
-        source: ArmError,
+        source: Box<ArmError>,
         /// What was removed.
         cleanup: Cleanup,
     },
@@ -227,13 +227,8 @@ fn only(servers: &[String]) -> String {
 }
 
 fn other(by: Option<&str>, started: Option<&str>, correlation: Option<&str>) -> String {
-    let mut text = String::new();
-    for (word, value) in [(", started by", by), (" at", started), (", correlation id", correlation)] {
-        if let Some(value) = value {
-            text.push_str(&format!("{word} {value}"));
-        }
-    }
-    text
+    let parts = [(", started by", by), (" at", started), (", correlation id", correlation)];
+    parts.iter().filter_map(|(word, value)| value.map(|value| format!("{word} {value}"))).collect()
 }
 
 fn list(agents: &[UndrainedAgent]) -> String {

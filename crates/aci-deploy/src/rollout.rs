@@ -109,13 +109,7 @@ pub(crate) async fn run(
     if request.dry_run {
         return Ok(rollout.report(Vec::new(), Drained::default()));
     }
-    if context.settings.target == Target::Azure && rollout.plan.deletes() && !reporter.confirm(&rollout.plan)
-    {
-        return Err(RolloutError::NotConfirmed {
-            fleet: context.settings.fleet.to_string(),
-            group: context.settings.resource_group.clone(),
-        });
-    }
+    guards::consent(context, &rollout.plan, reporter)?;
     rollout.execute().await
 }
 

@@ -232,6 +232,9 @@ impl StatusReport {
         }
         let rows: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
         let pool = &self.pool;
+        let oldest = self.queue.oldest.as_ref();
+        let oldest =
+            oldest.map_or_else(String::new, |oldest| format!("; the longest waiting since {oldest}"));
         let mut lines = vec![
             format!(
                 "fleet {} ({}, group {}): {} agents",
@@ -244,11 +247,8 @@ impl StatusReport {
                 "pool  {}: {} registered, {} online, {} busy",
                 pool.name, pool.agents, pool.online, pool.busy
             ),
-            format!("queue {} waiting, {} running", self.queue.waiting, self.queue.running),
+            format!("queue {} waiting, {} running{oldest}", self.queue.waiting, self.queue.running),
         ];
-        if let Some(oldest) = &self.queue.oldest {
-            lines[2].push_str(&format!("; the longest waiting since {oldest}"));
-        }
         if !self.agents.is_empty() {
             lines.push(String::new());
             lines.extend(rows);
@@ -256,9 +256,10 @@ impl StatusReport {
         let older = self.agents.iter().filter(|agent| agent.older_image).count();
         if older > 0 {
             lines.push(String::new());
+            let current = self.image.as_deref().map_or_else(String::new, short);
+            let all = self.agents.len();
             lines.push(format!(
-                "{older} agents run another image than the last deployed one, {}",
-                self.image.as_deref().map_or_else(String::new, short)
+                "{older} of {all} agents run another image than the one deployed last, {current}"
             ));
         }
         for orphan in &self.orphans {

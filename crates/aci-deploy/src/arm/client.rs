@@ -69,7 +69,7 @@ impl ArmClient {
         let action = format!("create resource group `{name}` in `{location}`");
         let body = json!({"location": location, "tags": tags});
         let reply = self.call(&action, Method::PUT, &self.group_path(name), RESOURCES, Some(&body)).await?;
-        self.accepted(&action, reply).map(drop)
+        Self::accepted(&action, reply).map(drop)
     }
 
     /// Every top-level resource of the fleet's group, whoever made it.
@@ -128,7 +128,7 @@ impl ArmClient {
             if reply.status.as_u16() == 404 {
                 return Ok(());
             }
-            match self.accepted(&action, reply) {
+            match Self::accepted(&action, reply) {
                 Ok(reply) => {
                     self.watch(&action, &reply, deadline).await?;
                     break;
@@ -165,7 +165,7 @@ impl ArmClient {
         let path = format!("{id}/containers/{container}/logs");
         let version = format!("{CONTAINER_GROUPS}{tail}");
         let reply = self.call(&action, Method::GET, &path, &version, None).await?;
-        let reply = self.accepted(&action, reply)?;
+        let reply = Self::accepted(&action, reply)?;
         parse::<Logs>(&action, &reply).map(|logs| logs.content)
     }
 
@@ -184,7 +184,7 @@ impl ArmClient {
         let action = deployment_action(group, name);
         let path = self.deployment_path(group, name);
         let reply = self.call(&action, Method::PUT, &path, DEPLOYMENTS, Some(body)).await?;
-        self.accepted(&action, reply)
+        Self::accepted(&action, reply)
     }
 
     /// Waits until a deployment has ended, and returns what has become of it.
@@ -236,7 +236,7 @@ impl ArmClient {
         if matches!(reply.status.as_u16(), 404 | 409) {
             return Ok(());
         }
-        self.accepted(&action, reply).map(drop)
+        Self::accepted(&action, reply).map(drop)
     }
 
     async fn find<T: DeserializeOwned>(
@@ -253,7 +253,7 @@ impl ArmClient {
                 return Ok(None);
             }
         }
-        let reply = self.accepted(action, reply)?;
+        let reply = Self::accepted(action, reply)?;
         parse(action, &reply).map(Some)
     }
 
@@ -267,7 +267,7 @@ impl ArmClient {
         let mut url = self.url(path, version);
         loop {
             let reply = self.send(action, Method::GET, &url, None).await?;
-            let reply = self.accepted(action, reply)?;
+            let reply = Self::accepted(action, reply)?;
             let page: List<T> = parse(action, &reply)?;
             all.extend(page.value);
             match page.next_link {
@@ -343,7 +343,7 @@ impl ArmClient {
     }
 
     /// Turns everything but a success into an error.
-    pub(super) fn accepted(&self, action: &str, reply: Reply) -> Result<Reply, ArmError> {
+    pub(super) fn accepted(action: &str, reply: Reply) -> Result<Reply, ArmError> {
         if reply.status.is_success() {
             return Ok(reply);
         }

@@ -48,7 +48,7 @@ impl ArmClient {
         loop {
             self.pause(action, pause, deadline, &last).await?;
             let reply = self.send(action, Method::GET, url, None).await?;
-            let reply = self.accepted(action, reply)?;
+            let reply = Self::accepted(action, reply)?;
             let status: OperationStatus = reply.json().map_err(|source| ArmError::Malformed {
                 action: action.to_owned(),
                 excerpt: http::excerpt(&reply.body),
@@ -80,7 +80,7 @@ impl ArmClient {
             if reply.status.as_u16() == 404 {
                 return Ok(());
             }
-            let reply = self.accepted(action, reply)?;
+            let reply = Self::accepted(action, reply)?;
             if reply.status.as_u16() != 202 {
                 return Ok(());
             }

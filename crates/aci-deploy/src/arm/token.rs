@@ -128,6 +128,9 @@ impl TokenSource {
         })?;
         let lifetime = Duration::from_secs(granted.expires_in.0);
         let margin = Duration::from_secs(120).min(lifetime / 4);
-        Ok(Cached { token: granted.access_token.into(), until: Instant::now() + (lifetime - margin) })
+        Ok(Cached {
+            token: granted.access_token.into(),
+            until: Instant::now() + lifetime.saturating_sub(margin),
+        })
     }
 }

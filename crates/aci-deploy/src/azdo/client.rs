@@ -54,7 +54,7 @@ impl AzdoClient {
     pub(crate) async fn check_connection(&self) -> Result<(), AzdoError> {
         let action = "check the token".to_owned();
         let reply = self.call(&action, Method::GET, "connectionData?connectOptions=0", None).await?;
-        let data: ConnectionData = self.parse(&action, reply)?;
+        let data: ConnectionData = Self::parse(&action, reply)?;
         tracing::debug!(instance = data.instance_id.as_deref().unwrap_or("?"), "connected");
         Ok(())
     }
@@ -69,7 +69,7 @@ impl AzdoClient {
             .finish();
         let path = format!("distributedtask/pools?{query}");
         let reply = self.call(&action, Method::GET, &path, None).await?;
-        let pools: List<Pool> = self.parse(&action, reply)?;
+        let pools: List<Pool> = Self::parse(&action, reply)?;
         // The service's filter knows wildcards.
         pools.value.into_iter().find(|pool| pool.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
             AzdoError::NoPool { pool: name.to_owned(), organization: self.organization.to_string() }
@@ -83,7 +83,7 @@ impl AzdoClient {
             "distributedtask/pools/{pool}/agents?includeCapabilities=true&includeAssignedRequest=true&api-version={VERSION}"
         );
         let reply = self.call(&action, Method::GET, &path, None).await?;
-        self.parse::<List<Agent>>(&action, reply).map(|list| list.value)
+        Self::parse::<List<Agent>>(&action, reply).map(|list| list.value)
     }
 
     /// One agent; `None` where it is not registered any more.
@@ -130,7 +130,7 @@ impl AzdoClient {
         match reply.status.as_u16() {
             404 => Ok(true),
             409 => Ok(false),
-            _ => self.accepted(&action, reply).map(|_| true),
+            _ => Self::accepted(&action, reply).map(|_| true),
         }
     }
 
@@ -140,7 +140,7 @@ impl AzdoClient {
         let path =
             format!("distributedtask/pools/{pool}/jobrequests?completedRequestCount=0&api-version={VERSION}");
         let reply = self.call(&action, Method::GET, &path, None).await?;
-        let mut requests = self.parse::<List<JobRequest>>(&action, reply)?.value;
+        let mut requests = Self::parse::<List<JobRequest>>(&action, reply)?.value;
         requests.retain(|request| !request.is_finished());
         Ok(requests)
     }
@@ -156,7 +156,7 @@ impl AzdoClient {
         if reply.status.as_u16() == 404 {
             return Ok(None);
         }
-        self.parse(action, reply).map(Some)
+        Self::parse(action, reply).map(Some)
     }
 
     async fn call(
@@ -210,7 +210,7 @@ impl AzdoClient {
         Ok(reply)
     }
 
-    fn accepted(&self, action: &str, reply: Reply) -> Result<Reply, AzdoError> {
+    fn accepted(action: &str, reply: Reply) -> Result<Reply, AzdoError> {
         if reply.status.is_success() {
             return Ok(reply);
         }
@@ -223,8 +223,8 @@ impl AzdoClient {
         })
     }
 
-    fn parse<T: DeserializeOwned>(&self, action: &str, reply: Reply) -> Result<T, AzdoError> {
-        let reply = self.accepted(action, reply)?;
+    fn parse<T: DeserializeOwned>(action: &str, reply: Reply) -> Result<T, AzdoError> {
+        let reply = Self::accepted(action, reply)?;
         reply.json().map_err(|source| AzdoError::Malformed {
             action: action.to_owned(),
             excerpt: http::excerpt(&reply.body),

@@ -278,7 +278,7 @@ proptest! {
         let rank = |name: &str| {
             let agent = before.agent(&AgentName::new(name));
             let group = before.group(name).unwrap();
-            (agent.is_some_and(|a| a.job.is_some()), !group.failed, !agent.is_some_and(|a| a.drain.is_some()), Reverse(group.index))
+            (agent.is_some_and(|a| a.job.is_some()), !group.failed, agent.is_none_or(|a| a.drain.is_none()), Reverse(group.index))
         };
         for gone in &drained {
             for stays in kept.iter().chain(&updated) {

@@ -7,7 +7,20 @@ use crate::error::RolloutError;
 use crate::image_ref::ImageRef;
 use crate::observe::{FLEET_TAG, ObservedFleet};
 use crate::plan::Plan;
+use crate::report::Reporter;
 use crate::rollout::{DEFAULT_CPU, Request};
+use crate::settings::Target;
+
+/// Against Azure nothing is deleted without a yes.
+pub(super) fn consent(context: &Context, plan: &Plan, reporter: &dyn Reporter) -> Result<(), RolloutError> {
+    if context.settings.target != Target::Azure || !plan.deletes() || reporter.confirm(plan) {
+        return Ok(());
+    }
+    Err(RolloutError::NotConfirmed {
+        fleet: context.settings.fleet.to_string(),
+        group: context.settings.resource_group.clone(),
+    })
+}
 
 /// Refuses while a deployment of this fleet that somebody else started is under way.
 pub(super) fn no_other_deployer(

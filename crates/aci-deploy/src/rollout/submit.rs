@@ -106,7 +106,7 @@ impl Rollout<'_> {
             }
         }
         let cleanup = self.clean_up(names, stale).await;
-        RolloutError::Deployment { agents: names.len(), source, cleanup }
+        RolloutError::Deployment { agents: names.len(), source: Box::new(source), cleanup }
     }
 
     /// A template of the user's own must have made what the fleet is known by.

@@ -68,11 +68,48 @@ fn everything_at_a_glance() {
         agent(7, "somebody-else", &json!({})),
     ];
     let report = report(&groups, &agents, Some(new));
-    insta::assert_snapshot!(report.table(), @"");
-    insta::assert_json_snapshot!(report.agents[0], @"");
+    insta::assert_snapshot!(report.table(), @r"
+    fleet mayfly (sandbox, group agents): 4 agents
+    pool  linux: 7 registered, 3 online, 1 busy
+    queue 2 waiting, 1 running; the longest waiting since 2026-11-24T10:00:00Z
+
+     AGENT      STATE           JOB                   CONTAINER           RESTARTS  IMAGE
+     mayfly-0   busy            `build` (request 31)  running             4         agent:4.270.0-20261124
+     mayfly-1   not registered  -                     succeeded           0         agent:4.270.0-20261124
+     mayfly-2   draining        -                     running             4         agent:4.269.0-20261117 (older)
+     mayfly-10  offline         -                     waiting (back-off)  2         agent:4.270.0-20261124
+
+    1 of 4 agents run another image than the one deployed last, agent:4.270.0-20261124
+    registration mayfly-7: its container group is gone; the next scale or deploy removes it
+    registration mayfly-8: offline and without a container group: delete it in the pool if nobody uses it
+    registration mayfly-9: online, but not in this resource group: another fleet of the same name?
+    ");
+    insta::assert_json_snapshot!(report.agents[0], @r#"
+    {
+      "agent": "mayfly-0",
+      "state": "busy",
+      "online": true,
+      "enabled": true,
+      "job": {
+        "request_id": 31,
+        "name": "build",
+        "pipeline": null
+      },
+      "container": "running",
+      "restarts": 4,
+      "last_exit_code": 0,
+      "image": "example.azurecr.io/agent:4.270.0-20261124",
+      "older_image": false,
+      "group_id": "/G/mayfly-0"
+    }
+    "#);
 }
 
 #[test]
 fn an_empty_fleet_is_no_error() {
-    insta::assert_snapshot!(report(&[], &[], None).table(), @"");
+    insta::assert_snapshot!(report(&[], &[], None).table(), @r"
+    fleet mayfly (sandbox, group agents): 0 agents
+    pool  linux: 0 registered, 3 online, 1 busy
+    queue 2 waiting, 1 running; the longest waiting since 2026-11-24T10:00:00Z
+    ");
 }

@@ -25,7 +25,9 @@ impl Artifacts {
     pub fn handed_over() -> Self {
         let read = |name: &str| {
             std::env::var(name).unwrap_or_else(|_| {
-                panic!("{name} is not set: run the suite with `cargo xtask e2e`, which builds everything first")
+                panic!(
+                    "{name} is not set: run the suite with `cargo xtask e2e`, which builds everything first"
+                )
             })
         };
         Self {

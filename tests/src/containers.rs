@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result};
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, LogsOptionsBuilder};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, LogsOptionsBuilder,
+    RemoveContainerOptionsBuilder,
+};
 use futures_util::TryStreamExt;
 
 /// The engine of this host.
@@ -65,6 +68,32 @@ impl Engine {
         let chunks: Vec<_> = self.0.logs(id, Some(options)).try_collect().await?;
         Ok(chunks.iter().map(ToString::to_string).collect())
     }
+}
+
+/// Removes what dead test runs left on the engine. A test's instance carries the id of the test's process.
+pub(crate) async fn sweep(engine: &Engine) -> Result<()> {
+    let all = HashMap::from([("label".to_owned(), vec!["mayfly.instance".to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&all).build();
+    for one in engine.0.list_containers(Some(options)).await? {
+        if is_dead(one.labels.as_ref()) {
+            let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+            // Another test may be sweeping too.
+            let _ = engine.0.remove_container(&one.id.unwrap_or_default(), Some(options)).await;
+        }
+    }
+    let options = ListNetworksOptionsBuilder::default().filters(&all).build();
+    for one in engine.0.list_networks(Some(options)).await? {
+        if is_dead(one.labels.as_ref()) {
+            let _ = engine.0.remove_network(&one.id.unwrap_or_default()).await;
+        }
+    }
+    Ok(())
+}
+
+fn is_dead(labels: Option<&HashMap<String, String>>) -> bool {
+    let name = labels.and_then(|labels| labels.get("mayfly.instance"));
+    let process = name.and_then(|name| name.strip_prefix("e2e-")?.rsplit_once("-p")?.1.parse::<u32>().ok());
+    process.is_some_and(|process| !std::path::Path::new("/proc").join(process.to_string()).exists())
 }
 
 fn label(instance: &str) -> HashMap<String, Vec<String>> {

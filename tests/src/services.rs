@@ -21,7 +21,13 @@ impl Stack {
     }
 
     /// The same with a body.
-    pub async fn arm_with(&self, method: &str, path: &str, api_version: &str, body: Option<Value>) -> Result<Value> {
+    pub async fn arm_with(
+        &self,
+        method: &str,
+        path: &str,
+        api_version: &str,
+        body: Option<Value>,
+    ) -> Result<Value> {
         let client = self.trusting()?;
         let token = self.access_token(&client).await?;
         let url = format!(
@@ -84,7 +90,8 @@ pub async fn stranger(stack: &Stack, group: &str, name: &str) -> Result<()> {
             }}],
         },
     });
-    let path = format!("/resourceGroups/{group}/providers/Microsoft.ContainerInstance/containerGroups/{name}");
+    let path =
+        format!("/resourceGroups/{group}/providers/Microsoft.ContainerInstance/containerGroups/{name}");
     stack.arm_with("PUT", &path, "2023-05-01", Some(body)).await?;
     Ok(())
 }
@@ -92,19 +99,23 @@ pub async fn stranger(stack: &Stack, group: &str, name: &str) -> Result<()> {
 /// What a pipeline does that knows no drain: reads the groups and puts each of them again with a new token.
 pub async fn redeploy_the_whole_fleet(stack: &Stack, agents: &[&str]) -> Result<()> {
     for agent in agents {
-        let path =
-            format!("/resourceGroups/mayfly-agents/providers/Microsoft.ContainerInstance/containerGroups/{agent}");
+        let path = format!(
+            "/resourceGroups/mayfly-agents/providers/Microsoft.ContainerInstance/containerGroups/{agent}"
+        );
         let mut group = stack.arm("GET", &path, "2023-05-01").await?;
         for container in group["properties"]["containers"].as_array_mut().into_iter().flatten() {
             let variables = container["properties"]["environmentVariables"].as_array_mut();
-            for variable in variables.into_iter().flatten().filter(|variable| variable["name"] == "AZDO_TOKEN") {
+            for variable in
+                variables.into_iter().flatten().filter(|variable| variable["name"] == "AZDO_TOKEN")
+            {
                 variable["secureValue"] = stack.variable("AZDO_TOKEN").into();
             }
             if let Some(properties) = container["properties"].as_object_mut() {
                 properties.remove("instanceView");
             }
         }
-        for credential in group["properties"]["imageRegistryCredentials"].as_array_mut().into_iter().flatten() {
+        for credential in group["properties"]["imageRegistryCredentials"].as_array_mut().into_iter().flatten()
+        {
             credential["password"] = stack.variable("ACR_PASSWORD").into();
         }
         if let Some(properties) = group["properties"].as_object_mut() {

@@ -44,7 +44,7 @@ impl StackBuilder {
             home,
             instance,
             environment: BTreeMap::new(),
-            engine: Engine::connect()?,
+            engine,
             image: None,
             said: std::sync::Mutex::default(),
             up: self.up,
@@ -199,7 +199,9 @@ impl Stack {
         command
             .args(words)
             .env_clear()
-            .envs(std::env::vars().filter(|(name, _)| ["PATH", "HOME", "DOCKER_HOST"].contains(&name.as_str())))
+            .envs(
+                std::env::vars().filter(|(name, _)| ["PATH", "HOME", "DOCKER_HOST"].contains(&name.as_str())),
+            )
             .env("MAYFLY_HOME", self.home.path())
             .env("MAYFLY_INSTANCE", &self.instance)
             .env("MAYFLY_ENTRYPOINT", &self.artifacts.entrypoint)
@@ -221,7 +223,13 @@ impl Stack {
     pub async fn ok(&self, words: &[&str]) -> Result<Answer> {
         let answer = self.mayfly(words).await?;
         if answer.code != 0 {
-            bail!("`mayfly {}` ended with {}\n{}\n{}", words.join(" "), answer.code, answer.text(), self.log());
+            bail!(
+                "`mayfly {}` ended with {}\n{}\n{}",
+                words.join(" "),
+                answer.code,
+                answer.text(),
+                self.log()
+            );
         }
         Ok(answer)
     }
@@ -232,7 +240,11 @@ impl Stack {
     }
 
     async fn run(&self, words: &[&str], remember: bool) -> Result<Answer> {
-        let output = self.command(words).output().await.with_context(|| format!("run `mayfly {}`", words.join(" ")))?;
+        let output = self
+            .command(words)
+            .output()
+            .await
+            .with_context(|| format!("run `mayfly {}`", words.join(" ")))?;
         let answer = Answer {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -247,8 +259,9 @@ impl Stack {
     /// Runs a script as a job and waits for it.
     pub async fn job(&self, script: &str) -> Result<Job> {
         let answer = self.mayfly(&["run", "-o", "json", "--script", script]).await?;
-        let report: Value = serde_json::from_str(&answer.stdout)
-            .with_context(|| format!("`run` ended with {}: {}\n{}", answer.code, answer.text(), self.log()))?;
+        let report: Value = serde_json::from_str(&answer.stdout).with_context(|| {
+            format!("`run` ended with {}: {}\n{}", answer.code, answer.text(), self.log())
+        })?;
         Ok(read_job(&report))
     }
 

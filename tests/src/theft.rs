@@ -34,7 +34,8 @@ impl StolenKey {
         };
         let credentials = file("credentials")?;
         let text = |name: &str| {
-            let value = credentials["data"][name].as_str().with_context(|| format!("`.credentials` has `{name}`"));
+            let value =
+                credentials["data"][name].as_str().with_context(|| format!("`.credentials` has `{name}`"));
             value.map(ToOwned::to_owned)
         };
         Ok(Self { client_id: text("clientId")?, token_url: text("authorizationUrl")?, key: file("key")? })

@@ -83,7 +83,11 @@ async fn a_sandbox_environment_with_a_foreign_endpoint_changes_nothing() -> Resu
     let mut stack = Stack::builder().start().await?;
     stack.set("ARM_ENDPOINT", "https://management.azure.com");
     let image = format!("{}/mayfly-agent:1", stack.variable("ACR_LOGIN_SERVER"));
-    says(&stack.mayfly(&["deploy", "--agents", "1", "--image", &image]).await?, 3, &["management.azure.com"])?;
+    says(
+        &stack.mayfly(&["deploy", "--agents", "1", "--image", &image]).await?,
+        3,
+        &["management.azure.com"],
+    )?;
     says(&stack.mayfly(&["scale", "--agents", "0"]).await?, 3, &["management.azure.com"])?;
     stack.finish().await
 }
@@ -97,7 +101,10 @@ async fn two_deployers_at_once_do_not_meet() -> Result<()> {
     let (first, second) = tokio::try_join!(first.wait_with_output(), second.wait_with_output())?;
     let codes = [first.status.code(), second.status.code()];
     ensure!(codes.contains(&Some(0)), "one of them succeeds: {codes:?} {first:?} {second:?}");
-    ensure!(codes.iter().all(|code| matches!(code, Some(0 | 3))), "the other is told: {codes:?} {first:?} {second:?}");
+    ensure!(
+        codes.iter().all(|code| matches!(code, Some(0 | 3))),
+        "the other is told: {codes:?} {first:?} {second:?}"
+    );
     let agents = stack.engine().by_agent(stack.instance()).await?;
     ensure!(agents.len() == 2, "{agents:?}");
     stack.ok(&["deploy", "--agents", "2"]).await?;
@@ -155,8 +162,11 @@ async fn a_wrong_template_is_refused_with_its_place() -> Result<()> {
 async fn a_remote_or_absent_engine_is_named_with_the_remedy() -> Result<()> {
     let stack = Stack::builder().start().await?;
     for host in ["tcp://192.0.2.1:2375", "unix:///nowhere/docker.sock"] {
-        let output =
-            stack.command(&["sandbox", "up", "--instance", "other"]).env("DOCKER_HOST", host).output().await?;
+        let output = stack
+            .command(&["sandbox", "up", "--instance", "other"])
+            .env("DOCKER_HOST", host)
+            .output()
+            .await?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.code() == Some(4) || output.status.code() == Some(1), "{host}: {output:?}");
         ensure!(text.contains("ocker") && text.contains("hint:"), "{host}: {text}");

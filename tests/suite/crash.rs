@@ -28,12 +28,16 @@ async fn agents_jobs_and_queue_survive_a_killed_sandbox() -> Result<()> {
     let url = stack.variable("AZDO_URL").to_owned();
 
     stack.kill_sandbox().await?;
-    ensure!(stack.engine().by_agent(stack.instance()).await? == before, "containers go on without the sandbox");
+    ensure!(
+        stack.engine().by_agent(stack.instance()).await? == before,
+        "containers go on without the sandbox"
+    );
     stack.sandbox_up().await?;
     ensure!(stack.variable("AZDO_URL") == url, "the address changed");
     let after = stack.engine().by_agent(stack.instance()).await?;
     let idle = |all: &std::collections::HashMap<String, String>| {
-        let mut idle: Vec<_> = all.iter().filter(|(agent, _)| **agent != busy).map(|(_, id)| id.clone()).collect();
+        let mut idle: Vec<_> =
+            all.iter().filter(|(agent, _)| **agent != busy).map(|(_, id)| id.clone()).collect();
         idle.sort();
         idle
     };

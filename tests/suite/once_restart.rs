@@ -22,7 +22,10 @@ async fn each_job_gets_a_container_and_a_key_of_its_own() -> Result<()> {
 
     let old = e2e::StolenKey::read(&first)?;
     let refused = old.token().await?;
-    ensure!(refused.status == 400 && refused.body.contains("invalid_client"), "the old key still works: {refused:?}");
+    ensure!(
+        refused.status == 400 && refused.body.contains("invalid_client"),
+        "the old key still works: {refused:?}"
+    );
     stack.finish().await
 }
 

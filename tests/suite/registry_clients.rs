@@ -19,13 +19,16 @@ impl Client {
 
     async fn run(&self, words: &[&str]) -> Result<(bool, String)> {
         let output = self.docker(words).stdin(Stdio::null()).output().await?;
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let text =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         Ok((output.status.success(), text))
     }
 
     async fn login(&self, server: &str, user: &str, password: &str) -> Result<(bool, String)> {
-        let mut child =
-            self.docker(&["login", "--username", user, "--password-stdin", server]).stdin(Stdio::piped()).spawn()?;
+        let mut child = self
+            .docker(&["login", "--username", user, "--password-stdin", server])
+            .stdin(Stdio::piped())
+            .spawn()?;
         if let Some(mut input) = child.stdin.take() {
             input.write_all(password.as_bytes()).await?;
         }
@@ -37,7 +40,8 @@ impl Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn docker_logs_in_pushes_and_pulls_and_strangers_do_not() -> Result<()> {
     let stack = Stack::builder().start().await?;
-    let (server, user) = (stack.variable("ACR_LOGIN_SERVER").to_owned(), stack.variable("ACR_USERNAME").to_owned());
+    let (server, user) =
+        (stack.variable("ACR_LOGIN_SERVER").to_owned(), stack.variable("ACR_USERNAME").to_owned());
     let (member, stranger) = (Client(tempfile::tempdir()?), Client(tempfile::tempdir()?));
     let image = format!("{server}/team/tool:1");
     let (tagged, text) = member.run(&["tag", &stack.artifacts().base_image, &image]).await?;

@@ -17,7 +17,9 @@ async fn a_job_finds_no_token_by_any_route() -> Result<()> {
     ensure!(job.text().contains("searched"), "{}", job.text());
     let findings = Findings::read(job.log.iter().map(String::as_str));
     ensure!(secret_routes(&findings).is_empty(), "{:?}\n{}", findings.found(), job.text());
-    let who = stack.job("echo uid=$(id -u); grep -h Cap /proc/self/status; grep NoNewPrivs /proc/self/status").await?;
+    let who = stack
+        .job("echo uid=$(id -u); grep -h Cap /proc/self/status; grep NoNewPrivs /proc/self/status")
+        .await?;
     ensure!(who.value("uid") != Some("0"), "a job has uid 0");
     for line in who.log.iter().filter(|line| line.contains("Cap")) {
         ensure!(line.trim_end().ends_with("0000000000000000"), "a job has a capability: {line}");
@@ -49,7 +51,8 @@ async fn control_a_forgotten_variable_becomes_a_capability() -> Result<()> {
     stack.build_image().await?;
     let token = stack.variable("AZDO_TOKEN").to_owned();
     let agent = NaiveAgent::start(&stack, "naive-0", &[("MY_TOKEN", &token)]).await?;
-    let capabilities = stack.azdo("GET", "/_apis/distributedtask/pools/1/agents?includeCapabilities=true").await?;
+    let capabilities =
+        stack.azdo("GET", "/_apis/distributedtask/pools/1/agents?includeCapabilities=true").await?;
     ensure!(capabilities.to_string().contains(&token), "the control must show the token: {capabilities}");
     drop(agent);
     stack.finish().await
@@ -67,10 +70,17 @@ async fn no_record_of_the_services_shows_it() -> Result<()> {
     for (what, path, version) in [
         ("container groups", format!("{group}/Microsoft.ContainerInstance/containerGroups"), "2023-05-01"),
         ("deployments", format!("{group}/Microsoft.Resources/deployments"), "2022-09-01"),
-        ("operations", "/resourceGroups/mayfly-agents/deployments/mayfly-mayfly/operations".to_owned(), "2022-09-01"),
+        (
+            "operations",
+            "/resourceGroups/mayfly-agents/deployments/mayfly-mayfly/operations".to_owned(),
+            "2022-09-01",
+        ),
     ] {
         let body = stack.arm("GET", &path, version).await.with_context(|| what.to_owned())?;
-        ensure!(body["value"].as_array().is_some_and(|list| !list.is_empty()), "{what}: nothing listed: {body}");
+        ensure!(
+            body["value"].as_array().is_some_and(|list| !list.is_empty()),
+            "{what}: nothing listed: {body}"
+        );
         seen.push((what, body.to_string()));
     }
     seen.push(("journal", stack.control("GET", "/azdo/journal", None).await?.to_string()));

@@ -1,6 +1,7 @@
 //! Containers on a Docker engine of this host.
 
 mod connect;
+mod holder;
 mod instance;
 mod logs;
 mod network;
@@ -31,8 +32,8 @@ use secrecy::ExposeSecret;
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
 use crate::runtime::{
-    ContainerId, CreateContainer, ExitStatus, Labels, MountSource, MountSpec, Runtime, RuntimeError, Seen,
-    SeenStatus,
+    ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
+    Runtime, RuntimeError, Seen, SeenStatus,
 };
 
 pub use connect::ConnectError;
@@ -56,8 +57,17 @@ const REMOVAL: Duration = Duration::from_secs(30);
 pub struct DockerRuntime {
     docker: Docker,
     os: OsType,
+    /// The machine's architecture, in the words of the kernel.
+    architecture: String,
     /// Processors of the engine, which no container may exceed.
     processors: f64,
+}
+
+impl DockerRuntime {
+    /// The engine's own API, for what belongs to no group.
+    pub fn client(&self) -> &Docker {
+        &self.docker
+    }
 }
 
 #[async_trait]
@@ -110,6 +120,10 @@ impl Runtime for DockerRuntime {
             return Err(error);
         }
         Ok(id)
+    }
+
+    async fn create_holder(&self, request: &CreateHolder) -> Result<ContainerId, RuntimeError> {
+        self.make_holder(request).await
     }
 
     async fn start(&self, id: &str) -> Result<(), RuntimeError> {
@@ -237,7 +251,7 @@ impl DockerRuntime {
             auto_remove: Some(false),
             privileged: linux.then_some(false),
             publish_all_ports: Some(false),
-            network_mode: Some(request.network.clone()),
+            network_mode: Some(network_mode(&request.network)),
             log_config: Some(HostConfigLogConfig {
                 typ: Some("json-file".to_owned()),
                 config: Some(HashMap::from(log)),
@@ -396,6 +410,13 @@ fn status(seen: &ContainerInspectResponse) -> SeenStatus {
             SeenStatus::Exited { started, exit: ExitStatus { code, finished: finished.unwrap_or(started) } }
         }
         (None, _) => SeenStatus::Created,
+    }
+}
+
+fn network_mode(network: &NetworkMode) -> String {
+    match network {
+        NetworkMode::Attach(name) => name.clone(),
+        NetworkMode::Share(id) => format!("container:{id}"),
     }
 }
 

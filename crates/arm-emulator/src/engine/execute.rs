@@ -4,7 +4,12 @@
 //! A failed resource stops those that depend on it and nothing else. Deletions come only after all of the template's
 //! resources succeeded; Microsoft does not publish the order.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod steps;
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Mutex, PoisonError};
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
@@ -13,33 +18,27 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use self::steps::{StepError, Unfinished, terminal_failure};
 use crate::app::{Arm, Running};
 use crate::engine::live::Live;
-use crate::engine::plan::{Prepared, target_view, violation};
+use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::{ArmError, ErrorBody};
 use crate::providers::{self, Kind, Provisioning};
-use crate::records::deployments::{self, Deployment, Mode, State, Step, Target};
+use crate::records::deployments::{self, Deployment, Mode, State, Target};
+use crate::records::groups;
 use crate::resource_id::ResourceId;
+
+/// Deployments may be this deep inside of one another.
+const MAX_DEPTH: usize = 5;
 
 /// Stores the deployment as accepted and starts it; tells whether its name is new.
 pub(crate) fn start(arm: &Arm, prepared: Prepared) -> Result<(Deployment, bool), ArmError> {
     let deployment = prepared.deployment.clone();
-    let created = deployments::begin(arm, &deployment, &prepared.template)?;
-    let key = deployments::key(&deployment.group, &deployment.name);
-    let cancel = CancellationToken::new();
-    let running = Running { operation_id: deployment.operation_id.clone(), cancel: cancel.clone() };
-    arm.running().insert(key.clone(), running);
-    let run = Run { arm: arm.clone(), prepared, cancel, steps: AtomicUsize::new(0) };
+    let (run, created) = Run::accept(arm, prepared, CancellationToken::new(), 1)?;
     let span = tracing::info_span!("deployment", name = %deployment.name, group = %deployment.group);
-    let (owner, operation_id) = (arm.clone(), deployment.operation_id.clone());
     arm.settings().shutdown.spawn(
         async move {
             run.run().await;
-            // By now another run may have taken the name.
-            let mut all = owner.running();
-            if all.get(&key).is_some_and(|running| running.operation_id == operation_id) {
-                all.remove(&key);
-            }
         }
         .instrument(span),
     );
@@ -68,19 +67,17 @@ struct Run {
     arm: Arm,
     prepared: Prepared,
     cancel: CancellationToken,
+    /// 1 for a deployment that a caller asked for, one more for each around it.
+    depth: usize,
     /// How many steps were recorded.
     steps: AtomicUsize,
+    /// What deployments inside of this one named, in lower case: Complete mode keeps it.
+    named_inside: Mutex<BTreeSet<String>>,
 }
 
 /// Why a deployment does not succeed.
 enum Stop {
     Failed(Vec<ErrorBody>),
-    Canceled,
-}
-
-/// Why a resource does not succeed.
-enum Unfinished {
-    Failed(ErrorBody),
     Canceled,
 }
 
@@ -92,7 +89,23 @@ impl From<ArmError> for Stop {
 }
 
 impl Run {
-    async fn run(self) {
+    /// Stores the deployment and makes it known as running; tells whether its name is new.
+    fn accept(
+        arm: &Arm,
+        prepared: Prepared,
+        cancel: CancellationToken,
+        depth: usize,
+    ) -> Result<(Self, bool), ArmError> {
+        let created = deployments::begin(arm, &prepared.deployment, &prepared.template)?;
+        let deployment = &prepared.deployment;
+        let running = Running { operation_id: deployment.operation_id.clone(), cancel: cancel.clone() };
+        arm.running().insert(deployments::key(&deployment.group, &deployment.name), running);
+        let (steps, named_inside) = (AtomicUsize::new(0), Mutex::default());
+        Ok((Self { arm: arm.clone(), prepared, cancel, depth, steps, named_inside }, created))
+    }
+
+    /// Runs to the end, whatever it is; gives the deployment as it ended.
+    async fn run(self) -> Deployment {
         let mut deployment = self.prepared.deployment.clone();
         deployment.state = State::Running;
         deployment.changed = self.arm.now();
@@ -119,6 +132,23 @@ impl Run {
         tracing::info!(state = deployment.state.word(), "deployment ended");
         if let Err(error) = deployments::advance(&self.arm, &deployment) {
             error.log();
+        }
+        self.leave();
+        deployment
+    }
+
+    /// A deployment holds deployments, so the future that runs one is boxed.
+    fn boxed(self) -> Pin<Box<dyn Future<Output = Deployment> + Send>> {
+        Box::pin(self.run())
+    }
+
+    /// No longer running; by now another run may have taken the name.
+    fn leave(&self) {
+        let deployment = &self.prepared.deployment;
+        let key = deployments::key(&deployment.group, &deployment.name);
+        let mut all = self.arm.running();
+        if all.get(&key).is_some_and(|running| running.operation_id == deployment.operation_id) {
+            all.remove(&key);
         }
     }
 
@@ -176,9 +206,12 @@ impl Run {
         if self.cancel.is_cancelled() {
             return Err(Unfinished::Canceled);
         }
-        let (kind, id) = &self.prepared.targets[index];
-        let step = self.begin("Create", Some(target_view(*kind, id)))?;
-        let outcome = self.bring_up(index, *kind, id).await;
+        let destination = &self.prepared.destinations[index];
+        let step = self.begin("Create", Some(destination.target()))?;
+        let outcome = match destination {
+            Destination::Resource(kind, id) => self.bring_up(index, *kind, id).await,
+            Destination::Deployment(id) => self.nest(index, id).await,
+        };
         self.end(step, outcome)
     }
 
@@ -201,10 +234,50 @@ impl Run {
         }
     }
 
+    /// Runs a deployment inside of this one; it has a history of its own.
+    async fn nest(&self, index: usize, id: &ResourceId) -> Result<StatusCode, StepError> {
+        if self.depth == MAX_DEPTH {
+            return Err(StepError::from(ArmError::bad_request(
+                "NestedDeploymentDepthExceeded",
+                format!("Deployments may be at most {MAX_DEPTH} deep inside of one another."),
+            )));
+        }
+        let (prepared, kept) = self.plan_inside(index, id)?;
+        self.named_inside.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
+        let (run, created) = Self::accept(&self.arm, prepared, self.cancel.child_token(), self.depth + 1)?;
+        let ended = run.boxed().await;
+        match (ended.state, ended.error) {
+            (State::Succeeded, _) => Ok(if created { StatusCode::CREATED } else { StatusCode::OK }),
+            (State::Canceled, _) => Err(StepError::Canceled),
+            (_, error) => Err(StepError::from(terminal_failure(error.into_iter().collect()))),
+        }
+    }
+
+    fn plan_inside(&self, index: usize, id: &ResourceId) -> Result<(Prepared, BTreeSet<String>), ArmError> {
+        let live = Live(&self.arm);
+        let group = groups::writable(&self.arm, id.resource_group().unwrap_or_default())?;
+        let scope = plan::scope(&self.arm, &group);
+        let planned = self.prepared.plan.nested(index, &live, Some(scope), &|| self.arm.new_id());
+        let inside = planned
+            .ok_or_else(|| {
+                ArmError::internal(format!("`{id}` is planned as a deployment and holds no template"))
+            })?
+            .map_err(|faults| violation(&faults))?;
+        let body = self.prepared.plan.body(index, &live).map_err(|fault| violation(&[fault]))?;
+        let here = group.name.eq_ignore_ascii_case(&self.prepared.deployment.group);
+        let kept = if here { inside.named_resource_ids() } else { BTreeSet::new() };
+        let (template, correlation_id) =
+            (body["properties"]["template"].clone(), self.prepared.deployment.correlation_id.clone());
+        let name = id.name().unwrap_or_default();
+        let prepared = plan::prepare_nested(&self.arm, &group, &name, inside, template, correlation_id)?;
+        Ok((prepared, kept))
+    }
+
     /// Deletes every top-level resource of the resource group that the template does not hold.
     async fn delete_the_rest(&self) -> Result<(), Stop> {
         let group = &self.prepared.deployment.group;
-        let kept: Vec<String> = self.prepared.targets.iter().map(|(_, id)| id.key()).collect();
+        let mut kept = self.prepared.plan.named_resource_ids();
+        kept.extend(self.named_inside.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         let present = providers::ids_in_group(&self.arm, group)?;
         let excess = present.into_iter().filter(|id| !kept.contains(&id.key()));
         let outcomes = join_all(excess.map(|id| self.delete(id))).await;
@@ -240,77 +313,6 @@ impl Run {
         self.end(step, ended)?;
         Ok(without_secrets(outputs))
     }
-
-    fn begin(&self, operation: &str, target: Option<Target>) -> Result<(usize, Step), ArmError> {
-        let order = self.steps.fetch_add(1, Ordering::Relaxed);
-        let now = self.arm.now();
-        let step = Step {
-            id: format!("{:032X}", self.arm.new_id().as_u128()),
-            provisioning_operation: operation.to_owned(),
-            state: State::Running,
-            started: now,
-            changed: now,
-            tracking_id: self.arm.new_id().to_string(),
-            status_code: None,
-            error: None,
-            target,
-        };
-        self.save(order, &step)?;
-        Ok((order, step))
-    }
-
-    /// Records how a step ended and turns it into what the walk needs to know.
-    fn end(
-        &self,
-        (order, mut step): (usize, Step),
-        outcome: Result<StatusCode, StepError>,
-    ) -> Result<(), Unfinished> {
-        step.changed = self.arm.now();
-        let ended = match outcome {
-            Ok(status) => {
-                (step.state, step.status_code) = (State::Succeeded, Some(status_word(status)));
-                Ok(())
-            }
-            Err(StepError::Canceled) => {
-                step.state = State::Canceled;
-                Err(Unfinished::Canceled)
-            }
-            Err(StepError::Failed(error)) => {
-                error.log();
-                let mut body = *error.body;
-                body.target = step.target.as_ref().map(|target| target.id.clone()).or(body.target);
-                step.state = State::Failed;
-                step.status_code = Some(status_word(error.status));
-                step.error = Some(body.clone());
-                Err(Unfinished::Failed(body))
-            }
-        };
-        self.save(order, &step)?;
-        ended
-    }
-
-    fn save(&self, order: usize, step: &Step) -> Result<(), ArmError> {
-        let deployment = &self.prepared.deployment;
-        deployments::save_step(&self.arm, &deployment.group, &deployment.name, order, step)
-    }
-}
-
-enum StepError {
-    Failed(ArmError),
-    Canceled,
-}
-
-impl From<ArmError> for StepError {
-    fn from(error: ArmError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<ArmError> for Unfinished {
-    fn from(error: ArmError) -> Self {
-        error.log();
-        Self::Failed(*error.body)
-    }
 }
 
 impl From<Unfinished> for Stop {
@@ -322,15 +324,6 @@ impl From<Unfinished> for Stop {
     }
 }
 
-fn terminal_failure(details: Vec<ErrorBody>) -> ArmError {
-    ArmError::conflict(
-        "ResourceDeploymentFailure",
-        "The resource write operation failed to complete successfully, because it reached terminal provisioning state \
-         'Failed'.",
-    )
-    .with_details(details)
-}
-
 fn failed(details: Vec<ErrorBody>) -> ErrorBody {
     let mut error = ErrorBody::new(
         "DeploymentFailed",
@@ -339,11 +332,6 @@ fn failed(details: Vec<ErrorBody>) -> ErrorBody {
     );
     error.details = details;
     error
-}
-
-/// The word that ARM uses for a status: `BadRequest`, `OK`.
-fn status_word(status: StatusCode) -> String {
-    status.canonical_reason().unwrap_or("Unknown").replace(' ', "")
 }
 
 /// Outputs of a secure type have a type and no value.

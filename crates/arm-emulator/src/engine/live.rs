@@ -4,6 +4,7 @@ use arm_template::Deployed;
 use serde_json::{Value, json};
 
 use crate::app::Arm;
+use crate::engine::plan::is_deployment;
 use crate::error::ArmError;
 use crate::providers::{self, Kind, acr};
 use crate::records::deployments;
@@ -33,8 +34,7 @@ impl Deployed for Live<'_> {
 impl Live<'_> {
     fn read(&self, resource_id: &str) -> Result<(ResourceId, Value), ArmError> {
         let id = parse(resource_id)?;
-        let resource_type = id.resource_type().unwrap_or_default();
-        if resource_type.eq_ignore_ascii_case("Microsoft.Resources/deployments") {
+        if is_deployment(&id.resource_type().unwrap_or_default()) {
             let (group, name) = (id.resource_group().unwrap_or_default(), id.name().unwrap_or_default());
             let view = deployments::get(self.0, group, &name)?.view(self.0);
             return Ok((id, view));

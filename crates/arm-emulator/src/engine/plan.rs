@@ -1,11 +1,15 @@
 //! From a deployment's request body to something that can run: read, planned, checked against what the resource
 //! providers take. Nothing is changed here, so `validate` is the same thing without the run.
 
-use arm_template::jsonc::{self, Node};
-use arm_template::{Diagnostic, Plan, PlanRequest, PlannedResource, ResourceGroupInfo, Scope, Template};
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+mod fault;
+mod summary;
 
+use arm_template::jsonc::{self, Node};
+use arm_template::{Plan, PlanRequest, PlannedResource, ResourceGroupInfo, Scope, Template};
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::fault::violation;
+use self::summary::{dependencies_of, hash, providers_of};
 use crate::app::Arm;
 use crate::body::invalid_json;
 use crate::engine::live::Live;
@@ -17,7 +21,7 @@ use crate::providers::{self, Kind};
 use crate::records::deployments::{Deployment, Mode, State, Target};
 use crate::records::groups::{self, ResourceGroup};
 use crate::request::{is_api_version, subscription_not_found};
-use crate::resource_id::ResourceId;
+use crate::resource_id::{ResourceId, ResourceIdError};
 
 /// A deployment's request body.
 #[derive(Debug)]
@@ -39,7 +43,33 @@ pub(crate) struct Prepared {
     pub(crate) template: Value,
     pub(crate) plan: Plan,
     /// One for every resource of the plan, in its order.
-    pub(crate) targets: Vec<(Kind, ResourceId)>,
+    pub(crate) destinations: Vec<Destination>,
+}
+
+/// Where a resource of a plan goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    Resource(Kind, ResourceId),
+    /// A deployment inside of this one.
+    Deployment(ResourceId),
+}
+
+impl Destination {
+    pub(crate) fn id(&self) -> &ResourceId {
+        match self {
+            Self::Resource(_, id) | Self::Deployment(id) => id,
+        }
+    }
+
+    /// The resource as a deployment's records name it.
+    pub(crate) fn target(&self) -> Target {
+        let id = self.id();
+        Target {
+            id: id.to_string(),
+            resource_type: id.resource_type().unwrap_or_default(),
+            resource_name: id.name().unwrap_or_default(),
+        }
+    }
 }
 
 impl Prepared {
@@ -47,7 +77,7 @@ impl Prepared {
     pub(crate) fn validated(mut self) -> Deployment {
         self.deployment.state = State::Succeeded;
         self.deployment.validated_resources =
-            Some(self.targets.iter().map(|(_, id)| id.to_string()).collect());
+            Some(self.destinations.iter().map(|one| one.id().to_string()).collect());
         self.deployment
     }
 }
@@ -119,12 +149,47 @@ pub(crate) fn prepare(
     let parsed = Template::parse_node(&text, &template).map_err(|faults| violation(&faults))?;
     let template = parsed.to_value();
     let plan = plan(arm, &group, name, mode, &parsed, parameters)?;
-    let targets = targets(arm, &group, &plan, check_resources).map_err(|errors| {
+    let run = RunOf { name, mode, tags, correlation_id, check_resources };
+    assemble(arm, &group, run, plan, template)
+}
+
+/// A deployment inside of another one: its plan exists already.
+pub(crate) fn prepare_nested(
+    arm: &Arm,
+    group: &ResourceGroup,
+    name: &str,
+    plan: Plan,
+    template: Value,
+    correlation_id: String,
+) -> Result<Prepared, ArmError> {
+    check_name(name)?;
+    let run =
+        RunOf { name, mode: Mode::Incremental, tags: Tags::new(), correlation_id, check_resources: false };
+    assemble(arm, group, run, plan, template)
+}
+
+struct RunOf<'a> {
+    name: &'a str,
+    mode: Mode,
+    tags: Tags,
+    correlation_id: String,
+    check_resources: bool,
+}
+
+fn assemble(
+    arm: &Arm,
+    group: &ResourceGroup,
+    run: RunOf<'_>,
+    plan: Plan,
+    template: Value,
+) -> Result<Prepared, ArmError> {
+    let RunOf { name, mode, tags, correlation_id, check_resources } = run;
+    let destinations = destinations(arm, group, &plan, check_resources).map_err(|errors| {
         ArmError::bad_request(
             "InvalidTemplateDeployment",
             format!(
-                "The template deployment '{name}' is not valid according to the validation procedure. The tracking id \
-                 is '{}'. See inner errors for details.",
+                "The template deployment '{name}' is not valid according to the validation procedure. The tracking \
+                 id is '{}'. See inner errors for details.",
                 arm.new_id()
             ),
         )
@@ -133,7 +198,7 @@ pub(crate) fn prepare(
     let now = arm.now();
     let deployment = Deployment {
         name: name.to_owned(),
-        group: group.name,
+        group: group.name.clone(),
         tags,
         mode,
         state: State::Accepted,
@@ -144,13 +209,13 @@ pub(crate) fn prepare(
         template_hash: hash(&template),
         parameters: plan.parameters_for_history(),
         providers: providers_of(plan.resources()),
-        dependencies: dependencies_of(&plan, &targets),
+        dependencies: dependencies_of(&plan, &destinations),
         outputs: None,
-        output_resources: targets.iter().map(|(_, id)| id.to_string()).collect(),
+        output_resources: destinations.iter().map(|one| one.id().to_string()).collect(),
         validated_resources: None,
         error: None,
     };
-    Ok(Prepared { deployment, template, plan, targets })
+    Ok(Prepared { deployment, template, plan, destinations })
 }
 
 fn plan(
@@ -178,7 +243,7 @@ fn plan(
 }
 
 /// A resource group as templates see it.
-fn scope(arm: &Arm, group: &ResourceGroup) -> Scope {
+pub(crate) fn scope(arm: &Arm, group: &ResourceGroup) -> Scope {
     let tags = group.tags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     Scope {
         subscription_id: arm.subscription(),
@@ -193,24 +258,27 @@ fn scope(arm: &Arm, group: &ResourceGroup) -> Scope {
 }
 
 /// Where every resource goes, or all reasons why some may not.
-fn targets(
+fn destinations(
     arm: &Arm,
     group: &ResourceGroup,
     plan: &Plan,
     check_resources: bool,
-) -> Result<Vec<(Kind, ResourceId)>, Vec<ErrorBody>> {
+) -> Result<Vec<Destination>, Vec<ErrorBody>> {
     let mut found = Vec::new();
     let mut errors = Vec::new();
     for (index, resource) in plan.resources().iter().enumerate() {
-        let checked = target(arm, group, resource).and_then(|(kind, id)| {
+        let checked = destination(arm, group, resource).and_then(|destination| {
             // What depends on resources that are still to be deployed cannot be checked before they are.
-            if check_resources && let Ok(body) = plan.body(index, &Live(arm)) {
-                providers::check(kind, &id, &body)?;
+            if check_resources
+                && let Destination::Resource(kind, id) = &destination
+                && let Ok(body) = plan.body(index, &Live(arm))
+            {
+                providers::check(*kind, id, &body)?;
             }
-            Ok((kind, id))
+            Ok(destination)
         });
         match checked {
-            Ok(target) => found.push(target),
+            Ok(destination) => found.push(destination),
             Err(error) => {
                 error.log();
                 errors.push(*error.with_target(resource.id.clone()).body);
@@ -220,62 +288,53 @@ fn targets(
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
-fn target(
+fn destination(
     arm: &Arm,
     group: &ResourceGroup,
     resource: &PlannedResource,
-) -> Result<(Kind, ResourceId), ArmError> {
-    let id: ResourceId = resource.id.parse().map_err(|error: crate::resource_id::ResourceIdError| {
-        ArmError::bad_request("InvalidResourceId", error.to_string())
-    })?;
+) -> Result<Destination, ArmError> {
+    let id: ResourceId = resource
+        .id
+        .parse()
+        .map_err(|error: ResourceIdError| ArmError::bad_request("InvalidResourceId", error.to_string()))?;
     if !id.subscription().eq_ignore_ascii_case(&arm.subscription()) {
         return Err(subscription_not_found(id.subscription()));
     }
-    let (kind, id) = Kind::of(arm, &id)?;
+    let destination = if is_deployment(&resource.resource_type) {
+        Destination::Deployment(id)
+    } else {
+        let (kind, id) = Kind::of(arm, &id)?;
+        Destination::Resource(kind, id)
+    };
     if !is_api_version(&resource.api_version) {
+        let short = resource.resource_type.split_once('/').map_or("", |(_, short)| short);
         return Err(ArmError::bad_request(
             "NoRegisteredProviderFound",
             format!(
-                "No registered resource provider found for location '{}' and API version '{}' for type '{}'. The \
+                "No registered resource provider found for location '{}' and API version '{}' for type '{short}'. The \
                  supported api-versions are 'YYYY-MM-DD' and 'YYYY-MM-DD-preview', any date. The supported locations \
                  are '{}'.",
                 resource.location.as_deref().unwrap_or(&group.location),
                 resource.api_version,
-                kind.short(),
                 location::names()
             ),
         ));
     }
-    groups::writable(arm, id.resource_group().unwrap_or_default())?;
-    Ok((kind, id))
+    let Some(target_group) = destination.id().resource_group() else {
+        return Err(ArmError::bad_request(
+            "InvalidDeploymentScope",
+            format!(
+                "The deployment '{}' must be in a resource group; other scopes are not supported.",
+                resource.name
+            ),
+        ));
+    };
+    groups::writable(arm, target_group)?;
+    Ok(destination)
 }
 
-/// ARM's error for faults of a template, each with its place.
-pub(crate) fn violation(faults: &[Diagnostic]) -> ArmError {
-    let shown: Vec<ErrorBody> = faults.iter().map(fault).collect();
-    let Some(first) = shown.first().cloned() else {
-        return ArmError::bad_request("InvalidTemplate", "Deployment template validation failed.");
-    };
-    let mut error = ArmError::bad_request(first.code.clone(), first.message.clone());
-    error.body.additional_info = first.additional_info;
-    if shown.len() > 1 {
-        error = error.with_details(shown);
-    }
-    error
-}
-
-fn fault(diagnostic: &Diagnostic) -> ErrorBody {
-    let mut body = ErrorBody::new(diagnostic.code.as_str(), diagnostic.to_string());
-    let (line, column) = diagnostic.position().map_or((0, 0), |position| (position.line, position.column));
-    let path = match diagnostic.path.as_str() {
-        "" => "properties.template".to_owned(),
-        path => format!("properties.template.{path}"),
-    };
-    body.additional_info = vec![json!({
-        "type": "TemplateViolation",
-        "info": { "lineNumber": line, "linePosition": column, "path": path },
-    })];
-    body
+pub(crate) fn is_deployment(resource_type: &str) -> bool {
+    resource_type.eq_ignore_ascii_case("Microsoft.Resources/deployments")
 }
 
 /// 1 to 64 characters of letters, digits, `- _ . ( )`.
@@ -293,59 +352,4 @@ fn check_name(name: &str) -> Result<(), ArmError> {
              have 1 to 64 letters, digits, '-', '_', '.', '(' and ')'."
         ),
     ))
-}
-
-/// A decimal number that is equal for equal templates. Azure's own algorithm is not published.
-fn hash(template: &Value) -> String {
-    let digest = Sha256::digest(template.to_string());
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&digest[..8]);
-    u64::from_be_bytes(bytes).to_string()
-}
-
-/// Namespaces, types and locations that the template uses, each once and in the order of the template.
-fn providers_of(resources: &[PlannedResource]) -> Value {
-    let mut providers: Vec<Value> = Vec::new();
-    for resource in resources {
-        let (namespace, short) =
-            resource.resource_type.split_once('/').unwrap_or((&resource.resource_type, ""));
-        let provider = named(&mut providers, "namespace", namespace, "resourceTypes");
-        let resource_type = named(provider, "resourceType", short, "locations");
-        let location = json!(resource.location);
-        if !resource_type.contains(&location) {
-            resource_type.push(location);
-        }
-    }
-    Value::Array(providers)
-}
-
-/// The list `inner` of the element whose `key` is `name`; the element is added where it is missing.
-fn named<'a>(list: &'a mut Vec<Value>, key: &str, name: &str, inner: &str) -> &'a mut Vec<Value> {
-    let is_it = |entry: &Value| entry[key].as_str().is_some_and(|found| found.eq_ignore_ascii_case(name));
-    let place = list.iter().position(is_it).unwrap_or(list.len());
-    if place == list.len() {
-        list.push(json!({ key: name, inner: [] }));
-    }
-    list[place][inner].as_array_mut().expect("every element is made with this list")
-}
-
-fn dependencies_of(plan: &Plan, targets: &[(Kind, ResourceId)]) -> Value {
-    let resources = plan.resources();
-    let shown = resources.iter().zip(targets).filter(|(resource, _)| !resource.depends_on.is_empty());
-    shown
-        .map(|(resource, (kind, id))| {
-            let on: Vec<_> = resource.depends_on.iter().filter_map(|index| targets.get(*index)).collect();
-            let mut entry = json!(target_view(*kind, id));
-            entry["dependsOn"] = on.into_iter().map(|(kind, id)| json!(target_view(*kind, id))).collect();
-            entry
-        })
-        .collect()
-}
-
-pub(crate) fn target_view(kind: Kind, id: &ResourceId) -> Target {
-    Target {
-        id: id.to_string(),
-        resource_type: kind.full().to_owned(),
-        resource_name: id.name().unwrap_or_default(),
-    }
 }

@@ -4,6 +4,7 @@ mod complete;
 mod container_groups;
 mod deployments;
 mod envelope;
+mod nested;
 mod registries;
 mod resource_groups;
 mod restart;

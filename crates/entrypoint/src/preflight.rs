@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use secrecy::{ExposeSecret as _, SecretString};
+use reqwest::{NoProxy, Proxy};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,28 @@ pub(crate) struct Questions<'a> {
     pub(crate) url: &'a Url,
     pub(crate) pool: &'a str,
     pub(crate) server_wait: Duration,
+    pub(crate) proxy: Option<AgentProxy>,
+}
+
+/// The proxy under the names that only the agent knows (azure-pipelines-agent: VstsAgentWebProxy.cs). The HTTP client finds
+/// the usual ones by itself.
+#[derive(Debug)]
+pub(crate) struct AgentProxy {
+    pub(crate) address: String,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<SecretString>,
+}
+
+impl AgentProxy {
+    fn proxy(&self) -> Result<Proxy, Failure> {
+        let wrong = |_| Failure::configuration("VSTS_HTTP_PROXY: is no URL of a proxy");
+        let mut proxy = Proxy::all(&self.address).map_err(wrong)?.no_proxy(NoProxy::from_env());
+        if let Some(user) = &self.user {
+            let password = self.password.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+            proxy = proxy.basic_auth(user, password);
+        }
+        Ok(proxy)
+    }
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -116,6 +139,9 @@ impl<'a> Server<'a> {
         if questions.url.scheme() == "http" {
             // Without TLS an image needs no certificates, and the client must not ask for them.
             client = client.tls_certs_only([]);
+        }
+        if let Some(proxy) = &questions.proxy {
+            client = client.proxy(proxy.proxy()?);
         }
         let client = client.build().map_err(|error| {
             Failure::configuration(format!("prepare HTTPS: {}", causes(&error)))

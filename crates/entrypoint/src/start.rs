@@ -12,7 +12,7 @@ use crate::handover::{Handover, Plan, Stage};
 use crate::layer;
 use crate::layout::Layout;
 use crate::platform::{self, Signals};
-use crate::preflight::{self, Questions};
+use crate::preflight::{self, AgentProxy, Questions};
 use crate::report::{self, log};
 use crate::settings::{self, Problem, Settings, TokenSource};
 use crate::variables::{self, Variables};
@@ -60,7 +60,12 @@ fn prepare(
     let (plan, token, settings) = check(reading, layout, &environment, started)?;
     layer::check_agent_folder(&plan.layout)?;
     platform::prepare_work_folder(&plan.work, &plan.layout).map_err(Failure::configuration)?;
-    let questions = Questions { url: &settings.url, pool: &plan.pool, server_wait: settings.server_wait };
+    let questions = Questions {
+        url: &settings.url,
+        pool: &plan.pool,
+        server_wait: settings.server_wait,
+        proxy: agent_proxy(&environment),
+    };
     preflight::run(&questions, &token, || signals.stop_requested())?;
     hand_over(&executable, &Handover { stage: Stage::Configure, plan }, Some(&token))
 }
@@ -111,6 +116,15 @@ fn check(
     let noun = if count == 1 { "problem" } else { "problems" };
     Err(Failure::configuration(format!("{count} {noun} in the configuration:\n  {list}"))
         .hint("mayfly-entrypoint --help explains every variable"))
+}
+
+fn agent_proxy(environment: &Variables) -> Option<AgentProxy> {
+    let text = |name| environment.get(name).and_then(|value| value.to_str()).map(str::to_owned);
+    Some(AgentProxy {
+        address: text("VSTS_HTTP_PROXY").filter(|address| !address.is_empty())?,
+        user: text("VSTS_HTTP_PROXY_USERNAME"),
+        password: text("VSTS_HTTP_PROXY_PASSWORD").map(SecretString::from),
+    })
 }
 
 fn token(source: TokenSource) -> Result<SecretString, Problem> {

@@ -17,8 +17,23 @@ async fn while_the_agent_runs_no_process_shows_the_token() {
     eventually_exists(image.probe("ready")).await;
     assert_eq!(probe::showing(&image.token), [].into());
     assert!(!probe::memory_holds(run.pid(), &image.token));
+    // Two pipes are the agent's output. The one that carried the token is closed.
+    let inherited = pipes("self");
+    let own: Vec<String> =
+        pipes(&run.pid().to_string()).into_iter().filter(|pipe| !inherited.contains(pipe)).collect();
+    assert_eq!(own.len(), 2, "{own:?}");
     run.signal(Signal::SIGTERM);
     run.finish().await.expect_code(75);
+}
+
+/// The pipes that a process has open beside its standard streams.
+fn pipes(process: &str) -> Vec<String> {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+    descriptors
+        .filter(|entry| !matches!(entry.file_name().to_str(), Some("0" | "1" | "2")))
+        .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+        .filter(|target| target.starts_with("pipe:"))
+        .collect()
 }
 
 /// Control: a start script that unsets its variable is caught by the same probes.

@@ -124,3 +124,13 @@ async fn a_stop_during_the_preflight_is_heard() {
     run.signal(nix::sys::signal::Signal::SIGTERM);
     run.finish().await.expect_code(75);
 }
+
+/// The name does not resolve, so an answer can only have come through the proxy.
+#[tokio::test]
+async fn the_agents_own_proxy_variable_counts() {
+    let mut image = Image::new().await;
+    let proxy = image.server.uri();
+    image.set("AZDO_URL", "http://azdo.invalid/org").set("VSTS_HTTP_PROXY", &proxy);
+    image.run().await.expect_code(0);
+    assert_eq!(image.probed_environment("run.env")["VSTS_HTTP_PROXY"], proxy);
+}

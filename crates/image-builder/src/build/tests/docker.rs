@@ -95,8 +95,11 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 async fn check_holds_no_secret(docker: &Docker, image: &str) {
     let history = format!("{:?}", docker.image_history(image).await.unwrap());
     assert!(history.contains("COPY") && !history.contains(PLANTED), "{history}");
-    let saved: Vec<_> = docker.export_image(image).collect().await;
-    let saved: Vec<u8> = saved.into_iter().flat_map(|chunk| chunk.unwrap()).collect();
+    let mut chunks = docker.export_image(image);
+    let mut saved = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        saved.extend_from_slice(&chunk.unwrap());
+    }
     assert!(contains(&saved, "Agent.Listener"), "control: what is in a layer is found");
     assert!(!contains(&saved, PLANTED), "a layer or the configuration holds the token");
 }
@@ -259,4 +262,31 @@ async fn a_push_to_nobody_fails_as_a_network_fault() {
     assert!(!format!("{error:?} {}", heard.all()).contains(PLANTED));
     let docker = engine::connect(None).await.unwrap();
     remove(&docker, &format!("localhost:{port}/mayfly-test-push:4.270.0-20261125")).await;
+}
+
+#[tokio::test]
+async fn a_base_image_is_found_pulled_or_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = ensure_base_image(None, folder.path(), &Silent).await.unwrap();
+    let docker = engine::connect(None).await.unwrap();
+    let first = docker.inspect_image(&name).await.unwrap();
+    let heard = Heard::default();
+    assert_eq!(ensure_base_image(None, folder.path(), &heard).await.unwrap(), name);
+    assert_eq!(heard.all(), "", "the second time nothing is left to do");
+    assert_eq!(docker.inspect_image(&name).await.unwrap().id, first.id);
+    if name.starts_with("mayfly-base:") {
+        let labels = first.config.unwrap().labels.unwrap();
+        assert_eq!(labels[base_image::KEPT_LABEL], "base-image");
+        let found = run(
+            &docker,
+            &name,
+            None,
+            "command -v git; command -v curl; command -v ps; ls /etc/ssl/certs/ca-certificates.crt",
+        )
+        .await;
+        assert_eq!(found.lines().count(), 4, "{found}");
+    }
+    let left: Vec<_> =
+        fs_err::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == "base-image.lock"), "{left:?}");
 }

@@ -62,7 +62,7 @@ pub(crate) fn resolve(
         let place = parameter.default.as_ref().map_or(parameter.name_span, |default| default.span);
         match evaluator.parameter(&parameter.name) {
             Ok(value) => {
-                faults.extend(check(document, parameter, &value).map(|fault| scrubbed(scope, fault)))
+                faults.extend(check(document, parameter, &value).map(|fault| scrubbed(scope, fault)));
             }
             Err(Fault::Failed(failure)) => {
                 let detail = format!(

@@ -1,6 +1,6 @@
 //! The crate as its users see it.
 
-mod support;
+pub(crate) mod support;
 
 mod conformance;
 mod faults;

@@ -82,9 +82,7 @@ impl Reader<'_> {
             found
         };
         let (name, kind) = (required("name"), required("type"));
-        if required("apiVersion").is_none() {
-            return None;
-        }
+        required("apiVersion")?;
         let (name, kind) = (name?, kind?);
         let is_deployment = kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(DEPLOYMENTS));
         let kind = self.tree(kind, Place::Header, false);
@@ -111,22 +109,7 @@ impl Reader<'_> {
                 body.push(((*wanted).to_owned(), self.body_member(member, is_deployment)));
             }
         }
-        let children = match node.get("resources") {
-            None => Vec::new(),
-            Some(resources) => match resources.elements() {
-                Some(elements) => {
-                    elements.iter().filter_map(|element| self.resource(element, None, true)).collect()
-                }
-                None => {
-                    self.fault(
-                        Code::InvalidRequestContent,
-                        "The member 'resources' of a resource must be an array.",
-                        resources.span,
-                    );
-                    Vec::new()
-                }
-            },
-        };
+        let children = node.get("resources").map_or_else(Vec::new, |resources| self.children(resources));
         let existing = match node.member("existing") {
             Some(member) if !self.symbolic => {
                 self.invalid("The member 'existing' needs languageVersion '2.0'.", member.name_span);
@@ -151,6 +134,18 @@ impl Reader<'_> {
             children,
             nested,
         }))
+    }
+
+    fn children(&mut self, resources: &Node) -> Vec<Arc<ResourceDefinition>> {
+        if let Some(elements) = resources.elements() {
+            return elements.iter().filter_map(|element| self.resource(element, None, true)).collect();
+        }
+        self.fault(
+            Code::InvalidRequestContent,
+            "The member 'resources' of a resource must be an array.",
+            resources.span,
+        );
+        Vec::new()
     }
 
     /// Loops are allowed inside of `properties`; a nested template is a document of its own.

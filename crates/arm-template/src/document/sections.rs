@@ -231,19 +231,17 @@ impl Reader<'_> {
                     .iter()
                     .filter_map(|parameter| {
                         let text = |name| parameter.get(name).and_then(Node::as_str);
-                        match (text("name"), text("type").and_then(Type::parse)) {
-                            (Some(name), Some(kind)) => Some(FunctionParameter { name: name.to_owned(), kind }),
-                            _ => {
-                                self.invalid(
-                                    format!(
-                                        "A parameter of the user function '{name}' needs a name and one of the types '{}'.",
-                                        Type::NAMES
-                                    ),
-                                    parameter.span,
-                                );
-                                None
-                            }
+                        if let (Some(name), Some(kind)) = (text("name"), text("type").and_then(Type::parse)) {
+                            return Some(FunctionParameter { name: name.to_owned(), kind });
                         }
+                        self.invalid(
+                            format!(
+                                "A parameter of the user function '{name}' needs a name and one of the types '{}'.",
+                                Type::NAMES
+                            ),
+                            parameter.span,
+                        );
+                        None
                     })
                     .collect();
                 functions.insert(folded(&name), UserFunction { parameters, output });

@@ -6,10 +6,10 @@ use crate::value::{equal, find_key, integer, text};
 use serde_json::{Map, Value};
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    Function::plain("array", 1, 1, array),
+    Function::plain("array", 1, 1, |arguments| Ok(array(arguments))),
     Function::plain("concat", 1, MANY, concat),
     Function::plain("contains", 2, 2, contains),
-    Function::plain("createArray", 0, MANY, create_array),
+    Function::plain("createArray", 0, MANY, |arguments| Ok(Value::Array(arguments.values))),
     Function::plain("empty", 1, 1, empty),
     Function::plain("first", 1, 1, first),
     Function::plain("flatten", 1, 1, flatten),
@@ -26,15 +26,11 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("union", 2, MANY, union),
 ];
 
-fn array(mut arguments: Arguments) -> Outcome {
-    Ok(match arguments.take(0) {
+fn array(mut arguments: Arguments) -> Value {
+    match arguments.take(0) {
         Value::Array(values) => Value::Array(values),
         other => Value::Array(vec![other]),
-    })
-}
-
-fn create_array(arguments: Arguments) -> Outcome {
-    Ok(Value::Array(arguments.values))
+    }
 }
 
 fn concat(arguments: Arguments) -> Outcome {

@@ -128,7 +128,9 @@ fn array(evaluator: &mut Evaluator<'_>, call: &Call, lambdas: &[&Lambda<'_>]) ->
             ),
         ))),
         Err(Fault::Deferred) => {
-            lambdas.iter().for_each(|lambda| lambda.look(evaluator));
+            for lambda in lambdas {
+                lambda.look(evaluator);
+            }
             Err(Fault::Deferred)
         }
         Err(fault) => Err(fault),

@@ -11,7 +11,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::special("and", 2, MANY, and),
     Function::plain("bool", 1, 1, bool),
     Function::special("coalesce", 1, MANY, coalesce),
-    Function::plain("equals", 2, 2, equals),
+    Function::plain("equals", 2, 2, |arguments| Ok(equals(&arguments))),
     Function::plain("false", 0, 0, |_| Ok(Value::Bool(false))),
     Function::plain("greater", 2, 2, |arguments| compare(arguments, Ordering::is_gt)),
     Function::plain("greaterOrEquals", 2, 2, |arguments| compare(arguments, Ordering::is_ge)),
@@ -40,8 +40,8 @@ fn not(mut arguments: Arguments) -> Outcome {
     Ok(Value::Bool(!arguments.boolean(0)?))
 }
 
-fn equals(arguments: Arguments) -> Outcome {
-    Ok(Value::Bool(equal(&arguments.values[0], &arguments.values[1])))
+fn equals(arguments: &Arguments) -> Value {
+    Value::Bool(equal(&arguments.values[0], &arguments.values[1]))
 }
 
 fn compare(arguments: Arguments, holds: fn(Ordering) -> bool) -> Outcome {

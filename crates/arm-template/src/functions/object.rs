@@ -7,15 +7,11 @@ use serde_json::{Map, Value, json};
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("createObject", 0, MANY, create_object),
     Function::plain("items", 1, 1, items),
-    Function::plain("null", 0, 0, null),
+    Function::plain("null", 0, 0, |_| Ok(Value::Null)),
     Function::plain("objectKeys", 1, 1, object_keys),
     Function::plain("shallowMerge", 1, 1, shallow_merge),
     Function::plain("tryGet", 2, MANY, try_get),
 ];
-
-fn null(_: Arguments) -> Outcome {
-    Ok(Value::Null)
-}
 
 fn create_object(mut arguments: Arguments) -> Outcome {
     if arguments.len() % 2 == 1 {

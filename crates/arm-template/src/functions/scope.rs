@@ -3,6 +3,7 @@
 use super::{Allowed, Function};
 use crate::expr::Call;
 use crate::expr::eval::{Eval, Evaluator, Fault};
+use crate::scope::Scope;
 use crate::value::{integer, same_name, type_name};
 use serde_json::{Value, json};
 
@@ -15,9 +16,9 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::unsupported("managementGroup", "templates are deployed to resource groups only"),
     // Both are answered by the evaluator, without a copy of the value.
     Function::special("parameters", 1, 1, |_, call| Err(unreachable_name(call))),
-    Function::special("resourceGroup", 0, 0, resource_group),
-    Function::special("subscription", 0, 0, subscription),
-    Function::special("tenant", 0, 0, tenant),
+    Function::special("resourceGroup", 0, 0, |evaluator, _| Ok(resource_group(&evaluator.scope.scope))),
+    Function::special("subscription", 0, 0, |evaluator, _| Ok(subscription(&evaluator.scope.scope))),
+    Function::special("tenant", 0, 0, |evaluator, _| Ok(tenant(&evaluator.scope.scope))),
     Function::special("variables", 1, 1, |_, call| Err(unreachable_name(call))),
 ];
 
@@ -25,37 +26,35 @@ fn unreachable_name(call: &Call) -> Fault {
     Fault::new(super::unable(&call.name, "the name could not be read"))
 }
 
-fn resource_group(evaluator: &mut Evaluator<'_>, _: &Call) -> Eval<Value> {
-    let scope = &evaluator.scope.scope;
+fn resource_group(scope: &Scope) -> Value {
     let group = &scope.resource_group;
-    Ok(json!({
+    json!({
         "id": scope.resource_group_id(),
         "name": group.name,
         "type": "Microsoft.Resources/resourceGroups",
         "location": group.location,
         "tags": group.tags,
         "properties": {"provisioningState": "Succeeded"},
-    }))
+    })
 }
 
-fn subscription(evaluator: &mut Evaluator<'_>, _: &Call) -> Eval<Value> {
-    let scope = &evaluator.scope.scope;
-    Ok(json!({
+fn subscription(scope: &Scope) -> Value {
+    json!({
         "id": format!("/subscriptions/{}", scope.subscription_id),
         "subscriptionId": scope.subscription_id,
         "tenantId": scope.tenant_id,
         "displayName": scope.subscription_id,
-    }))
+    })
 }
 
-fn tenant(evaluator: &mut Evaluator<'_>, _: &Call) -> Eval<Value> {
-    let tenant_id = &evaluator.scope.scope.tenant_id;
-    Ok(json!({
+fn tenant(scope: &Scope) -> Value {
+    let tenant_id = &scope.tenant_id;
+    json!({
         "countryCode": "US",
         "displayName": tenant_id,
         "id": format!("/tenants/{tenant_id}"),
         "tenantId": tenant_id,
-    }))
+    })
 }
 
 /// `copyIndex()`, `copyIndex(offset)`, `copyIndex('loop')`, `copyIndex('loop', offset)`.

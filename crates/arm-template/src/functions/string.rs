@@ -18,7 +18,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("replace", 3, 3, replace),
     Function::plain("split", 2, 2, split),
     Function::plain("startsWith", 2, 2, starts_with),
-    Function::plain("string", 1, 1, string),
+    Function::plain("string", 1, 1, |mut arguments| Ok(text(&arguments.take(0)).into())),
     Function::plain("substring", 2, 3, substring),
     Function::plain("toLower", 1, 1, to_lower),
     Function::plain("toUpper", 1, 1, to_upper),
@@ -171,10 +171,6 @@ fn split(mut arguments: Arguments) -> Outcome {
     }
     parts.push(Value::from(&text[start..]));
     Ok(Value::Array(parts))
-}
-
-fn string(mut arguments: Arguments) -> Outcome {
-    Ok(text(&arguments.take(0)).into())
 }
 
 fn substring(mut arguments: Arguments) -> Outcome {

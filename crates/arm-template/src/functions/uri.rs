@@ -10,7 +10,7 @@ use url::Url;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("buildUri", 1, 1, build_uri),
-    Function::plain("dataUri", 1, 1, data_uri),
+    Function::plain("dataUri", 1, 1, |arguments| Ok(data_uri(arguments))),
     Function::plain("dataUriToString", 1, 1, data_uri_to_string),
     Function::plain("parseUri", 1, 1, parse_uri),
     Function::plain("uri", 2, 2, uri),
@@ -18,12 +18,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("uriComponentToString", 1, 1, uri_component_to_string),
 ];
 
-fn data_uri(mut arguments: Arguments) -> Outcome {
+fn data_uri(mut arguments: Arguments) -> Value {
     let (media, text) = match arguments.take(0) {
         Value::String(text) => ("text/plain", text),
         other => ("application/json", other.to_string()),
     };
-    Ok(format!("data:{media};charset=utf8;base64,{}", STANDARD.encode(text)).into())
+    format!("data:{media};charset=utf8;base64,{}", STANDARD.encode(text)).into()
 }
 
 fn data_uri_to_string(mut arguments: Arguments) -> Outcome {

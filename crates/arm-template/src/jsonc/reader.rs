@@ -60,8 +60,8 @@ impl Reader<'_> {
             self.at += rest.len() - trimmed.len();
             if trimmed.starts_with("//") {
                 self.at += trimmed.find('\n').unwrap_or(trimmed.len());
-            } else if trimmed.starts_with("/*") {
-                match trimmed[2..].find("*/") {
+            } else if let Some(comment) = trimmed.strip_prefix("/*") {
+                match comment.find("*/") {
                     Some(end) => self.at += end + 4,
                     None => return self.fail("Unexpected end while parsing comment."),
                 }
@@ -190,9 +190,8 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self) -> Read<char> {
-        let (decoded, length) = match decode_escape(&self.text[self.at..]) {
-            Some(found) => found,
-            None => return self.fail("Bad JSON escape sequence."),
+        let Some((decoded, length)) = decode_escape(&self.text[self.at..]) else {
+            return self.fail("Bad JSON escape sequence.");
         };
         self.at += length;
         Ok(decoded)
@@ -204,16 +203,18 @@ impl Reader<'_> {
             .find(|c: char| !(c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E')))
             .unwrap_or(rest.len());
         let literal = &rest[..length];
-        match serde_json::from_str::<Number>(literal) {
-            Ok(number) if literal.bytes().all(|b| b == b'-' || b.is_ascii_digit()) && number.is_f64() => {
-                self.fail(format!("JSON integer {literal} is too large or small for an Int64."))
+        let is_integer = literal.bytes().all(|b| b == b'-' || b.is_ascii_digit());
+        let number = match serde_json::from_str::<Number>(literal) {
+            Err(_) => return self.fail(format!("Input string '{literal}' is not a valid number.")),
+            Ok(number) if is_integer && !number.is_i64() => {
+                return self.fail(format!("JSON integer {literal} is too large or small for an Int64."));
             }
-            Ok(number) => {
-                self.at += length;
-                Ok(number)
-            }
-            Err(_) => self.fail(format!("Input string '{literal}' is not a valid number.")),
-        }
+            Ok(number) if is_integer => number,
+            // The standard library finds the nearest float, serde_json one close to it.
+            Ok(number) => literal.parse().ok().and_then(Number::from_f64).unwrap_or(number),
+        };
+        self.at += length;
+        Ok(number)
     }
 
     fn word(&mut self, first: char) -> Read<Kind> {

@@ -342,7 +342,7 @@ impl Plan {
             match self.output(&mut evaluator, output) {
                 Ok(_) | Err(Fault::Deferred) => {}
                 Err(fault) => {
-                    faults.add(&fault, self.output_fault(output, fault.clone(), Code::InvalidTemplate))
+                    faults.add(&fault, self.output_fault(output, fault.clone(), Code::InvalidTemplate));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! What the tests share: a scope, a stand-in for deployed resources, short ways to evaluate.
 
 use crate::{Deployed, Diagnostic, Mode, Plan, PlanRequest, ResourceGroupInfo, Scope, Template};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000001";
@@ -130,8 +130,4 @@ pub(crate) fn details(faults: &[Diagnostic]) -> Vec<&str> {
 
 pub(crate) fn ids(plan: &Plan) -> Vec<&str> {
     plan.resources().iter().map(|resource| resource.name.as_str()).collect()
-}
-
-pub(crate) fn empty() -> Map<String, Value> {
-    Map::new()
 }

@@ -22,11 +22,34 @@ pub(crate) fn empty(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends the processes whose environment carries the job's value; gives their names.
+/// Passes over the processes of the machine at most, and the time between two.
+#[cfg(unix)]
+const PASSES: u32 = 5;
+#[cfg(unix)]
+const PASS_GAP: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// Ends the processes whose environment carries the job's value; gives their names. It looks again after a
+/// while, since a process that is just starting a program shows no environment.
 ///
 /// Only what `/proc` shows is found: on Windows the vendor's agent reads other processes' memory, this one does not.
 #[cfg(unix)]
-pub(crate) fn end_survivors(lookup: &str) -> Vec<String> {
+pub(crate) async fn end_survivors(lookup: &str) -> Vec<String> {
+    let mut ended = Vec::new();
+    let mut quiet = 0;
+    for _ in 0..PASSES {
+        let found = end_once(lookup);
+        quiet = if found.is_empty() { quiet + 1 } else { 0 };
+        ended.extend(found);
+        if quiet == 2 {
+            break;
+        }
+        tokio::time::sleep(PASS_GAP).await;
+    }
+    ended
+}
+
+#[cfg(unix)]
+fn end_once(lookup: &str) -> Vec<String> {
     use nix::{
         sys::signal::{Signal, kill},
         unistd::Pid,
@@ -48,6 +71,7 @@ pub(crate) fn end_survivors(lookup: &str) -> Vec<String> {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn end_survivors(_lookup: &str) -> Vec<String> {
+#[expect(clippy::unused_async, reason = "the same signature as on Unix")]
+pub(crate) async fn end_survivors(_lookup: &str) -> Vec<String> {
     Vec::new()
 }

@@ -259,7 +259,7 @@ impl<'a> Job<'a> {
         let finalize = self.record(&clock::new_id().to_string(), "Finalize job", "JobExtension_Final", &job);
         finalize.start();
         finalize.line("##[section]Starting: Finalize job");
-        self.finalize(&finalize);
+        self.finalize(&finalize).await;
         finalize.line("##[section]Finishing: Finalize job");
         finalize.finish(JobResult::Succeeded);
         job.finish(self.result);
@@ -483,10 +483,10 @@ impl<'a> Job<'a> {
         environment
     }
 
-    fn finalize(&self, record: &Record) {
+    async fn finalize(&self, record: &Record) {
         if self.variables.get("process.clean").is_none_or(|value| value.eq_ignore_ascii_case("true")) {
             record.line("Cleaning up task processes");
-            for process in cleanup::end_survivors(&self.lookup) {
+            for process in cleanup::end_survivors(&self.lookup).await {
                 record.line(&format!("Terminate orphan process: {process}"));
             }
         }

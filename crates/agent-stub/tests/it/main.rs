@@ -8,3 +8,4 @@ mod job;
 mod package;
 mod run;
 mod server;
+mod update;

@@ -51,6 +51,13 @@ pub(crate) struct State {
     pub(crate) completed: Option<Value>,
     pub(crate) requests: Vec<String>,
     pub(crate) faults: Vec<String>,
+    /// Features that are on.
+    pub(crate) features: Vec<String>,
+    /// A package of the agent: its bytes, and the hash the server names.
+    pub(crate) package: Option<(Vec<u8>, String)>,
+    pub(crate) updates: Vec<String>,
+    /// How long an empty poll is held; 50 seconds where nothing is said.
+    pub(crate) hold: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -255,6 +262,10 @@ impl Respond for Answers {
         if path == "_apis/oauth2/token" {
             return token(&mut state, request);
         }
+        if path == "download" {
+            let (archive, _) = state.package.clone().expect("a package");
+            return ResponseTemplate::new(200).set_body_raw(archive, "application/gzip");
+        }
         if caller == "nobody" || caller == "stranger" {
             return ResponseTemplate::new(401)
                 .append_header("WWW-Authenticate", "Bearer")
@@ -301,7 +312,9 @@ impl Respond for Answers {
             ("PUT", [.., "agents", "7"]) => self.registered(&mut state, body),
             ("DELETE", [.., "agents", "7"]) => ResponseTemplate::new(204),
             ("GET", ["_apis", "FeatureFlags", name]) => {
-                ok(&json!({ "name": name, "effectiveState": "Off", "explicitState": "Off" }))
+                let name = (*name).to_owned();
+                let state = if state.features.contains(&name) { "On" } else { "Off" };
+                ok(&json!({ "name": name, "effectiveState": state, "explicitState": state }))
             }
             ("POST", ["_apis", "customerintelligence", "Events"]) => ResponseTemplate::new(204),
             ("POST", [.., "sessions"]) if state.session_conflicts > 0 => {
@@ -333,6 +346,23 @@ impl Respond for Answers {
             }
             ("PATCH", [.., "jobrequests", "42"]) => {
                 ok(&json!({ "requestId": 42, "lockedUntil": "2126-01-01T00:00:00Z" }))
+            }
+            ("GET", [.., "timelines", _]) => {
+                let job = state.records.iter().find(|record| record["type"] == "Job").cloned();
+                ok(&json!({ "id": PLAN, "changeId": 1, "records": job.into_iter().collect::<Vec<_>>() }))
+            }
+            ("GET", ["_apis", "distributedtask", "packages", "agent", platform, "4.999.0"]) => {
+                let (_, hash) = state.package.clone().expect("a package");
+                // Another name for this host, so that the hash is looked at.
+                let url = self.url.replace("127.0.0.1", "localhost");
+                ok(&json!({
+                    "type": "agent", "platform": platform, "version": { "major": 4, "minor": 999, "patch": 0 },
+                    "downloadUrl": format!("{url}/download"), "hashValue": hash, "filename": "x.tar.gz"
+                }))
+            }
+            ("PUT", [.., "agents", "7", "updates"]) => {
+                state.updates.extend(query.into_iter().map(|(_, value)| value));
+                ResponseTemplate::new(204)
             }
             ("GET", [.., "tasks", _, _]) => {
                 ResponseTemplate::new(200).set_body_raw(task_archive(), "application/zip")
@@ -432,7 +462,7 @@ fn next_message(state: &State, query: &[(String, String)]) -> ResponseTemplate {
         .find(|(id, _, _)| *id > last.unwrap_or(0) && !state.deleted_messages.contains(id));
     let Some((id, kind, body)) = message else {
         // A held poll.
-        return ResponseTemplate::new(204).set_delay(Duration::from_secs(50));
+        return ResponseTemplate::new(204).set_delay(state.hold.unwrap_or(Duration::from_secs(50)));
     };
     if !state.encrypt {
         return ok(&json!({ "messageId": id, "messageType": kind, "body": body }));

@@ -67,23 +67,16 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn id() -> impl Strategy<Value = String> {
-    (
-        name(),
-        proptest::option::of(name()),
-        proptest::option::of((name(), proptest::collection::vec((name(), name()), 1..4))),
-    )
+    let segments = proptest::collection::vec((name(), name()), 1..4);
+    (name(), proptest::option::of(name()), proptest::option::of((name(), segments)))
         .prop_map(|(subscription, group, resource)| {
-            let mut text = format!("/subscriptions/{subscription}");
-            if let Some(group) = group {
-                text += &format!("/resourceGroups/{group}");
-            }
+            let mut words = vec![String::new(), "subscriptions".to_owned(), subscription];
+            words.extend(group.into_iter().flat_map(|group| ["resourceGroups".to_owned(), group]));
             if let Some((namespace, segments)) = resource {
-                text += &format!("/providers/{namespace}");
-                for (kind, name) in segments {
-                    text += &format!("/{kind}/{name}");
-                }
+                words.extend(["providers".to_owned(), namespace]);
+                words.extend(segments.into_iter().flat_map(|(kind, name)| [kind, name]));
             }
-            text
+            words.join("/")
         })
         .prop_filter("a type that is the word resourceGroups", |text| {
             !text.to_lowercase().contains("/resourcegroups/resourcegroups")

@@ -251,7 +251,8 @@ impl Stack {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
-        self.kept.answers.lock().unwrap().push_str(&format!("{address} {status} {headers:?}\n{text}\n"));
+        let kept = format!("{address} {status} {headers:?}\n{text}\n");
+        self.kept.answers.lock().unwrap().push_str(&kept);
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, body, text }
     }

@@ -11,4 +11,4 @@ mod token;
 pub(crate) use client::ArmClient;
 pub use error::ArmError;
 pub use model::QuotaUsage;
-pub(crate) use model::{ContainerGroup, ContainerState, Deployment, Registry};
+pub(crate) use model::{ContainerGroup, ContainerState, Deployment, Registry, ResourceGroup};

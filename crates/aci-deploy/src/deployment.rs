@@ -117,9 +117,9 @@ pub enum TemplateError {
         /// Name of the file.
         name: String,
     },
-    /// The template made something else.
+    /// The template makes something else.
     #[error(
-        "deploy template `{name}`: it made no container group `{agent}` with the tag `{FLEET_TAG}={fleet}`"
+        "deploy template `{name}`: it makes no container group `{agent}` with the tag `{FLEET_TAG}={fleet}`"
     )]
     NotAFleet {
         /// Name of the file.

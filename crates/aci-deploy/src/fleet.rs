@@ -13,6 +13,9 @@ pub enum NameError {
         "`{0}` is no fleet name: 1 to 50 lowercase letters, digits and `-`, starting with a letter and not ending in `-`, without `--`"
     )]
     Fleet(String),
+    /// No container group can have this name.
+    #[error("`{0}` is no agent name: 1 to 63 letters, digits and `-`")]
+    Agent(String),
 }
 
 /// Name of a fleet: the value of the tag `mayfly-fleet`, and the start of each agent's name.
@@ -84,6 +87,16 @@ impl AgentName {
     /// Whether this is the same name to Azure, which ignores case.
     pub fn is(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+impl FromStr for AgentName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let fine =
+            (1..=63).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if fine { Ok(Self(text.to_owned())) } else { Err(NameError::Agent(text.to_owned())) }
     }
 }
 

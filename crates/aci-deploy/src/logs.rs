@@ -1,19 +1,20 @@
 //! `logs`: what an agent's container has written.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::arm::{ArmError, ContainerState};
 use crate::context::Context;
 use crate::error::{ExitClass, Explain};
+use crate::fleet::AgentName;
 use crate::observe::FLEET_TAG;
 
 /// What to read.
 #[derive(Debug, Clone)]
 pub struct LogsOptions {
-    /// Name of the agent.
-    pub agent: String,
-    /// Only so many of the last lines.
-    pub tail: Option<u32>,
+    /// The agent.
+    pub agent: AgentName,
     /// The container before the present one. Container Instances keeps no log of it; what it does keep is in the error.
     pub previous: bool,
 }
@@ -27,6 +28,12 @@ pub struct LogsReport {
     pub group_id: String,
     /// The text, as the service gives it.
     pub content: String,
+}
+
+impl fmt::Display for LogsReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.content)
+    }
 }
 
 /// The log could not be read.
@@ -79,15 +86,15 @@ impl Explain for LogsError {
 }
 
 /// Reads the log of an agent's container.
-pub async fn logs(context: &Context, options: &LogsOptions) -> Result<LogsReport, LogsError> {
+pub async fn logs(context: &Context, options: LogsOptions) -> Result<LogsReport, LogsError> {
     let fleet = context.settings.fleet.as_str();
     let mut groups = context.arm.container_groups().await?;
     groups.retain(|group| group.tag(FLEET_TAG) == Some(fleet));
-    let found = groups.iter().find(|group| group.name.eq_ignore_ascii_case(&options.agent));
+    let found = groups.iter().find(|group| options.agent.is(&group.name));
     let Some(group) = found else {
         let mut known: Vec<String> = groups.into_iter().map(|group| group.name).collect();
         known.sort();
-        return Err(LogsError::NoAgent { agent: options.agent.clone(), fleet: fleet.to_owned(), known });
+        return Err(LogsError::NoAgent { agent: options.agent.to_string(), fleet: fleet.to_owned(), known });
     };
     if options.previous {
         let full = context.arm.container_group(&group.id).await?;
@@ -99,7 +106,7 @@ pub async fn logs(context: &Context, options: &LogsOptions) -> Result<LogsReport
         });
     }
     let container = group.container().map_or("agent", |container| container.name.as_str());
-    let content = context.arm.logs(&group.id, container, options.tail).await?;
+    let content = context.arm.logs(&group.id, container, None).await?;
     Ok(LogsReport { agent: group.name.clone(), group_id: group.id.clone(), content })
 }
 

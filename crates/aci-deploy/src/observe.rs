@@ -144,8 +144,9 @@ impl ObservedFleet {
 
 /// Reads the fleet's groups and the pool's agents.
 pub(crate) async fn observe(context: &Context, pool: PoolId) -> Result<ObservedFleet, RolloutError> {
-    let groups = context.arm.container_groups().await?;
+    // In this order: a container's group is there before its registration, so one that is seen without a group has none.
     let agents = context.azdo.agents(pool).await?;
+    let groups = context.arm.container_groups().await?;
     Ok(assemble(&context.settings.fleet, context.arm.container_groups_path(), &groups, &agents))
 }
 

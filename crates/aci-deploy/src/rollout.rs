@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::arm::Deployment;
+use crate::arm::{Deployment, ResourceGroup};
 use crate::azdo::PoolId;
 use crate::context::Context;
 use crate::deployment::{AgentSpec, Mode, OwnTemplate, RegistryLocation};
@@ -106,6 +106,9 @@ pub(crate) async fn run(
     reporter.event(&Event::Target(context.target_line()));
     context.check_target()?;
     let rollout = prepare(context, request, reporter).await?;
+    if !rollout.group_is_missing {
+        rollout.validate().await?;
+    }
     if request.dry_run {
         return Ok(rollout.report(Vec::new(), Drained::default()));
     }
@@ -123,7 +126,6 @@ async fn prepare<'a>(
     context.azdo.check_connection().await?;
     let pool = context.azdo.pool(&settings.pool).await?.id;
     let group = context.arm.resource_group(&settings.resource_group).await?;
-    let location = settings.location.clone().or_else(|| group.as_ref().map(|group| group.location.clone()));
     let last = match &group {
         Some(_) => context.arm.deployment(&settings.resource_group, &settings.fleet.deployment()).await?,
         None => None,
@@ -135,10 +137,10 @@ async fn prepare<'a>(
     let spec = if makes == 0 {
         None
     } else {
-        let location =
-            location.ok_or_else(|| RolloutError::NoLocation { group: settings.resource_group.clone() })?;
-        guards::quota(context, request, &observed, &plan, &location).await?;
-        Some(spec(context, request, &observed, last.as_ref(), location, reporter).await?)
+        let known = Known { observed: &observed, last: last.as_ref(), group: group.as_ref() };
+        let spec = spec(context, request, &known, reporter).await?;
+        guards::quota(context, request.agents, &observed, &plan, &spec).await?;
+        Some(spec)
     };
     if request.mode == Mode::Complete {
         guards::nothing_foreign(context).await?;
@@ -156,20 +158,26 @@ fn desired(request: &Request) -> Desired {
     }
 }
 
+/// What was found before the plan.
+struct Known<'a> {
+    observed: &'a ObservedFleet,
+    last: Option<&'a Deployment>,
+    group: Option<&'a ResourceGroup>,
+}
+
 /// What new agents are made of: what is asked for, else what the fleet has, else the defaults.
 async fn spec(
     context: &Context,
     request: &Request,
-    observed: &ObservedFleet,
-    last: Option<&Deployment>,
-    location: String,
+    known: &Known<'_>,
     reporter: &dyn Reporter,
 ) -> Result<AgentSpec, RolloutError> {
-    let first = observed.groups.first();
-    let known = last.and_then(|last| last.parameter("image")).or(first.map(|group| group.image.as_str()));
-    let image = match (&request.image, known) {
+    let first = known.observed.groups.first();
+    let former =
+        known.last.and_then(|last| last.parameter("image")).or(first.map(|group| group.image.as_str()));
+    let image = match (&request.image, former) {
         (Some(image), _) => image.clone(),
-        (None, Some(known)) => known.parse()?,
+        (None, Some(former)) => former.parse()?,
         (None, None) => {
             return Err(RolloutError::NoImage { fleet: context.settings.fleet.to_string() });
         }
@@ -179,13 +187,17 @@ async fn spec(
             "`{image}` is a tag, which can be moved; with a digest every agent certainly runs the same image"
         )));
     }
-    let registry = guards::registry(context, request.registry.as_ref(), &image).await?;
+    let (registry, beside) = guards::registry(context, request.registry.as_ref(), &image).await?;
+    let group = &context.settings.resource_group;
+    // A group that is yet to be made goes where its image is.
+    let location = context.settings.location.clone();
+    let location = location.or_else(|| known.group.map(|group| group.location.clone())).or(beside);
     Ok(AgentSpec {
         image,
         cpu: request.cpu.or(first.map(|group| group.cpu)).unwrap_or(DEFAULT_CPU),
         memory_gb: request.memory_gb.or(first.map(|group| group.memory_gb)).unwrap_or(DEFAULT_MEMORY_GB),
         os_type: request.os_type.or(first.map(|group| group.os_type)).unwrap_or_default(),
-        location,
+        location: location.ok_or_else(|| RolloutError::NoLocation { group: group.clone() })?,
         registry,
     })
 }
@@ -193,7 +205,10 @@ async fn spec(
 impl Rollout<'_> {
     async fn execute(&self) -> Result<RolloutReport, RolloutError> {
         let (context, plan) = (self.context, &self.plan);
-        self.create_group().await?;
+        if self.group_is_missing {
+            self.create_group().await?;
+            self.validate().await?;
+        }
         drain::reenable(context, self.pool, &self.observed, &plan.reenable, self.reporter).await?;
         let mut drained = Drained::default();
         for name in &plan.delete {
@@ -218,7 +233,7 @@ impl Rollout<'_> {
 
     /// Nothing needs the group before the first agent.
     async fn create_group(&self) -> Result<(), RolloutError> {
-        let Some(spec) = self.spec.as_ref().filter(|_| self.group_is_missing) else { return Ok(()) };
+        let Some(spec) = &self.spec else { return Ok(()) };
         let name = &self.context.settings.resource_group;
         self.tell(Event::Doing(format!("creating resource group {name} in {}", spec.location)));
         let tags = serde_json::json!({FLEET_TAG: self.context.settings.fleet});

@@ -1,5 +1,7 @@
 //! `status`: fleet, pool and queue side by side.
 
+use std::fmt;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -126,8 +128,8 @@ pub struct StatusReport {
 pub async fn status(context: &Context) -> Result<StatusReport, StatusError> {
     let settings = &context.settings;
     let pool = context.azdo.pool(&settings.pool).await?;
-    let groups = context.arm.container_groups().await?;
     let agents = context.azdo.agents(pool.id).await?;
+    let groups = context.arm.container_groups().await?;
     let requests = context.azdo.unfinished_requests(pool.id).await?;
     let last = context.arm.deployment(&settings.resource_group, &settings.fleet.deployment()).await?;
     let observed = observe::assemble(&settings.fleet, context.arm.container_groups_path(), &groups, &agents);
@@ -213,9 +215,9 @@ fn orphan(observed: &ObservedFleet, agent: &ObservedAgent) -> OrphanRegistration
     }
 }
 
-impl StatusReport {
-    /// The report as text for people.
-    pub fn table(&self) -> String {
+/// One table, with what is unusual below it.
+impl fmt::Display for StatusReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(["AGENT", "STATE", "JOB", "CONTAINER", "RESTARTS", "IMAGE"]);
@@ -272,7 +274,7 @@ impl StatusReport {
             };
             lines.push(format!("registration {}: {what}", orphan.name));
         }
-        lines.join("\n") + "\n"
+        writeln!(formatter, "{}", lines.join("\n"))
     }
 }
 

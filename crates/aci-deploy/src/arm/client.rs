@@ -174,6 +174,25 @@ impl ArmClient {
         self.find(&action, &self.deployment_path(group, name), DEPLOYMENTS).await
     }
 
+    /// Has a deployment checked without doing it; returns the ids of what it would make, where the service tells them.
+    pub(crate) async fn validate_deployment(
+        &self,
+        group: &str,
+        name: &str,
+        body: &Value,
+    ) -> Result<Vec<String>, ArmError> {
+        let action = format!("check the deployment to group `{group}`");
+        let path = format!("{}/validate", self.deployment_path(group, name));
+        let reply = self.call(&action, Method::POST, &path, DEPLOYMENTS, Some(body)).await?;
+        let reply = Self::accepted(&action, reply)?;
+        // Older versions of the service answer 200 with an error, newer ones may answer 202 and nothing yet.
+        if let Some(error) = ErrorBody::parse(&reply.body) {
+            return Err(failed(action, "Failed", &error));
+        }
+        let validated = reply.json::<Deployment>().ok().and_then(|done| done.properties.validated_resources);
+        Ok(validated.into_iter().flatten().map(|resource| resource.id).collect())
+    }
+
     /// Starts a deployment; see [`ArmClient::finish_deployment`].
     pub(crate) async fn start_deployment(
         &self,

@@ -96,12 +96,19 @@ pub(crate) struct DeploymentProperties {
     pub(crate) parameters: Option<serde_json::Map<String, serde_json::Value>>,
     pub(crate) outputs: Option<serde_json::Map<String, serde_json::Value>>,
     pub(crate) error: Option<ErrorBody>,
+    pub(crate) validated_resources: Option<Vec<ResourceReference>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ResourceReference {
+    pub(crate) id: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Registry {
     pub(crate) id: String,
     pub(crate) name: String,
+    pub(crate) location: Option<String>,
     pub(crate) properties: RegistryProperties,
 }
 

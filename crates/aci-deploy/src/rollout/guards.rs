@@ -1,14 +1,14 @@
 //! What is checked before anything is changed.
 
-use crate::arm::{Deployment, QuotaUsage};
+use crate::arm::{Deployment, QuotaUsage, Registry};
 use crate::context::Context;
-use crate::deployment::{DEPLOYER_TAG, RegistryLocation};
+use crate::deployment::{AgentSpec, DEPLOYER_TAG, RegistryLocation};
 use crate::error::RolloutError;
 use crate::image_ref::ImageRef;
 use crate::observe::{FLEET_TAG, ObservedFleet};
 use crate::plan::Plan;
 use crate::report::Reporter;
-use crate::rollout::{DEFAULT_CPU, Request};
+use crate::rollout::Request;
 use crate::settings::Target;
 
 /// Against Azure nothing is deleted without a yes.
@@ -48,14 +48,14 @@ pub(super) fn another_deployer(context: &Context, deployment: Option<&Deployment
 /// Refuses what the subscription's quota does not allow. What the plan takes away is taken away first, so it counts.
 pub(super) async fn quota(
     context: &Context,
-    request: &Request,
+    agents: u32,
     observed: &ObservedFleet,
     plan: &Plan,
-    location: &str,
+    spec: &AgentSpec,
 ) -> Result<(), RolloutError> {
+    let (cpu, location) = (spec.cpu, spec.location.as_str());
     let usages = context.arm.usages(location).await?;
     let cores_of = |name: &str| observed.group(name).map_or(0.0, |group| group.cpu);
-    let cpu = request.cpu.or(observed.groups.first().map(|group| group.cpu)).unwrap_or(DEFAULT_CPU);
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     let leaving = plan.drain.iter().chain(&plan.update);
     let freed_cores: f64 = leaving.map(|change| cores_of(change.agent.as_str())).sum();
@@ -69,7 +69,7 @@ pub(super) async fn quota(
             && requested > 0.0
             && usage.used + requested > usage.limit
         {
-            return Err(refused(request.agents, location, usage, requested));
+            return Err(refused(agents, location, usage, requested));
         }
     }
     Ok(())
@@ -79,14 +79,14 @@ fn refused(agents: u32, location: &str, usage: &QuotaUsage, requested: f64) -> R
     RolloutError::Quota { agents, location: location.to_owned(), usage: usage.clone(), requested }
 }
 
-/// The registry that the image is in. It may not share the fleet's group.
+/// The registry that the image is in, and its region where that is known. It may not share the fleet's group.
 pub(super) async fn registry(
     context: &Context,
     given: Option<&RegistryLocation>,
     image: &ImageRef,
-) -> Result<RegistryLocation, RolloutError> {
-    let location = match given {
-        Some(given) => given.clone(),
+) -> Result<(RegistryLocation, Option<String>), RolloutError> {
+    let (location, region) = match given {
+        Some(given) => (given.clone(), None),
         None => find_registry(context, image).await?,
     };
     let settings = &context.settings;
@@ -99,19 +99,22 @@ pub(super) async fn registry(
             registry: location.name,
         });
     }
-    Ok(location)
+    Ok((location, region))
 }
 
-async fn find_registry(context: &Context, image: &ImageRef) -> Result<RegistryLocation, RolloutError> {
+async fn find_registry(
+    context: &Context,
+    image: &ImageRef,
+) -> Result<(RegistryLocation, Option<String>), RolloutError> {
     let registries = context.arm.registries().await?;
     let is_its = |server: &str| server.eq_ignore_ascii_case(image.server());
     let found = registries.iter().find(|registry| is_its(&registry.properties.login_server));
-    found.and_then(|registry| RegistryLocation::from_id(&registry.id)).ok_or_else(|| {
-        RolloutError::NoRegistry {
-            server: image.server().to_owned(),
-            subscription: context.settings.subscription_id.to_string(),
-            found: registries.into_iter().map(|registry| registry.properties.login_server).collect(),
-        }
+    let parts =
+        |registry: &Registry| Some((RegistryLocation::from_id(&registry.id)?, registry.location.clone()));
+    found.and_then(parts).ok_or_else(|| RolloutError::NoRegistry {
+        server: image.server().to_owned(),
+        subscription: context.settings.subscription_id.to_string(),
+        found: registries.into_iter().map(|registry| registry.properties.login_server).collect(),
     })
 }
 

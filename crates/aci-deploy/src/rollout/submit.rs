@@ -1,7 +1,7 @@
 //! One deployment of named agents, from the request to the moment they listen, or back to nothing.
 
 use crate::arm::{ArmError, Deployment};
-use crate::deployment::{DEPLOYER_TAG, FleetDeployment, TemplateError};
+use crate::deployment::{AgentSpec, DEPLOYER_TAG, FleetDeployment, TemplateError};
 use crate::error::{Cleanup, RolloutError};
 use crate::fleet::AgentName;
 use crate::observe::{self, FLEET_TAG};
@@ -10,6 +10,45 @@ use crate::report::Event;
 use crate::rollout::{Rollout, guards};
 
 impl Rollout<'_> {
+    /// Has Azure check the deployment of all new agents before the first change: a template that cannot work must not cost
+    /// a drained agent.
+    pub(super) async fn validate(&self) -> Result<(), RolloutError> {
+        let replaced = self.plan.update.iter().map(|change| &change.agent);
+        let names: Vec<AgentName> = self.plan.create.iter().chain(replaced).cloned().collect();
+        let Some(spec) = self.spec.as_ref().filter(|_| !names.is_empty()) else { return Ok(()) };
+        let settings = &self.context.settings;
+        let body = self.deployment(spec, &names).body();
+        let (group, deployment) = (&settings.resource_group, settings.fleet.deployment());
+        let made = self.context.arm.validate_deployment(group, &deployment, &body).await?;
+        let makes = |name: &AgentName| {
+            let id = self.context.group_id(name.as_str());
+            made.iter().any(|made| made.eq_ignore_ascii_case(&id))
+        };
+        match names.iter().find(|name| !made.is_empty() && !makes(name)) {
+            Some(name) => Err(self.not_a_fleet(name).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn deployment<'a>(&'a self, spec: &'a AgentSpec, names: &'a [AgentName]) -> FleetDeployment<'a> {
+        FleetDeployment {
+            settings: &self.context.settings,
+            spec,
+            mode: self.request.mode,
+            agents: names,
+            own: self.request.own.as_ref(),
+            deployer: &self.request.deployer,
+        }
+    }
+
+    fn not_a_fleet(&self, agent: &AgentName) -> TemplateError {
+        TemplateError::NotAFleet {
+            name: self.request.template_name.clone(),
+            agent: agent.clone(),
+            fleet: self.context.settings.fleet.to_string(),
+        }
+    }
+
     /// Makes exactly these agents and waits until they listen. What goes wrong after Azure has accepted the deployment is
     /// taken back, unless the user wants to look at it.
     pub(super) async fn make(&self, names: &[AgentName]) -> Result<(), RolloutError> {
@@ -19,16 +58,9 @@ impl Rollout<'_> {
         let stale = self.clear_names(names).await?;
         let settings = &self.context.settings;
         let (group, deployment) = (&settings.resource_group, settings.fleet.deployment());
-        let request = FleetDeployment {
-            settings,
-            spec,
-            mode: self.request.mode,
-            agents: names,
-            own: self.request.own.as_ref(),
-            deployer: &self.request.deployer,
-        };
+        let body = self.deployment(spec, names).body();
         self.tell(Event::Doing(format!("deploying {}: {}", list(names), spec.image)));
-        let started = match self.context.arm.start_deployment(group, &deployment, &request.body()).await {
+        let started = match self.context.arm.start_deployment(group, &deployment, &body).await {
             Ok(started) => Some(started),
             // The request was repeated after a lost answer, and the first one had been accepted: it is ours.
             Err(error) if error.is_deployment_active() => self.own_deployment(&deployment).await?,
@@ -115,12 +147,7 @@ impl Rollout<'_> {
         for name in names {
             let group = self.context.arm.container_group(&self.context.group_id(name.as_str())).await?;
             if group.is_none_or(|group| group.tag(FLEET_TAG) != Some(fleet)) {
-                return Err(TemplateError::NotAFleet {
-                    name: self.request.template_name.clone(),
-                    agent: name.clone(),
-                    fleet: fleet.to_owned(),
-                }
-                .into());
+                return Err(self.not_a_fleet(name).into());
             }
         }
         Ok(())

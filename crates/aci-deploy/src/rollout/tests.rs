@@ -111,6 +111,12 @@ impl World {
         .await
         .on("GET", &deployment_path(), refusal(404, "DeploymentNotFound"))
         .await
+        .on(
+            "POST",
+            &format!("{}/validate", deployment_path()),
+            body(&json!({"properties": {"provisioningState": "Succeeded"}})),
+        )
+        .await
         .on("GET", &groups_path(""), list(&json!([])))
         .await
         .on("GET", &group_path("/resources"), list(&json!([])))
@@ -150,7 +156,8 @@ impl World {
     async fn changes(&self) -> Vec<String> {
         let requests = self.server.received_requests().await.unwrap();
         let changing = requests.iter().filter(|request| {
-            request.method.as_str() != "GET" && !request.url.path().ends_with("/oauth2/v2.0/token")
+            let harmless = ["/oauth2/v2.0/token", "/validate"];
+            request.method.as_str() != "GET" && !harmless.iter().any(|end| request.url.path().ends_with(end))
         });
         changing
             .map(|request| {
@@ -331,6 +338,68 @@ async fn another_deployer_is_named_before_and_after_the_request() {
         }
         assert_eq!(world.changes().await, changes, "what the other makes is not removed");
     }
+}
+
+#[tokio::test]
+async fn a_template_that_azure_refuses_changes_nothing() {
+    let at = format!("{}/validate", deployment_path());
+    let world = World::new().await.on("POST", &at, refusal(400, "InvalidTemplate")).await.usual().await;
+    let error = world.deploy(options(1)).await.unwrap_err();
+    insta::assert_snapshot!(error, @"check the deployment to group `agents`: 400 InvalidTemplate: InvalidTemplate: no");
+    assert_eq!(error.exit_class(), ExitClass::Failed);
+    assert_eq!(world.changes().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_template_that_makes_something_else_changes_nothing() {
+    let at = format!("{}/validate", deployment_path());
+    let other =
+        json!({"properties": {"provisioningState": "Succeeded", "validatedResources": [{"id": "/other"}]}});
+    let world = World::new().await.on("POST", &at, body(&other)).await.usual().await;
+    let error = world.deploy(options(1)).await.unwrap_err();
+    assert!(matches!(error, RolloutError::Template(_)), "{error}");
+    assert_eq!(world.changes().await, [""; 0]);
+}
+
+/// The group is made first, as nothing can be checked against a group that is not there.
+#[tokio::test]
+async fn an_absent_group_is_made_where_the_image_is() {
+    let registries = json!([{
+        "id": format!("{SUBSCRIPTION}/resourceGroups/images/providers/Microsoft.ContainerRegistry/registries/example"),
+        "name": "example", "location": "northeurope", "properties": {"loginServer": "example.azurecr.io"},
+    }]);
+    let quota = format!("{SUBSCRIPTION}/providers/Microsoft.ContainerInstance/locations/northeurope/usages");
+    let mut world = World::new()
+        .await
+        .on("GET", &group_path(""), refusal(404, "ResourceGroupNotFound"))
+        .await
+        .on("PUT", &group_path(""), body(&json!({})))
+        .await
+        .on("GET", &quota, list(&json!([])))
+        .await
+        .on(
+            "GET",
+            &format!("{SUBSCRIPTION}/providers/Microsoft.ContainerRegistry/registries"),
+            list(&registries),
+        )
+        .await
+        .on("PUT", &deployment_path(), refusal(400, "Stop"))
+        .await
+        .usual()
+        .await;
+    let settings = crate::Settings { location: None, ..settings(&world.server.uri()) };
+    world.context = Context::new(settings).unwrap();
+    assert_eq!(
+        world.deploy(DeployOptions { dry_run: true, ..options(1) }).await.unwrap().plan.create.len(),
+        1
+    );
+    assert_eq!(world.changes().await, [""; 0]);
+    world.deploy(options(1)).await.unwrap_err();
+    assert_eq!(world.changes().await, ["PUT agents", "PUT mayfly-mayfly"]);
+    let requests = world.server.received_requests().await.unwrap();
+    let made = requests.iter().find(|request| request.method.as_str() == "PUT").unwrap();
+    let sent: Value = serde_json::from_slice(&made.body).unwrap();
+    assert_eq!(sent, json!({"location": "northeurope", "tags": {"mayfly-fleet": "mayfly"}}));
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn everything_at_a_glance() {
         agent(7, "somebody-else", &json!({})),
     ];
     let report = report(&groups, &agents, Some(new));
-    insta::assert_snapshot!(report.table(), @r"
+    insta::assert_snapshot!(report, @r"
     fleet mayfly (sandbox, group agents): 4 agents
     pool  linux: 7 registered, 3 online, 1 busy
     queue 2 waiting, 1 running; the longest waiting since 2026-11-24T10:00:00Z
@@ -107,7 +107,7 @@ fn everything_at_a_glance() {
 
 #[test]
 fn an_empty_fleet_is_no_error() {
-    insta::assert_snapshot!(report(&[], &[], None).table(), @r"
+    insta::assert_snapshot!(report(&[], &[], None), @r"
     fleet mayfly (sandbox, group agents): 0 agents
     pool  linux: 0 registered, 3 online, 1 busy
     queue 2 waiting, 1 running; the longest waiting since 2026-11-24T10:00:00Z

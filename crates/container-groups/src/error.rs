@@ -31,11 +31,6 @@ impl GroupError {
         Self { code: code.to_owned(), message: message.into(), status }
     }
 
-    /// Something that Azure can do and this sandbox cannot.
-    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
-        Self::new(400, "UnsupportedBySandbox", message)
-    }
-
     pub(crate) fn not_found(id: &GroupId) -> Self {
         Self::new(
             404,

@@ -10,7 +10,10 @@ use tokio::sync::watch;
 
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
-use crate::runtime::{ContainerId, CreateContainer, ExitStatus, Runtime, RuntimeError, Seen, SeenStatus};
+use crate::runtime::{
+    ContainerId, CreateContainer, CreateHolder, ExitStatus, NetworkMode, Runtime, RuntimeError, Seen,
+    SeenStatus,
+};
 
 /// A container engine in memory. Clones share the same containers.
 #[derive(Debug, Clone)]
@@ -256,6 +259,21 @@ impl Runtime for FakeRuntime {
             state.containers.push(Held { seen, request: request.clone(), log: Vec::new() });
             Ok(id)
         })
+    }
+
+    async fn create_holder(&self, request: &CreateHolder) -> Result<ContainerId, RuntimeError> {
+        self.create(&CreateContainer {
+            name: request.name.clone(),
+            image: "holder".to_owned(),
+            labels: request.labels.clone(),
+            command: Vec::new(),
+            environment: Vec::new(),
+            cpu: 1.0,
+            memory_bytes: 0,
+            network: NetworkMode::Attach(request.network.clone()),
+            mounts: Vec::new(),
+        })
+        .await
     }
 
     async fn start(&self, id: &str) -> Result<(), RuntimeError> {

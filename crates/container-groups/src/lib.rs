@@ -37,8 +37,8 @@ pub use group::{
     Protocol, RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
 };
 pub use runtime::{
-    ContainerId, CreateContainer, ExitStatus, Labels, MountSource, MountSpec, Runtime, RuntimeError, Seen,
-    SeenStatus,
+    ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
+    Runtime, RuntimeError, Seen, SeenStatus,
 };
 pub use service::{GroupSettings, Groups, IdenticalPut, Put, Quota, RestartBackoff, Switches, Usage};
 pub use view::{

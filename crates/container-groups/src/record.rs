@@ -36,6 +36,8 @@ pub(crate) struct Record {
     /// Deployments begun so far; tells their volumes and containers apart.
     pub(crate) deployments: u64,
     pub(crate) stopped: bool,
+    /// The engine's id of the container that holds the network, where several share one.
+    pub(crate) holder: Option<String>,
     pub(crate) events: Vec<EventView>,
     pub(crate) containers: BTreeMap<String, Progress>,
 }
@@ -132,6 +134,7 @@ impl Record {
             operation: None,
             deployments: 0,
             stopped: false,
+            holder: None,
             events: Vec::new(),
             containers,
         }
@@ -172,6 +175,14 @@ impl Record {
     /// Requested processors of all containers.
     pub(crate) fn cores(&self) -> f64 {
         cores(&self.spec)
+    }
+
+    /// Whether the containers share a network and some of them still runs or will.
+    pub(crate) fn needs_holder(&self) -> bool {
+        let live = |progress: &Progress| {
+            !matches!(progress.machine.phase, Phase::Ended(_) | Phase::Stopped | Phase::Waiting)
+        };
+        self.spec.containers.len() > 1 && !self.stopped && self.containers.values().any(live)
     }
 
     pub(crate) fn state(&self) -> GroupState {

@@ -31,6 +31,9 @@ pub trait Runtime: Send + Sync + Debug {
     /// Creates a container without starting it.
     async fn create(&self, request: &CreateContainer) -> Result<ContainerId, RuntimeError>;
 
+    /// Creates a container that holds the network of a group, without starting it.
+    async fn create_holder(&self, request: &CreateHolder) -> Result<ContainerId, RuntimeError>;
+
     /// Starts a created container.
     async fn start(&self, id: &str) -> Result<(), RuntimeError>;
 
@@ -76,10 +79,30 @@ pub struct CreateContainer {
     pub cpu: f64,
     /// Memory at most, bytes.
     pub memory_bytes: i64,
-    /// The network it is attached to.
-    pub network: String,
+    /// Its network.
+    pub network: NetworkMode,
     /// Its mounts.
     pub mounts: Vec<MountSpec>,
+}
+
+/// The network of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkMode {
+    /// An address of its own in the engine's network of this name.
+    Attach(String),
+    /// That of another container, by id.
+    Share(ContainerId),
+}
+
+/// A container that does nothing but hold the network that the containers of a group share.
+#[derive(Debug, Clone)]
+pub struct CreateHolder {
+    /// A name that no other container has.
+    pub name: String,
+    /// Who it belongs to; [`Labels::container`] is empty.
+    pub labels: Labels,
+    /// The engine's network that it is attached to.
+    pub network: String,
 }
 
 /// Who a container belongs to. No secret goes in here: labels are readable by everyone who reaches the engine.
@@ -89,7 +112,7 @@ pub struct Labels {
     pub instance: String,
     /// The group's resource id, in lower case.
     pub group: String,
-    /// The container's name in the group.
+    /// The container's name in the group; empty for the one that holds the group's network.
     pub container: String,
     /// The container's number, counted from 1.
     pub generation: u64,

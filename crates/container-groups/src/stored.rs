@@ -27,6 +27,7 @@ struct StoredGroup {
     operation: Option<Operation>,
     deployments: u64,
     stopped: bool,
+    holder: Option<String>,
     events: Vec<EventView>,
     containers: BTreeMap<String, Progress>,
 }
@@ -75,6 +76,7 @@ pub(crate) fn save(store: &Store, record: &Record) -> Result<(), StoreError> {
         operation: record.operation,
         deployments: record.deployments,
         stopped: record.stopped,
+        holder: record.holder.clone(),
         events: record.events.clone(),
         containers: record.containers.clone(),
     };
@@ -102,6 +104,7 @@ pub(crate) fn load_all(store: &Store) -> Result<Vec<Record>, StoreError> {
             operation: group.operation,
             deployments: group.deployments,
             stopped: group.stopped,
+            holder: group.holder,
             events: group.events,
             containers: group.containers,
         });

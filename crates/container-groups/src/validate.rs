@@ -50,11 +50,11 @@ pub(crate) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
             ),
         ));
     }
-    if spec.containers.len() > 1 {
-        return Err(GroupError::unsupported(format!(
-            "Container group '{name}' has {} containers. This sandbox runs groups of one container.",
-            spec.containers.len()
-        )));
+    if spec.containers.len() > 1 && spec.os_type == OsType::Windows {
+        return Err(bad(
+            "InvalidContainerGroup",
+            format!("The container group '{name}' of osType 'Windows' has more than one container."),
+        ));
     }
     check_volumes(spec)?;
     for container in &spec.containers {

@@ -21,13 +21,16 @@ use crate::logs::{ENDED_BYTES, LogFiles, short_hash};
 use crate::record::{Note, Operation, Progress, Record};
 use crate::restart::Rules;
 use crate::runtime::{
-    CreateContainer, ExitStatus, Labels, MountSource, MountSpec, Runtime, RuntimeError, Seen, SeenStatus,
+    CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode, Runtime,
+    RuntimeError, Seen, SeenStatus,
 };
 use crate::service::{GroupSettings, Switches};
 use crate::state::{Effect, Ended, Event, Found, NOT_STARTED, Phase, step};
 use crate::stored;
 use crate::view::ProvisioningState;
 
+/// The name of the container that holds a group's network: none that a caller could give.
+const HOLDER: &str = "";
 /// Pause before an engine that failed is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often a clock that may be moved by hand is looked at.
@@ -121,8 +124,16 @@ impl Entry {
 
 /// What came of waiting.
 enum Signal {
-    Ended { container: String, generation: u64, result: Result<ExitStatus, RuntimeError> },
-    Due { container: String },
+    Ended {
+        container: String,
+        generation: u64,
+        result: Result<ExitStatus, RuntimeError>,
+    },
+    Due {
+        container: String,
+    },
+    /// The container that holds the network ended, or cannot be watched.
+    HolderEnded,
 }
 
 /// Why an operation did not get through.
@@ -139,6 +150,14 @@ impl From<RuntimeError> for Trouble {
     fn from(error: RuntimeError) -> Self {
         Self::Engine(error)
     }
+}
+
+/// What a look at the engine found.
+enum Reconciled {
+    /// All is as it should be, or on its way.
+    Whole,
+    /// The network that several containers shared is gone: all of them must be made anew.
+    NetworkLost,
 }
 
 struct Worker {
@@ -213,7 +232,8 @@ impl Worker {
             record.spec.clone()
         });
         if self.is_deployed(&spec).await? {
-            return Ok(self.reconcile_once().await?);
+            self.reconcile_once().await?;
+            return Ok(());
         }
         for container in &spec.containers {
             self.pull(&spec, container).await?;
@@ -223,9 +243,11 @@ impl Worker {
             let name = self.volume_name(&volume.name);
             self.shared.runtime.create_volume(&name, instance, spec.id.key()).await?;
         }
+        self.ensure_holder(&spec).await?;
         for container in &spec.containers {
             self.feed(&container.name, Event::Deploy).await?;
         }
+        self.watch_holder();
         self.remove_strangers(&spec).await?;
         let record = self.entry.record();
         let broken = record.spec.containers.iter().find_map(|container| {
@@ -261,6 +283,9 @@ impl Worker {
     async fn is_deployed(&self, spec: &GroupSpec) -> Result<bool, RuntimeError> {
         let hash = self.hash(&self.entry.record());
         let seen = self.list().await?;
+        if !self.holder_runs(&seen) {
+            return Ok(false);
+        }
         Ok(spec.containers.iter().all(|container| {
             seen.iter().any(|one| {
                 one.labels.container == container.name
@@ -304,8 +329,72 @@ impl Worker {
         for container in containers {
             self.feed(&container, Event::Stop).await?;
         }
-        self.entry.update(&self.shared, |record| record.stopped = true);
+        let seen = self.list().await?;
+        for one in seen.iter().filter(|one| one.labels.container == HOLDER) {
+            self.remove_one(one).await?;
+        }
+        self.entry.update(&self.shared, |record| {
+            record.holder = None;
+            record.stopped = true;
+        });
         Ok(())
+    }
+
+    /// Several containers of a group share one network, which a container of its own holds: theirs come and go.
+    async fn ensure_holder(&mut self, spec: &GroupSpec) -> Result<(), RuntimeError> {
+        if spec.containers.len() < 2 {
+            self.entry.update(&self.shared, |record| record.holder = None);
+            return Ok(());
+        }
+        let settings = &self.shared.settings;
+        let (deployment, hash) = {
+            let record = self.entry.record();
+            (record.deployments, self.hash(&record).unwrap_or_default())
+        };
+        // A half-made one of an earlier try would be in the way.
+        for one in self.list().await?.iter().filter(|one| is_holder(one, deployment)) {
+            self.shared.runtime.remove(&one.id).await?;
+        }
+        let request = CreateHolder {
+            name: format!("mayfly-{}-{}-network-{deployment}", settings.instance, short_hash(spec.id.key())),
+            labels: Labels {
+                instance: settings.instance.clone(),
+                group: spec.id.key().to_owned(),
+                container: HOLDER.to_owned(),
+                generation: deployment,
+                spec_hash: hash,
+            },
+            network: settings.network.clone(),
+        };
+        let id = self.shared.runtime.create_holder(&request).await?;
+        self.shared.runtime.start(&id).await?;
+        self.entry.update(&self.shared, |record| record.holder = Some(id));
+        Ok(())
+    }
+
+    fn watch_holder(&mut self) {
+        let id = {
+            let record = self.entry.record();
+            record.holder.clone().filter(|_| record.needs_holder())
+        };
+        let Some(id) = id else { return };
+        let runtime = self.shared.runtime.clone();
+        self.signals.spawn(async move {
+            // However it ended, what shares its network must be made anew.
+            let _ = runtime.wait(&id).await;
+            Signal::HolderEnded
+        });
+    }
+
+    /// Whether the network of this deployment is held, where it has to be.
+    fn holder_runs(&self, seen: &[Seen]) -> bool {
+        let (deployment, needed) = {
+            let record = self.entry.record();
+            (record.deployments, record.needs_holder())
+        };
+        let runs =
+            |one: &Seen| is_holder(one, deployment) && matches!(one.status, SeenStatus::Running { .. });
+        !needed || seen.iter().any(runs)
     }
 
     async fn hear(&mut self, signal: Signal) {
@@ -322,6 +411,7 @@ impl Worker {
                 self.feed(&container, Event::Exited { generation, ended }).await
             }
             Signal::Ended { result: Err(error), .. } => Err(error),
+            Signal::HolderEnded => return self.reconcile().await,
         };
         if let Err(error) = outcome {
             let group = self.entry.record().spec.id.clone();
@@ -335,7 +425,13 @@ impl Worker {
         loop {
             self.signals = JoinSet::new();
             match self.reconcile_once().await {
-                Ok(()) => return,
+                Ok(Reconciled::Whole) => return,
+                Ok(Reconciled::NetworkLost) => {
+                    self.entry.update(&self.shared, |record| {
+                        record.begin(Operation::Deploy, ProvisioningState::Updating);
+                    });
+                    return self.operate(Operation::Deploy).await;
+                }
                 Err(error) => tracing::debug!(%error, "container engine does not answer yet"),
             }
             if !self.pause().await {
@@ -344,10 +440,13 @@ impl Worker {
         }
     }
 
-    async fn reconcile_once(&mut self) -> Result<(), RuntimeError> {
+    async fn reconcile_once(&mut self) -> Result<Reconciled, RuntimeError> {
         self.shared.runtime.ping().await?;
         let spec = self.entry.record().spec.clone();
         let seen = self.list().await?;
+        if !self.holder_runs(&seen) {
+            return Ok(Reconciled::NetworkLost);
+        }
         for container in &spec.containers {
             let mut found = Vec::new();
             for one in seen.iter().filter(|one| one.labels.container == container.name) {
@@ -370,7 +469,9 @@ impl Worker {
                 .collect();
             self.feed_with(&container.name, Event::Found(found), &ids).await?;
         }
-        self.remove_strangers(&spec).await
+        self.watch_holder();
+        self.remove_strangers(&spec).await?;
+        Ok(Reconciled::Whole)
     }
 
     /// Waits a little; `false` when the group is being deleted.
@@ -498,7 +599,7 @@ impl Worker {
     }
 
     async fn remove_one(&self, one: &Seen) -> Result<(), RuntimeError> {
-        if matches!(one.status, SeenStatus::Running { .. }) {
+        if one.labels.container != HOLDER && matches!(one.status, SeenStatus::Running { .. }) {
             self.note(
                 &one.labels.container,
                 Note::normal("Killing", format!("Killing container with id {}", one.id)),
@@ -509,8 +610,11 @@ impl Worker {
 
     /// Removes containers of names that the group no longer has, and volumes of earlier deployments.
     async fn remove_strangers(&self, spec: &GroupSpec) -> Result<(), RuntimeError> {
-        let known =
-            |one: &&Seen| spec.containers.iter().any(|container| container.name == one.labels.container);
+        let holder = self.entry.record().holder.clone();
+        let known = |one: &&Seen| match one.labels.container.as_str() {
+            HOLDER => holder.as_ref() == Some(&one.id),
+            name => spec.containers.iter().any(|container| container.name == name),
+        };
         for one in self.list().await?.iter().filter(|one| !known(one)) {
             self.remove_one(one).await?;
         }
@@ -541,6 +645,10 @@ impl Worker {
         let settings = &self.shared.settings;
         let group = &record.spec.id;
         let hash = self.hash(&record)?;
+        let network = match &record.holder {
+            Some(id) if record.spec.containers.len() > 1 => NetworkMode::Share(id.clone()),
+            _ => NetworkMode::Attach(settings.network.clone()),
+        };
         let memory = spec.memory_limit_gb.unwrap_or(spec.memory_gb);
         Some(CreateContainer {
             name: format!(
@@ -570,7 +678,7 @@ impl Worker {
                 .collect(),
             cpu: spec.cpu_limit.unwrap_or(spec.cpu),
             memory_bytes: (memory * f64::from(1 << 30)) as i64,
-            network: settings.network.clone(),
+            network,
             mounts: mounts(&record, spec, |volume| self.volume_name_of(&record, volume)),
         })
     }
@@ -614,6 +722,10 @@ impl Worker {
     }
 }
 
+fn is_holder(one: &Seen, deployment: u64) -> bool {
+    one.labels.container == HOLDER && one.labels.generation == deployment
+}
+
 fn ids_by_generation(one: &Seen) -> (u64, String) {
     (one.labels.generation, one.id.clone())
 }
@@ -637,6 +749,9 @@ pub(crate) fn volume_prefix(instance: &str, id: &GroupId) -> String {
 
 /// Ends a container, saves what it wrote, removes it.
 pub(crate) async fn remove_container(shared: &Shared, one: &Seen) -> Result<(), RuntimeError> {
+    if one.labels.container == HOLDER {
+        return shared.runtime.remove(&one.id).await;
+    }
     if matches!(one.status, SeenStatus::Running { .. }) {
         match shared.runtime.kill(&one.id, shared.switches().stop_grace).await {
             Ok(()) | Err(RuntimeError::Gone { .. }) => {}

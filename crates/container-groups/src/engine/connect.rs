@@ -84,7 +84,7 @@ impl DockerRuntime {
         let windows = info.os_type.is_some_and(|os| os.eq_ignore_ascii_case("windows"));
         let os = if windows { OsType::Windows } else { OsType::Linux };
         let processors = info.ncpu.filter(|count| *count > 0).unwrap_or(1) as f64;
-        Ok(Self { docker, os, processors })
+        Ok(Self { docker, os, architecture: info.architecture.unwrap_or_default(), processors })
     }
 }
 

@@ -30,11 +30,13 @@ fn what_azure_refuses_is_refused_by_name() {
     check_code("InvalidContainerName", |spec| spec.containers[0].name = "-a".into());
     check_code("InvalidContainerName", |spec| spec.containers[0].name = "a".repeat(64));
     check_code("MissingContainerImage", |spec| spec.containers[0].image = String::new());
-    check_code("UnsupportedBySandbox", |spec| {
+    check_code("InvalidContainerGroup", |spec| {
+        spec.os_type = OsType::Windows;
         let mut second = spec.containers[0].clone();
         second.name = "second".into();
         spec.containers.push(second);
     });
+    check_code("DuplicateContainerName", |spec| spec.containers.push(spec.containers[0].clone()));
     for name in ["", "A-B", "A=B", "ÄÖ"] {
         check_code("InvalidContainerEnvironmentVariable", |spec| {
             spec.containers[0]

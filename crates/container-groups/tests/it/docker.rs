@@ -76,11 +76,31 @@ impl Bench {
         self.finished = true;
         self.die().await;
         let removed = self.engine.remove_instance(&self.home.instance, &[]).await.unwrap();
-        assert_eq!(removed.networks, [self.network.name]);
-        assert!(
-            !self.engine.instances().await.unwrap().contains_key(&self.home.instance),
-            "something is left"
-        );
+        assert_eq!(removed.networks, std::slice::from_ref(&self.network.name));
+        let left = self.engine.instances().await.unwrap().remove(&self.home.instance);
+        assert_eq!(left, None);
+    }
+}
+
+/// The net under a test that failed before it finished.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let docker = |arguments: &[&str]| {
+            let output = std::process::Command::new("docker").args(arguments).output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        };
+        let label = format!("label=mayfly.instance={}", self.home.instance);
+        for id in docker(&["ps", "-aq", "--filter", &label]).split_whitespace() {
+            docker(&["rm", "-fv", id]);
+        }
+        for name in docker(&["volume", "ls", "-q", "--filter", &label]).split_whitespace() {
+            docker(&["volume", "rm", name]);
+        }
+        docker(&["network", "rm", &self.network.name]);
+        docker(&["rmi", &format!("mayfly-holder:{}", self.home.instance)]);
     }
 }
 
@@ -196,7 +216,7 @@ async fn a_half_made_restart_is_taken_over() {
         environment: Vec::new(),
         cpu: 1.0,
         memory_bytes: 64 << 20,
-        network: bench.network.name.clone(),
+        network: container_groups::NetworkMode::Attach(bench.network.name.clone()),
         mounts: Vec::new(),
     };
     let half_made = bench.engine.create(&half_made).await.unwrap();
@@ -382,4 +402,45 @@ async fn a_sweep_takes_the_dead_and_leaves_the_living() {
     assert!(!instances.contains_key(&dead.home.instance));
     assert!(instances.contains_key(&living.home.instance));
     living.finish().await;
+}
+
+#[tokio::test]
+async fn containers_of_one_group_share_their_network() {
+    let mut bench = Bench::new("shared", at_once()).await;
+    let serve = "perl -e 'use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr => \"127.0.0.1\", LocalPort => 8080, Listen => 5, ReuseAddr => 1) or die; while (my $c = $s->accept) { print $c \"peer\\n\"; close $c }'";
+    let ask = "until cat < /dev/tcp/127.0.0.1/8080; do sleep 0.1; done; exit 0";
+    let mut spec = shell("pair", serve);
+    let mut client = spec.containers[0].clone();
+    client.name = "client".into();
+    client.command = ["/bin/bash", "-c", ask].map(str::to_owned).to_vec();
+    spec.containers.push(client);
+    let view = bench.up(spec).await;
+    let server = container_id(&view);
+    // Each restart of the client is a new container in the same network.
+    until(&bench.groups, &id("pair"), "three runs of the client", |view| view.containers[1].generation >= 3)
+        .await;
+    let log = wait_until(DEADLINE, "the log of a run", async || {
+        let log =
+            bench.groups.previous_logs(&id("pair"), "client").await.map_err(|error| error.to_string())?;
+        if log.contains("peer\n") { Ok(log) } else { Err(log) }
+    });
+    log.await;
+    bench.die().await;
+    bench.reborn(at_once()).await;
+    let after = bench.groups.get(&id("pair")).unwrap();
+    assert_eq!(container_id(&after), server, "adopted with its network: {after:?}");
+
+    // Whoever holds the network is killed: all containers are made anew around another.
+    let holder = bench.engine.list(&bench.home.instance, None).await.unwrap();
+    let holder = holder.into_iter().find(|one| one.labels.container.is_empty()).unwrap();
+    docker(&["kill", &holder.id]).await;
+    until(&bench.groups, &id("pair"), "another server", |view| {
+        view.provisioning_state == ProvisioningState::Succeeded
+            && view.containers[0].container_id.as_ref().is_some_and(|id| *id != server)
+            && view.containers[1].generation >= 2
+    })
+    .await;
+    bench.groups.delete(&id("pair")).await.unwrap();
+    assert_eq!(bench.containers().await, 0);
+    bench.finish().await;
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use container_groups::{
-    Down, FakeRuntime, GroupError, GroupSpec, GroupState, Groups, IdenticalPut, OsType, ProvisioningState,
-    Quota, RestartPolicy, StatusKind, Switches, VolumeMount, VolumeSource, VolumeSpec,
+    Down, FakeRuntime, GroupError, GroupSpec, GroupState, Groups, IdenticalPut, NetworkMode, OsType,
+    ProvisioningState, Quota, RestartPolicy, StatusKind, Switches, VolumeMount, VolumeSource, VolumeSpec,
 };
 use jiff::{SignedDuration, Timestamp};
 use service_kit::{ManualClock, Shutdown, Store, StoreKey, SystemEntropy};
@@ -485,4 +485,45 @@ async fn many_groups_at_once_all_come_up_and_go() {
     }
     assert!(bench.engine.containers().is_empty());
     assert!(bench.groups.list().is_empty());
+}
+
+#[tokio::test]
+async fn containers_of_a_group_share_one_holder_and_none_is_left() {
+    let mut bench = Bench::new(at_once());
+    let mut pair = GroupSpec { restart_policy: RestartPolicy::OnFailure, ..agent("pair") };
+    let mut second = pair.containers[0].clone();
+    second.name = "second".into();
+    pair.containers.push(second);
+    bench.up(pair.clone()).await;
+    let holder = |bench: &Bench| {
+        let holders = bench.engine.containers().into_iter().filter(|seen| seen.labels.container.is_empty());
+        holders.map(|seen| seen.id).collect::<Vec<_>>()
+    };
+    let first = holder(&bench);
+    assert_eq!(first.len(), 1);
+    for seen in bench.engine.containers().iter().filter(|seen| !seen.labels.container.is_empty()) {
+        let request = bench.engine.request(&seen.id).unwrap();
+        assert_eq!(request.network, NetworkMode::Share(first[0].clone()));
+    }
+    // One container ends by policy, the other goes on: the group runs. Another process sees it the same.
+    bench.exit("pair", 0);
+    until(&bench.groups, &id("pair"), "the end of one", |view| kind(view) == Some(StatusKind::Terminated))
+        .await;
+    bench.reborn(at_once()).await;
+    let view = bench.groups.get(&id("pair")).unwrap();
+    assert_eq!((view.state, kind(&view)), (GroupState::Running, Some(StatusKind::Terminated)));
+    assert_eq!(holder(&bench), first);
+    let other = view.containers[1].container_id.clone().unwrap();
+    bench.engine.exit(&other, 0);
+    until(&bench.groups, &id("pair"), "the end of both", |view| view.state == GroupState::Succeeded).await;
+    // What has ended is not run again because the network is gone.
+    bench.engine.exit(&first[0], 137);
+    bench.reborn(at_once()).await;
+    assert_eq!(bench.groups.get(&id("pair")).unwrap().state, GroupState::Succeeded);
+    // Back to one container: the holder and the second container go.
+    pair.containers.truncate(1);
+    bench.up(pair).await;
+    assert!(holder(&bench).is_empty());
+    assert_eq!(bench.engine.containers().len(), 1);
+    assert_eq!(bench.engine.most_running_at_once(), 1);
 }

@@ -11,7 +11,7 @@ mod job;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::windows::io::AsHandle as _;
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,10 +39,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The console events this process hears in place of being ended by them.
 #[derive(Debug)]
-pub(crate) struct Signals {
-    /// Ends everything that descends from this process together with it.
-    _job: Job,
-}
+pub(crate) struct Signals;
 
 impl Signals {
     #[expect(unsafe_code, reason = "console events come by a callback")]
@@ -51,9 +48,7 @@ impl Signals {
         if unsafe { SetConsoleCtrlHandler(Some(on_console_event), 1) } == 0 {
             return Err(io::Error::last_os_error());
         }
-        let job = Job::new()?;
-        job.add_this_process()?;
-        Ok(Self { _job: job })
+        Ok(Self)
     }
 
     /// Whether a stop was asked for since the last call.
@@ -148,7 +143,11 @@ pub(crate) fn hand_over(
         return Ok(Exit::Done);
     }
     scrub_environment();
+    // Should this process be ended from outside, the stages end with it, and with them what they started. This process is no
+    // member itself: closing the job would end it too, and with a foreign exit code.
+    let job = Job::new()?;
     let mut configure = stage(executable, environment).stdout(Stdio::piped()).spawn()?;
+    job.add(configure.as_raw_handle())?;
     if let Some(mut input) = configure.stdin.take() {
         input.write_all(&frame)?;
         input.write_all(token)?;
@@ -159,6 +158,7 @@ pub(crate) fn hand_over(
         return Ok(exit(output.status));
     }
     let mut supervise = stage(executable, environment).stdout(Stdio::inherit()).spawn()?;
+    job.add(supervise.as_raw_handle())?;
     if let Some(mut input) = supervise.stdin.take() {
         input.write_all(&output.stdout)?;
     }

@@ -38,7 +38,7 @@ impl<'a> Child<'a> {
             .stderr(Stdio::piped())
             .creation_flags(CREATE_NEW_PROCESS_GROUP)
             .spawn()?;
-        // What it might have started before this is in the job of this process and ends with it.
+        // What it might start before this is in the job of the first stage and ends with that.
         job.add(process.as_raw_handle())?;
         let (sender, output) = mpsc::channel();
         if let Some(pipe) = process.stdout.take() {

@@ -10,7 +10,6 @@ use windows_sys::Win32::System::JobObjects::{
     JobObjectBasicAccountingInformation, JobObjectExtendedLimitInformation, QueryInformationJobObject,
     SetInformationJobObject, TerminateJobObject,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 use super::LOOK;
 
@@ -44,12 +43,7 @@ impl Job {
         succeeded(done).map(|()| job)
     }
 
-    pub(super) fn add_this_process(&self) -> io::Result<()> {
-        // SAFETY: the pseudo handle of this process is always valid.
-        self.add(unsafe { GetCurrentProcess() })
-    }
-
-    /// Adds a process and all it will start.
+    /// Adds a process of ours and all it will start.
     pub(super) fn add(&self, process: RawHandle) -> io::Result<()> {
         // SAFETY: the job is open, and the caller holds the process open.
         succeeded(unsafe { AssignProcessToJobObject(self.handle.as_raw_handle(), process) })

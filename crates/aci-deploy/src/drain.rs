@@ -188,6 +188,8 @@ impl Drain<'_> {
     /// Idle is: seen disabled, and in a read made after that without an assigned request.
     async fn await_idle(&self, id: AgentId, name: &AgentName) -> Result<Idle, RolloutError> {
         let deadline = Instant::now() + self.timeout;
+        let poll = self.context.settings.timing.poll;
+        let mut pause = poll;
         let mut seen_disabled = false;
         let mut told: Option<i64> = None;
         loop {
@@ -211,7 +213,9 @@ impl Drain<'_> {
             if Instant::now() >= deadline {
                 return Ok(Idle::No(agent.job()));
             }
-            tokio::time::sleep(self.context.settings.timing.poll).await;
+            tokio::time::sleep(pause).await;
+            // Jobs are long and agents may be many: five times the interval is often enough.
+            pause = (pause + poll / 2).min(poll * 5);
         }
     }
 

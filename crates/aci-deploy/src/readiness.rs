@@ -14,6 +14,10 @@ use crate::termination::{self, Terminations, Verdict};
 /// How many of the last lines of a log are shown.
 const LOG_LINES: u32 = 15;
 
+/// How many container groups are looked at between two pauses. Azure Resource Manager counts reads; the pool is read with
+/// one call for all agents.
+const LOOKS: usize = 5;
+
 /// An agent that is to listen.
 #[derive(Debug)]
 pub(crate) struct Awaited {
@@ -63,6 +67,7 @@ pub(crate) async fn wait(
     while !pending.is_empty() {
         let agents = context.azdo.agents(pool).await?;
         let mut still = Vec::new();
+        let mut looked = Vec::new();
         let mut failures = Vec::new();
         for mut watched in pending {
             let name = watched.awaited.name.clone();
@@ -75,14 +80,20 @@ pub(crate) async fn wait(
                 reporter.event(&Event::Done(format!("{name} listens")));
                 continue;
             }
+            if looked.len() >= LOOKS {
+                still.push(watched);
+                continue;
+            }
             match watched.look(context, registration.is_some()).await? {
                 Verdict::Listened => {
                     reporter.event(&Event::Done(format!("{name} has listened, and run a job already")));
                 }
                 Verdict::Failed(code) => failures.push(watched.failed(context, code).await),
-                Verdict::Undecided => still.push(watched),
+                Verdict::Undecided => looked.push(watched),
             }
         }
+        // Those that have not been looked at are first next time.
+        still.append(&mut looked);
         if !failures.is_empty() {
             return Err(NotListening::Agents(failures));
         }
@@ -127,7 +138,14 @@ impl Watched {
             None if self.awaited.kept => self.ends = Some(Terminations::of_running(&group)),
             None => self.ends.insert(Terminations::default()).observe(&group),
         }
-        Ok(self.ends.as_ref().map_or(Verdict::Undecided, |ends| ends.verdict(registered)))
+        let verdict = self.ends.as_ref().map_or(Verdict::Undecided, |ends| ends.verdict(registered));
+        let runs = current.is_some_and(|current| current.state.eq_ignore_ascii_case("running"));
+        if verdict == Verdict::Undecided && runs && !registered {
+            // After a fatal error the entrypoint holds for minutes before it ends, but says so at once.
+            let held = self.log(context).await.iter().find_map(|line| termination::held(line));
+            return Ok(held.map_or(verdict, Verdict::Failed));
+        }
+        Ok(verdict)
     }
 
     async fn failed(&self, context: &Context, code: i64) -> AgentFailure {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::arm::{ContainerGroup, ContainerState};
 
 /// Exit codes of the entrypoint that no further attempt can change (container contract).
@@ -81,6 +83,20 @@ fn ended(state: &ContainerState) -> Option<(String, i64)> {
         return None;
     }
     Some((state.finish_time.clone().unwrap_or_default(), state.exit_code?))
+}
+
+/// The exit code in the entrypoint's last line, where it says that it holds before it ends: it is only written for errors
+/// that another attempt does not cure.
+pub(crate) fn held(line: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct EndLine {
+        event: String,
+        exit_code: i64,
+        hold_seconds: u64,
+    }
+    let end: EndLine = serde_json::from_str(line.trim()).ok()?;
+    (end.event == "end" && end.hold_seconds > 0 && FATAL.contains(&end.exit_code)).then_some(end.exit_code)
 }
 
 /// What an exit code of the entrypoint means and what to do about it.
@@ -187,6 +203,22 @@ mod tests {
         assert_eq!(ends.verdict(false), Verdict::Undecided);
         ends.observe(&group(6, &[RUNNING, ("Terminated", Some(77), "t2")]));
         assert_eq!(ends.verdict(false), Verdict::Failed(77));
+    }
+
+    #[test]
+    fn a_container_that_holds_is_recognised_by_its_last_line() {
+        let line = |event: &str, code: i64, hold: u64| {
+            serde_json::json!({"event": event, "agent": "mayfly-0", "agentId": null, "exitCode": code,
+                "reason": "refused", "durationSeconds": 0.4, "holdSeconds": hold})
+            .to_string()
+        };
+        assert_eq!(held(&line("end", 77, 300)), Some(77));
+        assert_eq!(held(&line("end", 64, 300)), Some(64));
+        for other in
+            [line("end", 0, 0), line("end", 70, 0), line("end", 70, 300), line("start", 77, 300), "77".into()]
+        {
+            assert_eq!(held(&other), None, "{other}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) async fn append(file: &Path, kept: u64, body: Body) -> std::io::Resul
         let chunk = chunk.map_err(std::io::Error::other)?;
         opened.write_all(&chunk).await?;
         bytes += chunk.len() as u64;
-        lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+        lines += chunk.split(|byte| *byte == b'\n').count() as u64 - 1;
         last = chunk.last().copied().unwrap_or(last);
     }
     if last != b'\n' {

@@ -13,6 +13,8 @@ pub(crate) mod refusal;
 pub(crate) mod requests;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,7 @@ use crate::state::secrets::Caller;
 /// The longest JSON body that is read. Capabilities and 25 timeline records are far below it.
 const LIMIT: usize = 8 * 1024 * 1024;
 
-/// A JSON body.
+/// A JSON object as body. A list is none: serde would fill a struct from it, the real service does not.
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -26,6 +26,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         }
         let bytes =
             axum::body::to_bytes(request.into_body(), LIMIT).await.map_err(|_| ApiError::too_large(LIMIT))?;
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(ApiError::body("The request body cannot be read: it is a list, not an object"));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| ApiError::body(format!("The request body cannot be read: {error}")))

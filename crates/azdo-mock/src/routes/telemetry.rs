@@ -1,10 +1,11 @@
 //! Feature flags, all off, and usage reports, which are read and dropped.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::extract::{Body, Values};
+use super::extract::Values;
 use crate::state::secrets::Caller;
 
 /// `GET _apis/FeatureFlags/{name}`.
@@ -19,6 +20,6 @@ pub(crate) async fn feature_flag(_: Caller, Values(name): Values<String>) -> Jso
 }
 
 /// `POST _apis/customerintelligence/Events`.
-pub(crate) async fn events(_: Caller, Body(_): Body<Value>) -> StatusCode {
+pub(crate) async fn events(_: Caller, _: Bytes) -> StatusCode {
     StatusCode::NO_CONTENT
 }

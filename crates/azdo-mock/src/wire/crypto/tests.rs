@@ -28,7 +28,7 @@ fn only_the_agent_unwraps_the_session_key_and_it_opens_the_body() {
         let private =
             OaepPrivateDecryptingKey::new(PrivateDecryptingKey::from_pkcs8(der.as_ref()).unwrap()).unwrap();
         let mut out = vec![0; private.min_output_size()];
-        private.decrypt(&OAEP_SHA1_MGF1SHA1, &wrapped, &mut out, None).map(<[u8]>::to_vec)
+        private.decrypt(&OAEP_SHA1_MGF1SHA1, &wrapped, &mut out, None).map(|key| key.to_vec())
     };
     let key = open(&pair).unwrap();
     assert_eq!(key.len(), 32);

@@ -1,0 +1,410 @@
+//! The laws of the queue, as properties over random histories.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::{Map, json};
+use service_kit::SeededEntropy;
+
+use super::requests::{NewJob, NewStep};
+use super::sessions::Message;
+use super::*;
+use crate::wire::bodies::{AgentBody, AgentPatch, SessionBody};
+use crate::wire::job::Shell;
+use crate::wire::result::TaskResult;
+
+const POOL: PoolId = PoolId(1);
+const AGENTS: i32 = 3;
+
+/// What can happen next. Numbers pick one of what is there.
+#[derive(Debug, Clone)]
+enum Step {
+    Queue {
+        large: bool,
+    },
+    Open(i32),
+    Close(i32),
+    Replace(i32),
+    Enable(i32, bool),
+    Poll(i32),
+    /// The agent takes the job of the message it read: the first renewal, then the deletion, each of which may be
+    /// lost.
+    Take {
+        agent: i32,
+        renew: bool,
+        delete: bool,
+    },
+    /// The same by a process of the agent that lost its session.
+    LateRenew(usize),
+    Renew(i32),
+    Finish {
+        agent: i32,
+        shutting_down: Option<bool>,
+    },
+    Cancel(usize),
+    Delete(i32),
+    Wait(i64),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let agent = 1..=AGENTS;
+    prop_oneof![
+        4 => any::<bool>().prop_map(|large| Step::Queue { large }),
+        4 => agent.clone().prop_map(Step::Open),
+        2 => agent.clone().prop_map(Step::Close),
+        1 => agent.clone().prop_map(Step::Replace),
+        1 => (agent.clone(), any::<bool>()).prop_map(|(agent, enabled)| Step::Enable(agent, enabled)),
+        4 => agent.clone().prop_map(Step::Poll),
+        5 => (agent.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(agent, renew, delete)| Step::Take { agent, renew, delete }),
+        2 => (0..20_usize).prop_map(Step::LateRenew),
+        2 => agent.clone().prop_map(Step::Renew),
+        4 => (agent.clone(), proptest::option::of(any::<bool>()))
+            .prop_map(|(agent, shutting_down)| Step::Finish { agent, shutting_down }),
+        1 => (0..10_usize).prop_map(Step::Cancel),
+        1 => agent.prop_map(Step::Delete),
+        3 => (1..900_i64).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+    ]
+}
+
+struct World {
+    state: State,
+    now: Timestamp,
+    entropy: SeededEntropy,
+    keys: Vec<serde_json::Value>,
+    next_key: usize,
+    /// Every job message that was ever read, by whom and with which key.
+    read: Vec<(RequestId, AgentId, u32)>,
+    /// Workers that were started: a renewal of theirs was taken after they read the message.
+    started: BTreeMap<RequestId, BTreeSet<(AgentId, u32)>>,
+    /// How often a request was seen to end.
+    ended: BTreeMap<RequestId, TaskResult>,
+}
+
+fn keys() -> Vec<serde_json::Value> {
+    // Making keys is slow; a few are enough to tell generations apart.
+    static KEYS: std::sync::OnceLock<Vec<serde_json::Value>> = std::sync::OnceLock::new();
+    let make = || {
+        let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key can be made");
+        let public = pair.public_key();
+        json!({
+            "modulus": STANDARD.encode(public.modulus().big_endian_without_leading_zero()),
+            "exponent": STANDARD.encode(public.exponent().big_endian_without_leading_zero()),
+        })
+    };
+    KEYS.get_or_init(|| (0..4).map(|_| make()).collect()).clone()
+}
+
+impl World {
+    fn new() -> Self {
+        let now = "2026-11-24T12:00:00Z".parse().expect("a time");
+        let entropy = SeededEntropy::new(1);
+        let meta = Meta::create(Moment { now, entropy: &entropy });
+        let mut state = State::new(meta, Switches::default());
+        state.ensure_pool("Default", now);
+        let mut world = Self {
+            state,
+            now,
+            entropy,
+            keys: keys(),
+            next_key: 0,
+            read: Vec::new(),
+            started: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        };
+        for number in 1..=AGENTS {
+            let body = world.agent_body(number);
+            world.change(|state, moment| state.add_agent(POOL, body, moment)).expect("agents are new");
+        }
+        world
+    }
+
+    /// Agent 1 is large, the others are not.
+    fn agent_body(&mut self, number: i32) -> AgentBody {
+        self.next_key += 1;
+        let key = &self.keys[self.next_key % self.keys.len()];
+        let size = if number == 1 { "large" } else { "small" };
+        serde_json::from_value(json!({
+            "name": format!("agent-{number}"),
+            "authorization": {"publicKey": key},
+            "systemCapabilities": {"size": size},
+        }))
+        .expect("a body")
+    }
+
+    fn change<T>(&mut self, change: impl FnOnce(&mut State, Moment<'_>) -> T) -> T {
+        let moment = Moment { now: self.now, entropy: &self.entropy };
+        self.state.settle(moment);
+        let outcome = change(&mut self.state, moment);
+        self.state.settle(moment);
+        outcome
+    }
+
+    fn session(&self, agent: AgentId) -> Option<(SessionId, u32)> {
+        self.state.session_of(agent).map(|session| (session.id, session.generation))
+    }
+
+    fn read_job(&mut self, agent: AgentId) -> Option<(SessionId, i64, RequestId, u32)> {
+        let now = self.now;
+        self.change(|state, _| {
+            let (session, generation) = state.session_of(agent).map(|s| (s.id, s.generation))?;
+            state.poll_begins(POOL, session, agent, now).ok()?;
+            let found = state.next_message(POOL, session, agent, None).ok().flatten();
+            state.poll_ends(session, now);
+            match found {
+                Some((number, Message::Job { request })) => Some((session, number, request, generation)),
+                _ => None,
+            }
+        })
+        .inspect(|(_, _, request, generation)| self.read.push((*request, agent, *generation)))
+    }
+
+    fn renew(&mut self, request: RequestId, agent: AgentId, generation: u32) {
+        let now = self.now;
+        let taken = self.change(|state, _| state.renew(POOL, request, (agent, generation), now)).is_ok();
+        if taken && self.read.contains(&(request, agent, generation)) {
+            self.started.entry(request).or_default().insert((agent, generation));
+        }
+    }
+
+    fn apply(&mut self, step: Step) {
+        let now = self.now;
+        match step {
+            Step::Queue { large } => {
+                let demands =
+                    if large { vec!["size -equals large".parse().expect("a demand")] } else { vec![] };
+                let step = NewStep { display_name: "x".into(), script: "x".into(), shell: Shell::Default };
+                let job = NewJob {
+                    pool: POOL,
+                    name: "Job".into(),
+                    steps: vec![step],
+                    demands,
+                    variables: BTreeMap::new(),
+                };
+                self.change(|state, moment| state.queue_job(job, moment)).expect("the pool is there");
+            }
+            Step::Open(number) => {
+                let Some(agent) = self.state.agents.get(&AgentId(number)) else { return };
+                let generation = agent.key_generation;
+                let body: SessionBody =
+                    serde_json::from_value(json!({"ownerName": "host", "agent": {"id": number}}))
+                        .expect("a body");
+                let _ = self.change(|state, moment| state.open_session(POOL, body, generation, moment));
+            }
+            Step::Close(number) => {
+                let agent = AgentId(number);
+                if let Some((session, _)) = self.session(agent) {
+                    self.change(|state, _| state.delete_session(POOL, session, agent, now))
+                        .expect("it is there");
+                }
+            }
+            Step::Replace(number) => {
+                let body = self.agent_body(number);
+                let _ = self.change(|state, moment| state.replace_agent(POOL, AgentId(number), body, moment));
+            }
+            Step::Enable(number, enabled) => {
+                let patch = AgentPatch { id: None, enabled: Some(enabled), max_parallelism: None };
+                let _ = self.change(|state, _| state.patch_agent(POOL, AgentId(number), &patch, now));
+            }
+            Step::Poll(number) => drop(self.read_job(AgentId(number))),
+            Step::Take { agent, renew, delete } => {
+                let agent = AgentId(agent);
+                if let Some((session, number, request, generation)) = self.read_job(agent) {
+                    if renew {
+                        self.renew(request, agent, generation);
+                    }
+                    if delete {
+                        self.change(|state, _| state.delete_message(POOL, session, agent, number, now))
+                            .expect("the session is there");
+                    }
+                }
+            }
+            Step::LateRenew(pick) => {
+                if let Some((request, agent, generation)) =
+                    self.read.get(pick % self.read.len().max(1)).copied()
+                {
+                    self.renew(request, agent, generation);
+                }
+            }
+            Step::Renew(number) => {
+                let held = self.state.assigned_request(AgentId(number)).and_then(|request| {
+                    request.assignment.as_ref().map(|held| (request.id, held.agent_id, held.generation))
+                });
+                if let Some((request, agent, generation)) = held
+                    && self.read.contains(&(request, agent, generation))
+                {
+                    self.renew(request, agent, generation);
+                }
+            }
+            Step::Finish { agent, shutting_down } => {
+                let running = self.state.assigned_request(AgentId(agent)).map(|request| request.id);
+                if let Some(id) = running.filter(|id| self.started.contains_key(id)) {
+                    self.change(|state, _| {
+                        state.complete(id, TaskResult::Succeeded, Map::new(), shutting_down, now)
+                    })
+                    .expect("it runs");
+                }
+            }
+            Step::Cancel(pick) => {
+                let ids: Vec<_> = self.state.requests.keys().copied().collect();
+                if let Some(id) = ids.get(pick % ids.len().max(1)).copied() {
+                    let _ = self.change(|state, _| state.cancel(id, now));
+                }
+            }
+            Step::Delete(number) => {
+                let busy = self.state.assigned_request(AgentId(number)).is_some();
+                let there = self.state.agents.contains_key(&AgentId(number));
+                let deleted = self.change(|state, _| state.delete_agent(POOL, AgentId(number), now));
+                // What passes while time passes may end the job, never give one.
+                assert!(deleted.is_ok() || busy || !there, "an idle agent can be deleted: {deleted:?}");
+            }
+            Step::Wait(seconds) => {
+                self.now += SignedDuration::from_secs(seconds);
+                self.change(|_, _| ());
+            }
+            Step::Restart => self.restart(),
+        }
+    }
+
+    /// Through the documents and back, as a restart does.
+    fn restart(&mut self) {
+        let store = service_kit::Store::in_memory();
+        let all = self.state.everything();
+        store
+            .write(crate::persist::batch(&self.state, &all).expect("it can be encoded"))
+            .expect("it can be written");
+        let moment = Moment { now: self.now, entropy: &self.entropy };
+        self.state = crate::persist::restore(&store, Switches::default(), moment).expect("it can be read");
+    }
+
+    fn check(&mut self) {
+        let state = &self.state;
+        let mut busy = BTreeSet::new();
+        for request in state.requests.values() {
+            let Some(result) = request.result else {
+                assert!(request.finish_time.is_none());
+                let Some(held) = &request.assignment else {
+                    assert!(request.receive_time.is_none(), "what was received is never queued again");
+                    continue;
+                };
+                assert!(busy.insert(held.agent_id), "an agent has one job");
+                assert!(state.agents.contains_key(&held.agent_id), "the agent of a job stays");
+                assert!(
+                    request.locked_until.is_some(),
+                    "a job that is assigned ends if its agent keeps silent"
+                );
+                if request.receive_time.is_none() {
+                    let session = state.sessions.get(&held.session_id).expect("an untaken job has a session");
+                    assert!(session.messages.values().any(|m| *m == Message::Job { request: request.id }));
+                }
+                continue;
+            };
+            assert!(request.finish_time.is_some());
+            let before = *self.ended.entry(request.id).or_insert(result);
+            assert_eq!(before, result, "a job ends once");
+        }
+        for (request, workers) in &self.started {
+            assert!(workers.len() <= 1, "{request} was started by {workers:?}");
+        }
+    }
+
+    /// With a new, enabled, large agent every job that waits comes to its end.
+    fn drain(&mut self) {
+        for number in 1..=AGENTS {
+            self.apply(Step::Enable(number, false));
+        }
+        let body: AgentBody = serde_json::from_value(json!({
+            "name": "fresh", "authorization": {"publicKey": self.keys[0]}, "systemCapabilities": {"size": "large"},
+        }))
+        .expect("a body");
+        let fresh = self.change(|state, moment| state.add_agent(POOL, body, moment)).expect("it is new");
+        let rounds = self.state.requests.len() + 5;
+        for _ in 0..rounds {
+            self.apply(Step::Wait(700));
+            self.apply(Step::Open(fresh.0));
+            self.apply(Step::Take { agent: fresh.0, renew: true, delete: true });
+            self.apply(Step::Finish { agent: fresh.0, shutting_down: Some(true) });
+            self.apply(Step::Close(fresh.0));
+            self.check();
+        }
+        let left: Vec<_> = self.state.requests.values().filter(|r| r.finish_time.is_none()).collect();
+        assert!(left.is_empty(), "no job is lost: {left:?}");
+    }
+}
+
+impl State {
+    fn everything(&self) -> BTreeSet<Document> {
+        let mut all = BTreeSet::from([Document::Meta]);
+        all.extend(self.pools.keys().map(|id| Document::Pool(*id)));
+        all.extend(self.agents.keys().map(|id| Document::Agent(*id)));
+        all.extend(self.sessions.keys().map(|id| Document::Session(*id)));
+        all.extend(self.requests.keys().flat_map(|id| [Document::Request(*id), Document::Job(*id)]));
+        for plan in self.plans.values() {
+            all.insert(Document::Plan(plan.id));
+            all.extend(plan.records.keys().map(|key| Document::Record(plan.id, key.0, key.1)));
+            all.extend(plan.logs.keys().map(|id| Document::Log(plan.id, *id)));
+        }
+        all
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_job_is_lost_or_started_twice_or_given_to_a_busy_agent(steps in prop::collection::vec(step(), 1..60)) {
+        let mut world = World::new();
+        for step in steps {
+            // Who gets a job is looked at in the moment it is given.
+            let before: BTreeMap<_, _> =
+                world.state.requests.values().map(|r| (r.id, r.assignment.as_ref().map(|a| a.session_id))).collect();
+            world.apply(step);
+            for request in world.state.requests.values().filter(|request| request.finish_time.is_none()) {
+                let Some(held) = &request.assignment else { continue };
+                if before.get(&request.id).copied().flatten() != Some(held.session_id) {
+                    let agent = &world.state.agents[&held.agent_id];
+                    prop_assert!(agent.meets(&request.demands) && agent.enabled);
+                    prop_assert_eq!(agent.key_generation, held.generation);
+                    prop_assert!(world.state.online(agent.id));
+                }
+            }
+            world.check();
+        }
+        world.drain();
+    }
+
+    #[test]
+    fn what_is_stored_is_what_is_restored(steps in prop::collection::vec(step(), 1..30)) {
+        let mut world = World::new();
+        let mut stored: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+        for step in steps {
+            if !matches!(step, Step::Restart) {
+                world.apply(step);
+            }
+            for document in std::mem::take(&mut world.state.dirty) {
+                let key = format!("{:?}", document.address());
+                match world.state.content(&document).expect("it can be encoded") {
+                    Some(value) => drop(stored.insert(key, value)),
+                    None => drop(stored.remove(&key)),
+                }
+            }
+        }
+        // Every change was marked: the marked documents together are the whole state.
+        let whole: BTreeMap<String, serde_json::Value> = world
+            .state
+            .everything()
+            .into_iter()
+            .map(|document| {
+                (format!("{:?}", document.address()), world.state.content(&document).ok().flatten().unwrap_or_default())
+            })
+            .collect();
+        prop_assert_eq!(stored, whole);
+    }
+}

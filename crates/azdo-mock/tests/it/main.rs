@@ -1,0 +1,16 @@
+//! The service over real HTTP, asked by a client of its own making: nothing of the crate's wire types is used here.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod client;
+mod control;
+mod jobs;
+mod lists;
+mod packages;
+mod registration;
+mod restart;
+mod server;
+mod sessions;
+mod strictness;
+mod tokens;
+mod wire_examples;

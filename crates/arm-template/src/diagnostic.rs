@@ -33,8 +33,6 @@ pub enum Code {
     DeploymentOutputEvaluationFailed,
     /// The template uses a documented feature that this crate does not have.
     FeatureNotSupported,
-    /// The template's own `fail()` was reached.
-    UserDefinedFailure,
 }
 
 impl Code {
@@ -45,7 +43,6 @@ impl Code {
             Self::KeyVaultParameterReferenceNotFound => "KeyVaultParameterReferenceNotFound",
             Self::DeploymentOutputEvaluationFailed => "DeploymentOutputEvaluationFailed",
             Self::FeatureNotSupported => "FeatureNotSupported",
-            Self::UserDefinedFailure => "UserDefinedFailure",
         }
     }
 }
@@ -122,9 +119,9 @@ impl fmt::Display for Diagnostic {
             Code::InvalidRequestContent => {
                 write!(f, "The request content was invalid and could not be deserialized: '{}'.", self.detail)
             }
-            Code::DeploymentOutputEvaluationFailed
-            | Code::KeyVaultParameterReferenceNotFound
-            | Code::UserDefinedFailure => f.write_str(&self.detail),
+            Code::DeploymentOutputEvaluationFailed | Code::KeyVaultParameterReferenceNotFound => {
+                f.write_str(&self.detail)
+            }
         }
     }
 }

@@ -48,6 +48,8 @@ pub(crate) enum Allowed {
 pub(crate) enum Run {
     /// From its arguments alone.
     Plain(fn(Arguments) -> Outcome),
+    /// A parameter or a variable by its name.
+    Named,
     /// With the evaluator: lazy arguments, scopes, lambdas, deployed state.
     Special(fn(&mut Evaluator<'_>, &Call) -> Eval<Value>),
     /// Documented by Microsoft, not available here; the text says why.

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, position};
 use crate::document::{Document, Parameter, Type};
-use crate::expr::eval::{Evaluator, Fault, Place};
+use crate::expr::eval::{Budget, Evaluator, Fault, Place};
 use crate::scope::{TemplateScope, locked};
 use crate::value::{equal, folded, get, same_name, text, type_name};
 use serde_json::{Map, Value, json};
@@ -17,6 +17,7 @@ pub(crate) fn resolve(
     scope: &TemplateScope,
     given: &Map<String, Value>,
     guid: &dyn Fn() -> Uuid,
+    budget: &Budget,
 ) -> Result<Map<String, Value>, Vec<Diagnostic>> {
     let document = &scope.document;
     let mut faults: Vec<Diagnostic> = unknown(document, given).into_iter().collect();
@@ -59,6 +60,7 @@ pub(crate) fn resolve(
         }
         let mut evaluator = Evaluator::new(scope, Place::ParameterDefault);
         evaluator.guid = Some(guid);
+        evaluator.budget = Some(budget);
         let place = parameter.default.as_ref().map_or(parameter.name_span, |default| default.span);
         match evaluator.parameter(&parameter.name) {
             Ok(value) => {

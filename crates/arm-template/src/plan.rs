@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use build::{Build, build};
+pub(crate) use build::{Build, Inputs, build};
 
 /// The resources and outputs that a template stands for.
 pub struct Plan {

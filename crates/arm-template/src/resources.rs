@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Span};
 use crate::document::{Document, ResourceDefinition};
-use crate::expr::eval::{Eval, Evaluator, Fault, Loop, Place};
+use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Loop, Place};
 use crate::scope::{Scope, TemplateScope};
 use crate::tree::Tree;
 use crate::value::{folded, folded_id, type_name};
@@ -215,9 +215,10 @@ pub(crate) fn expand(
     document: &Document,
     scope: &TemplateScope,
     target: &Scope,
+    budget: &Budget,
 ) -> (Vec<Instance>, ResourceIndex, Vec<Diagnostic>) {
     let mut expansion =
-        Expansion { document, scope, target, instances: Vec::new(), faults: Vec::new(), full: false };
+        Expansion { document, scope, target, budget, instances: Vec::new(), faults: Vec::new(), full: false };
     for definition in &document.resources {
         expansion.definition(definition, None);
     }
@@ -231,6 +232,7 @@ struct Expansion<'e> {
     document: &'e Document,
     scope: &'e TemplateScope,
     target: &'e Scope,
+    budget: &'e Budget,
     instances: Vec<Instance>,
     faults: Vec<Diagnostic>,
     /// The limit was exceeded and said so.
@@ -245,6 +247,7 @@ impl Expansion<'_> {
             return;
         };
         let mut evaluator = Evaluator::new(self.scope, Place::Header);
+        evaluator.budget = Some(self.budget);
         let count = match evaluator.count(&copy.count) {
             Ok(count) => count,
             Err(fault) => {
@@ -306,6 +309,7 @@ impl Expansion<'_> {
         copy: Option<(String, usize)>,
     ) -> Result<Instance, (&'d Tree, Fault)> {
         let mut evaluator = Evaluator::new(self.scope, Place::Header);
+        evaluator.budget = Some(self.budget);
         evaluator.loops.clone_from(&loops);
         let condition = match &definition.condition {
             None => true,
@@ -407,9 +411,13 @@ impl Expansion<'_> {
             message
         } else {
             let shown = &self.document.source[definition.name.span.start..definition.name.span.end];
+            let hint = if message.contains("Please see ") {
+                ""
+            } else {
+                " Please see https://aka.ms/arm-template-expressions for usage details."
+            };
             format!(
-                "The template resource '{}' {} is not valid: {}. Please see https://aka.ms/arm-template-expressions for usage \
-                 details.",
+                "The template resource '{}' {} is not valid: {}.{hint}",
                 shown.trim_matches(['"', '\'']),
                 self.place(definition.span),
                 message.trim_end_matches('.')

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{self, Document};
+use crate::expr::eval::Budget;
 use crate::jsonc::{self, Node};
 use crate::plan::{self, Plan};
 use crate::scope::{Mode, Scope, TemplateScope, public_cloud};
@@ -97,14 +98,15 @@ impl Template {
         scope.now = request.now;
         scope.environment = request.environment.clone().unwrap_or_else(public_cloud);
         scope.deployer.clone_from(&request.deployer);
-        let history = parameters::resolve(&scope, &request.parameters, request.new_guid)?;
+        let budget = Budget::default();
+        let history = parameters::resolve(&scope, &request.parameters, request.new_guid, &budget)?;
         plan::build(plan::Build {
             document: Arc::clone(&self.document),
             scope: Arc::new(scope),
             target: request.scope.clone(),
             outer: None::<Arc<resources::ResourceIndex>>,
             history,
-            new_guid: request.new_guid,
+            inputs: plan::Inputs { new_guid: request.new_guid, budget: &budget },
         })
     }
 }

@@ -34,6 +34,26 @@ pub(crate) fn equal(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// A text that is the same for equal values alone.
+pub(crate) fn canonical(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number_text(number),
+        Value::Array(values) => {
+            let inner: Vec<String> = values.iter().map(canonical).collect();
+            format!("[{}]", inner.join(","))
+        }
+        Value::Object(map) => {
+            let mut inner: Vec<String> = map
+                .iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value)))
+                .collect();
+            inner.sort_unstable();
+            format!("{{{}}}", inner.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The key under which `name` is stored, compared without regard to case; an exact match wins.
 pub(crate) fn find_key<'m>(map: &'m Map<String, Value>, name: &str) -> Option<&'m str> {
     match map.get_key_value(name) {
@@ -90,7 +110,7 @@ pub(crate) fn integer(value: i64) -> Value {
     Value::Number(value.into())
 }
 
-/// `1st` form of an id made of segments: lower case, one trailing slash less.
+/// An id for comparison: lower case, without a slash at its end.
 pub(crate) fn folded_id(id: &str) -> String {
     folded(id.trim_end_matches('/'))
 }

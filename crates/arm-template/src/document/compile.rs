@@ -9,6 +9,7 @@ use crate::jsonc::{Kind, Member, Node, reader::source_offset};
 use crate::tree::{Copy, Entry, Key, Object, Tree, TreeKind};
 use crate::value::folded;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// Longest string, in characters.
 const MAX_LITERAL: usize = 131_072;
@@ -35,6 +36,7 @@ impl Reader<'_> {
 
     fn object(&mut self, members: &[Member], place: Place, copies: bool) -> TreeKind {
         let mut object = Object::default();
+        let mut places: HashMap<String, usize> = HashMap::new();
         for member in members {
             if copies && member.name.eq_ignore_ascii_case("copy") && member.value.elements().is_some() {
                 object.copies = self.copies(&member.value, place);
@@ -47,11 +49,17 @@ impl Reader<'_> {
             };
             let value = self.tree(&member.value, place, copies);
             // The last of several members with one name counts.
-            let same = |entry: &Entry| match (&entry.key, &key) {
-                (Key::Plain(known), Key::Plain(name)) => known == name,
-                _ => false,
+            let known = match &key {
+                Key::Plain(name) => places.get(name).copied(),
+                Key::Expression(..) => None,
             };
-            object.entries.retain(|entry| !same(entry));
+            if let Some(place) = known {
+                object.entries[place] = Entry { key, value };
+                continue;
+            }
+            if let Key::Plain(name) = &key {
+                places.insert(name.clone(), object.entries.len());
+            }
             object.entries.push(Entry { key, value });
         }
         let plain = |entry: &Entry| matches!(entry.key, Key::Plain(_)) && is_constant(&entry.value);

@@ -5,21 +5,28 @@ use super::partial;
 use crate::deployed::Deployed;
 use crate::diagnostic::{Code, Span};
 use crate::functions::object::access;
-use crate::functions::{Allowed, Arguments, Run, unable};
+use crate::functions::{Allowed, Arguments, Outcome, Run, unable};
 use crate::jsonc::reader::source_offset;
 use crate::resources::ResourceIndex;
 use crate::scope::TemplateScope;
-use crate::tree::{Key, Tree, TreeKind};
+use crate::tree::{Key, Object, Tree, TreeKind};
 use crate::value::{folded, same_name, type_name};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Deepest recursion of the evaluator, over expressions, variables, parameters and lambdas together. The bound keeps the
-/// stack below what a thread has by default.
-pub(crate) const MAX_DEPTH: usize = 600;
+/// Deepest recursion of the evaluator, over expressions, variables, parameters and lambdas together. A level takes up to
+/// 3.5 KiB of stack without optimisation, a thread has 2 MiB by default.
+pub(crate) const MAX_DEPTH: usize = 350;
 /// How many values one evaluation may make: a template of a few lines can ask for any number.
-const MAX_STEPS: usize = 5_000_000;
+const MAX_STEPS: usize = 2_000_000;
+/// How many values all evaluations of one plan may make.
+const MAX_PLAN_STEPS: usize = 20_000_000;
+/// Most nested deployments that one plan looks into.
+const MAX_NESTED: usize = 800;
+/// Deepest value; deeper than a template can write it, and no deeper than other JSON readers take.
+const MAX_VALUE_DEPTH: usize = 100;
 /// Most elements of one copy loop.
 pub(crate) const MAX_COPY: i64 = 800;
 
@@ -147,11 +154,48 @@ impl Held {
     }
 }
 
+/// What is left of the bounds of one plan.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    steps: Cell<usize>,
+    nested: Cell<usize>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { steps: Cell::new(MAX_PLAN_STEPS), nested: Cell::new(MAX_NESTED) }
+    }
+}
+
+impl Budget {
+    /// Takes one nested deployment.
+    ///
+    /// # Errors
+    /// With the message when none is left.
+    pub(crate) fn take_nested(&self) -> Result<(), String> {
+        match self.nested.get().checked_sub(1) {
+            Some(left) => {
+                self.nested.set(left);
+                Ok(())
+            }
+            None => Err(format!("The number of nested deployments limit exceeded. Limit: '{MAX_NESTED}'.")),
+        }
+    }
+
+    fn take_steps(&self, steps: usize) -> bool {
+        let left = self.steps.get().checked_sub(steps);
+        self.steps.set(left.unwrap_or(0));
+        left.is_some()
+    }
+}
+
 pub(crate) struct Evaluator<'a> {
     pub(crate) scope: &'a TemplateScope,
     pub(crate) index: Option<&'a ResourceIndex>,
     pub(crate) deployed: Option<&'a dyn Deployed>,
     pub(crate) guid: Option<&'a dyn Fn() -> Uuid>,
+    /// None while a deployment runs: its evaluations are bounded one by one.
+    pub(crate) budget: Option<&'a Budget>,
     pub(crate) place: Place,
     /// What is evaluated, for messages: `resource 'x'`, `output 'y'`.
     pub(crate) owner: String,
@@ -174,6 +218,7 @@ impl<'a> Evaluator<'a> {
             index: None,
             deployed: None,
             guid: None,
+            budget: None,
             place,
             owner: "expression".to_owned(),
             loops: Vec::new(),
@@ -192,54 +237,58 @@ impl<'a> Evaluator<'a> {
 
     /// The value of a piece of the template.
     pub(crate) fn tree(&mut self, tree: &Tree) -> Eval<Value> {
-        self.deeper(|this| match &tree.kind {
-            TreeKind::Constant(value) => {
-                this.spend(value)?;
-                Ok(value.clone())
+        self.enter()?;
+        let result = match &tree.kind {
+            TreeKind::Constant(value) => self.spend(value).map(|()| value.clone()),
+            TreeKind::Expression(expr) => self.expression(expr, tree.span),
+            TreeKind::Array(elements) => self.elements(elements),
+            TreeKind::Object(object) => self.members(object),
+        };
+        self.depth -= 1;
+        result
+    }
+
+    fn elements(&mut self, elements: &[Tree]) -> Eval<Value> {
+        let mut values = Vec::with_capacity(elements.len());
+        let mut deferred = false;
+        for element in elements {
+            match self.tree(element) {
+                Ok(value) => values.push(value),
+                Err(Fault::Deferred) => deferred = true,
+                Err(fault) => return Err(fault),
             }
-            TreeKind::Expression(expr) => this.expression(expr, tree.span),
-            TreeKind::Array(elements) => {
-                let mut values = Vec::with_capacity(elements.len());
-                let mut deferred = false;
-                for element in elements {
-                    match this.tree(element) {
-                        Ok(value) => values.push(value),
-                        Err(Fault::Deferred) => deferred = true,
-                        Err(fault) => return Err(fault),
-                    }
+        }
+        if deferred { Err(Fault::Deferred) } else { Ok(Value::Array(values)) }
+    }
+
+    fn members(&mut self, object: &Object) -> Eval<Value> {
+        let mut map = Map::with_capacity(object.entries.len() + object.copies.len());
+        let mut deferred = false;
+        for entry in &object.entries {
+            let key = match &entry.key {
+                Key::Plain(name) => Ok(name.clone()),
+                Key::Expression(expr, span) => self.key(expr, *span),
+            };
+            match (key, self.tree(&entry.value)) {
+                (Ok(key), Ok(value)) => {
+                    map.insert(key, value);
                 }
-                if deferred { Err(Fault::Deferred) } else { Ok(Value::Array(values)) }
+                (Err(Fault::Failed(failure)), _) | (_, Err(Fault::Failed(failure))) => {
+                    return Err(Fault::Failed(failure));
+                }
+                _ => deferred = true,
             }
-            TreeKind::Object(object) => {
-                let mut map = Map::with_capacity(object.entries.len() + object.copies.len());
-                let mut deferred = false;
-                for entry in &object.entries {
-                    let key = match &entry.key {
-                        Key::Plain(name) => Ok(name.clone()),
-                        Key::Expression(expr, span) => this.key(expr, *span),
-                    };
-                    match (key, this.tree(&entry.value)) {
-                        (Ok(key), Ok(value)) => {
-                            map.insert(key, value);
-                        }
-                        (Err(Fault::Failed(failure)), _) | (_, Err(Fault::Failed(failure))) => {
-                            return Err(Fault::Failed(failure));
-                        }
-                        _ => deferred = true,
-                    }
+        }
+        for copy in &object.copies {
+            match self.copy(&copy.name, &copy.count, &copy.input) {
+                Ok(values) => {
+                    map.insert(copy.name.clone(), values);
                 }
-                for copy in &object.copies {
-                    match this.copy(&copy.name, &copy.count, &copy.input) {
-                        Ok(values) => {
-                            map.insert(copy.name.clone(), values);
-                        }
-                        Err(Fault::Deferred) => deferred = true,
-                        Err(fault) => return Err(fault),
-                    }
-                }
-                if deferred { Err(Fault::Deferred) } else { Ok(Value::Object(map)) }
+                Err(Fault::Deferred) => deferred = true,
+                Err(fault) => return Err(fault),
             }
-        })
+        }
+        if deferred { Err(Fault::Deferred) } else { Ok(Value::Object(map)) }
     }
 
     fn key(&mut self, expr: &Expr, span: Span) -> Eval<String> {
@@ -348,12 +397,14 @@ impl<'a> Evaluator<'a> {
     }
 
     fn held(&mut self, expr: &Expr) -> Eval<Held> {
-        let held = self.deeper(|this| match &expr.kind {
+        self.enter()?;
+        let held = match &expr.kind {
             Kind::String(text) => Ok(Held::Owned(Value::String(text.clone()))),
             Kind::Integer(value) => Ok(Held::Owned(crate::value::integer(*value))),
-            Kind::Call(call) => this.call(call),
-            Kind::Access(call, steps) => this.access(call, steps),
-        });
+            Kind::Call(call) => self.call(call),
+            Kind::Access(call, steps) => self.access(call, steps),
+        };
+        self.depth -= 1;
         held.map_err(|fault| fault.within(expr.at))
     }
 
@@ -392,60 +443,49 @@ impl<'a> Evaluator<'a> {
             return self.user_function(call).map(Held::Owned);
         };
         if !self.place.allows(function.place) {
-            return Err(Fault::new(unexpected_here(&call.name)));
+            return Err(misplaced(call));
         }
-        if let Some(shared) = self.named_value(call, function.name)? {
-            return Ok(Held::Shared(shared));
-        }
-        let value = match function.run {
-            Run::Special(run) => run(self, call)?,
-            Run::Unsupported(reason) => {
-                return Err(Fault::coded(Code::FeatureNotSupported, not_supported(&call.name, reason)));
-            }
+        match function.run {
+            Run::Named => self.named_value(call, function.name).map(Held::Shared),
+            Run::Special(run) => run(self, call).map(Held::Owned),
+            Run::Unsupported(reason) => Err(unsupported(call, reason)),
             Run::Plain(run) => {
                 let values = self.arguments(call)?;
-                let value = run(Arguments { name: function.name, values }).map_err(|message| {
-                    let code = if function.name == "fail" {
-                        Code::UserDefinedFailure
-                    } else {
-                        Code::InvalidTemplate
-                    };
-                    Fault::coded(code, message)
-                })?;
-                self.spend(&value)?;
-                value
+                self.plain(function.name, values, run).map(Held::Owned)
             }
-        };
-        Ok(Held::Owned(value))
+        }
+    }
+
+    fn plain(
+        &mut self,
+        name: &'static str,
+        values: Vec<Value>,
+        run: fn(Arguments) -> Outcome,
+    ) -> Eval<Value> {
+        let value = run(Arguments { name, values }).map_err(Fault::new)?;
+        self.spend(&value)?;
+        Ok(value)
     }
 
     /// `parameters` and `variables`, without a copy of the value.
-    fn named_value(&mut self, call: &Call, function: &str) -> Eval<Option<Arc<Value>>> {
-        if function != "parameters" && function != "variables" {
-            return Ok(None);
-        }
+    fn named_value(&mut self, call: &Call, function: &str) -> Eval<Arc<Value>> {
         let name = match self.value(&call.arguments[0])? {
             Value::String(name) => name,
-            other => {
-                return Err(Fault::new(unable(
-                    function,
-                    format_args!("the name must be a string, it is of type '{}'", type_name(&other)),
-                )));
-            }
+            other => return Err(not_a_name(function, &other)),
         };
         if function == "variables" {
-            return self.variable(&name).map(Some);
+            return self.variable(&name);
         }
         if let Some(arguments) = &self.user_arguments {
             return match crate::value::get(arguments, &name) {
-                Some(value) => Ok(Some(Arc::new(value.clone()))),
+                Some(value) => Ok(Arc::new(value.clone())),
                 None => Err(Fault::new(format!(
                     "The template function parameter '{name}' is not found. Please see https://aka.ms/arm-template for \
                      usage details."
                 ))),
             };
         }
-        self.parameter(&name).map(Some)
+        self.parameter(&name)
     }
 
     /// The value of a template parameter, given or by default.
@@ -591,57 +631,84 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    /// Bounds recursion.
-    fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Eval<T>) -> Eval<T> {
+    /// Bounds recursion; whoever enters counts `depth` down again.
+    fn enter(&mut self) -> Eval<()> {
         if self.depth == MAX_DEPTH {
-            return Err(Fault::new(format!(
-                "The template language expression can't be evaluated: it is nested deeper than '{MAX_DEPTH}' levels."
-            )));
+            return Err(too_deep());
         }
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
-            return Err(exhausted());
-        }
+        self.step(1)?;
         self.depth += 1;
-        let result = run(self);
-        self.depth -= 1;
-        result
+        Ok(())
     }
 
-    /// Counts a value that was made against the bound.
+    /// Counts a value that was made against the bounds.
     pub(crate) fn spend(&mut self, value: &Value) -> Eval<()> {
         let left = MAX_STEPS.saturating_sub(self.steps);
-        let cost = weight(value, left);
-        self.steps += cost;
-        if cost > left { Err(exhausted()) } else { Ok(()) }
+        let cost = weight(value, left, 0)?;
+        self.step(cost)
+    }
+
+    fn step(&mut self, cost: usize) -> Eval<()> {
+        self.steps = self.steps.saturating_add(cost);
+        let planned = self.budget.is_none_or(|budget| budget.take_steps(cost));
+        if self.steps > MAX_STEPS || !planned { Err(exhausted()) } else { Ok(()) }
     }
 }
 
-/// How many values and blocks of text there are in a value, as far as `most`.
-fn weight(value: &Value, most: usize) -> usize {
+/// How many values and blocks of text there are in a value, as far as a little more than `most`.
+fn weight(value: &Value, most: usize, depth: usize) -> Eval<usize> {
+    if depth > MAX_VALUE_DEPTH {
+        return Err(Fault::new(format!(
+            "The template language expression can't be evaluated: its value is nested deeper than '{MAX_VALUE_DEPTH}' levels."
+        )));
+    }
     let mut total = 1;
-    let add = |inner: &Value, total: usize| weight(inner, most.saturating_sub(total));
+    let mut add = |inner: &Value| -> Eval<bool> {
+        total += weight(inner, most.saturating_sub(total), depth + 1)?;
+        Ok(total > most)
+    };
     match value {
-        Value::String(text) => total += text.len() / 64,
         Value::Array(values) => {
             for inner in values {
-                total += add(inner, total);
-                if total > most {
+                if add(inner)? {
                     break;
                 }
             }
         }
         Value::Object(map) => {
             for inner in map.values() {
-                total += add(inner, total);
-                if total > most {
+                if add(inner)? {
                     break;
                 }
             }
         }
+        Value::String(text) => total += text.len() / 64,
         _ => {}
     }
-    total
+    Ok(total)
+}
+
+fn too_deep() -> Fault {
+    Fault::new(format!(
+        "The template language expression can't be evaluated: it is nested deeper than '{MAX_DEPTH}' levels."
+    ))
+}
+
+// Faults are made apart from the recursion: their temporaries would be in each of its stack frames.
+
+fn misplaced(call: &Call) -> Fault {
+    Fault::new(unexpected_here(&call.name))
+}
+
+fn unsupported(call: &Call, reason: &str) -> Fault {
+    Fault::coded(Code::FeatureNotSupported, not_supported(&call.name, reason))
+}
+
+fn not_a_name(function: &str, found: &Value) -> Fault {
+    Fault::new(unable(
+        function,
+        format_args!("the name must be a string, it is of type '{}'", type_name(found)),
+    ))
 }
 
 fn exhausted() -> Fault {

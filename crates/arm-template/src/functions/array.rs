@@ -2,8 +2,9 @@
 
 use super::string::{find_ignoring_case, length as text_length};
 use super::{Arguments, Function, MANY, Outcome, type_name};
-use crate::value::{equal, find_key, integer, text};
+use crate::value::{canonical, equal, find_key, folded, integer, text};
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("array", 1, 1, |arguments| Ok(array(arguments))),
@@ -158,20 +159,19 @@ fn intersection(mut arguments: Arguments) -> Outcome {
     let first = arguments.take(0);
     match first {
         Value::Array(first) => {
-            let mut common: Vec<Value> = Vec::new();
-            for value in first {
-                let mut everywhere = true;
-                for (index, other) in others.iter().enumerate() {
-                    let Value::Array(other) = other else {
-                        return Err(arguments.wrong_type(index + 1, "an array, as the first one", other));
-                    };
-                    everywhere &= other.iter().any(|element| equal(element, &value));
-                }
-                if everywhere && !common.iter().any(|element| equal(element, &value)) {
-                    common.push(value);
-                }
+            let mut everywhere = Vec::with_capacity(others.len());
+            for (index, other) in others.iter().enumerate() {
+                let Value::Array(other) = other else {
+                    return Err(arguments.wrong_type(index + 1, "an array, as the first one", other));
+                };
+                everywhere.push(other.iter().map(canonical).collect::<HashSet<_>>());
             }
-            Ok(Value::Array(common))
+            let mut seen = HashSet::new();
+            let common = first.into_iter().filter(|value| {
+                let key = canonical(value);
+                everywhere.iter().all(|other| other.contains(&key)) && seen.insert(key)
+            });
+            Ok(common.collect())
         }
         Value::Object(first) => {
             let mut common = Map::new();
@@ -196,17 +196,12 @@ fn intersection(mut arguments: Arguments) -> Outcome {
 fn union(mut arguments: Arguments) -> Outcome {
     let values = std::mem::take(&mut arguments.values);
     if values.iter().all(Value::is_array) {
-        let mut all: Vec<Value> = Vec::new();
-        for value in values {
-            if let Value::Array(elements) = value {
-                for element in elements {
-                    if !all.iter().any(|known| equal(known, &element)) {
-                        all.push(element);
-                    }
-                }
-            }
-        }
-        return Ok(Value::Array(all));
+        let mut seen = HashSet::new();
+        let elements = values.into_iter().flat_map(|value| match value {
+            Value::Array(elements) => elements,
+            _ => Vec::new(),
+        });
+        return Ok(elements.filter(|element| seen.insert(canonical(element))).collect());
     }
     let mut merged = Map::new();
     for (index, value) in values.into_iter().enumerate() {
@@ -220,9 +215,10 @@ fn union(mut arguments: Arguments) -> Outcome {
 
 /// Deep merge: later values win, objects merge, everything else is replaced.
 fn merge(into: &mut Map<String, Value>, from: Map<String, Value>) {
+    let mut names: HashMap<String, String> = into.keys().map(|key| (folded(key), key.clone())).collect();
     for (key, value) in from {
-        let known = find_key(into, &key).map(str::to_owned);
-        match (known.as_deref().and_then(|key| into.get_mut(key)), value) {
+        let known = names.entry(folded(&key)).or_insert_with(|| key.clone());
+        match (into.get_mut(known.as_str()), value) {
             (Some(Value::Object(inner)), Value::Object(value)) => merge(inner, value),
             (Some(slot), value) => *slot = value,
             (None, value) => {

@@ -1,6 +1,6 @@
 //! Parameters, variables, loops, and what surrounds the deployment.
 
-use super::{Allowed, Function};
+use super::{Allowed, Function, Run};
 use crate::expr::Call;
 use crate::expr::eval::{Eval, Evaluator, Fault};
 use crate::scope::Scope;
@@ -14,17 +14,12 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::special("environment", 0, 0, |evaluator, _| Ok(evaluator.scope.environment.clone())),
     Function::unsupported("externalInputs", "it belongs to Bicep parameter files"),
     Function::unsupported("managementGroup", "templates are deployed to resource groups only"),
-    // Both are answered by the evaluator, without a copy of the value.
-    Function::special("parameters", 1, 1, |_, call| Err(unreachable_name(call))),
+    Function { name: "parameters", least: 1, most: 1, place: Allowed::Anywhere, run: Run::Named },
     Function::special("resourceGroup", 0, 0, |evaluator, _| Ok(resource_group(&evaluator.scope.scope))),
     Function::special("subscription", 0, 0, |evaluator, _| Ok(subscription(&evaluator.scope.scope))),
     Function::special("tenant", 0, 0, |evaluator, _| Ok(tenant(&evaluator.scope.scope))),
-    Function::special("variables", 1, 1, |_, call| Err(unreachable_name(call))),
+    Function { name: "variables", least: 1, most: 1, place: Allowed::Anywhere, run: Run::Named },
 ];
-
-fn unreachable_name(call: &Call) -> Fault {
-    Fault::new(super::unable(&call.name, "the name could not be read"))
-}
 
 fn resource_group(scope: &Scope) -> Value {
     let group = &scope.resource_group;

@@ -3,7 +3,7 @@
 use super::{CopyPosition, Plan, PlannedResource, SkippedResource};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::document::{Document, raw_template};
-use crate::expr::eval::{Eval, Evaluator, Fault, Place};
+use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Place};
 use crate::graph;
 use crate::resources::{self, Instance, ResourceIndex};
 use crate::scope::{Scope, TemplateScope};
@@ -20,7 +20,14 @@ pub(crate) struct Build<'a> {
     pub(crate) target: Scope,
     pub(crate) outer: Option<Arc<ResourceIndex>>,
     pub(crate) history: Map<String, Value>,
+    pub(crate) inputs: Inputs<'a>,
+}
+
+/// What planning uses up.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
     pub(crate) new_guid: &'a dyn Fn() -> Uuid,
+    pub(crate) budget: &'a Budget,
 }
 
 /// Faults, each said once.
@@ -47,8 +54,8 @@ impl Faults {
 /// # Errors
 /// Everything that is wrong with resources and outputs.
 pub(crate) fn build(build: Build<'_>) -> Result<Plan, Vec<Diagnostic>> {
-    let Build { document, scope, target, outer, history, new_guid } = build;
-    let (instances, mut index, all) = resources::expand(&document, &scope, &target);
+    let Build { document, scope, target, outer, history, inputs } = build;
+    let (instances, mut index, all) = resources::expand(&document, &scope, &target, inputs.budget);
     index.outer = outer;
     let mut plan = Plan {
         document,
@@ -65,8 +72,8 @@ pub(crate) fn build(build: Build<'_>) -> Result<Plan, Vec<Diagnostic>> {
         nested_ids: BTreeSet::new(),
     };
     let mut faults = Faults { all, said: HashSet::new() };
-    let (dependencies, bodies) = plan.look_at_resources(&mut faults, new_guid);
-    plan.look_at_outputs(&mut faults);
+    let (dependencies, bodies) = plan.look_at_resources(&mut faults, inputs);
+    plan.look_at_outputs(&mut faults, inputs.budget);
     if !faults.all.is_empty() {
         return Err(faults.all);
     }
@@ -81,7 +88,7 @@ impl Plan {
     fn look_at_resources(
         &mut self,
         faults: &mut Faults,
-        new_guid: &dyn Fn() -> Uuid,
+        inputs: Inputs<'_>,
     ) -> (Dependencies, Vec<Option<Value>>) {
         let mut dependencies = vec![BTreeSet::new(); self.instances.len()];
         let mut bodies = Vec::with_capacity(self.instances.len());
@@ -90,7 +97,7 @@ impl Plan {
         for (position, instance) in self.instances.iter().enumerate() {
             let mut body = None;
             if !instance.definition.existing {
-                match self.depends_on(instance) {
+                match self.depends_on(instance, inputs.budget) {
                     Ok(needs) => dependencies[position].extend(needs),
                     Err((span, fault)) => {
                         faults.add(
@@ -102,6 +109,7 @@ impl Plan {
             }
             if instance.is_deployed() {
                 let mut evaluator = self.evaluator(instance);
+                evaluator.budget = Some(inputs.budget);
                 match evaluate_body(&mut evaluator, instance) {
                     Ok(value) => body = Some(value),
                     Err((_, Fault::Deferred)) => {}
@@ -113,7 +121,7 @@ impl Plan {
                     }
                 }
                 let mut calls = std::mem::take(&mut evaluator.calls);
-                match self.preview(instance, new_guid) {
+                match self.preview(instance, inputs) {
                     None => {}
                     Some(Ok(nested)) => {
                         let here = self.target.resource_group_id();
@@ -143,10 +151,11 @@ impl Plan {
         (dependencies, bodies)
     }
 
-    fn depends_on(&self, instance: &Instance) -> Result<Vec<usize>, (Span, Fault)> {
+    fn depends_on(&self, instance: &Instance, budget: &Budget) -> Result<Vec<usize>, (Span, Fault)> {
         let Some(tree) = &instance.definition.depends_on else { return Ok(Vec::new()) };
         let mut evaluator = self.evaluator(instance);
         evaluator.place = Place::Header;
+        evaluator.budget = Some(budget);
         let invalid = |message: String| (tree.span, Fault::new(message));
         let elements = match evaluator.tree(tree).map_err(|fault| (tree.span, fault))? {
             Value::Array(elements) => elements,
@@ -286,21 +295,26 @@ pub(super) fn evaluate_body(
     if deferred {
         return Err((definition.span, Fault::Deferred));
     }
-    check_tags(&body, instance).map_err(|fault| (definition.span, fault))?;
+    check_tags(&body, instance, &evaluator.scope.document).map_err(|fault| (definition.span, fault))?;
     if let (Some(nested), Some(Value::Object(properties))) = (&definition.nested, body.get_mut("properties"))
     {
         properties.insert("template".to_owned(), raw_template(nested));
+        return Ok(Value::Object(body));
     }
-    Ok(Value::Object(body))
+    let body = Value::Object(body);
+    evaluator.spend(&body).map_err(|fault| (definition.span, fault))?;
+    Ok(body)
 }
 
 /// Tags are strings, at most 50.
-fn check_tags(body: &Map<String, Value>, instance: &Instance) -> Eval<()> {
+fn check_tags(body: &Map<String, Value>, instance: &Instance, document: &Document) -> Eval<()> {
     let Some(Value::Object(tags)) = body.get("tags") else { return Ok(()) };
+    let place = position(&document.source, instance.definition.span.start);
     match tags.iter().find(|(_, value)| value.is_object() || value.is_array()) {
-        Some((name, _)) => {
-            Err(Fault::new(format!("The template resource '{}' has an invalid tag '{name}'.", instance.name)))
-        }
+        Some((name, _)) => Err(Fault::new(format!(
+            "The template resource '{}' at line '{}' and column '{}' has an invalid tag '{name}'.",
+            instance.name, place.line, place.column
+        ))),
         None if tags.len() > 50 => Err(Fault::new(format!(
             "The template resource '{}' has '{}' tags. The limit is '50'.",
             instance.name,
@@ -336,9 +350,10 @@ pub(super) fn resource_fault(
 }
 
 impl Plan {
-    fn look_at_outputs(&self, faults: &mut Faults) {
+    fn look_at_outputs(&self, faults: &mut Faults, budget: &Budget) {
         for output in &self.document.outputs {
             let mut evaluator = self.output_evaluator(output);
+            evaluator.budget = Some(budget);
             match self.output(&mut evaluator, output) {
                 Ok(_) | Err(Fault::Deferred) => {}
                 Err(fault) => {

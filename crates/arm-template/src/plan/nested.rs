@@ -1,11 +1,11 @@
 //! Nested deployments: a plan inside of a plan.
 
 use super::Plan;
-use super::build::{Build, build, resource_fault};
+use super::build::{Build, Inputs, build, resource_fault};
 use crate::deployed::Deployed;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::document::Nested;
-use crate::expr::eval::{Evaluator, Fault};
+use crate::expr::eval::{Budget, Evaluator, Fault};
 use crate::parameters;
 use crate::resources::Instance;
 use crate::scope::{Mode, Scope, TemplateScope, locked};
@@ -37,7 +37,13 @@ impl Plan {
         evaluator.deployed = Some(deployed);
         let scope = group.unwrap_or_else(|| instance.scope.clone());
         Some(match parameters_of(&mut evaluator, nested) {
-            Ok(parameters) => self.inside(instance, nested, scope, &parameters, new_guid),
+            Ok(parameters) => self.inside(
+                instance,
+                nested,
+                scope,
+                &parameters,
+                Inputs { new_guid, budget: &Budget::default() },
+            ),
             Err(fault) => Err(vec![resource_fault(
                 &self.document,
                 &self.scope,
@@ -52,16 +58,22 @@ impl Plan {
     pub(super) fn preview(
         &self,
         instance: &Instance,
-        new_guid: &dyn Fn() -> Uuid,
+        inputs: Inputs<'_>,
     ) -> Option<Result<Plan, Vec<Diagnostic>>> {
         let nested = instance.definition.nested.as_ref()?;
+        if let Err(message) = inputs.budget.take_nested() {
+            let span = instance.definition.span;
+            return Some(Err(vec![self.document.invalid(message, Span::new(span.start, span.start + 1))]));
+        }
         let parameters = if nested.inner {
+            let mut evaluator = self.evaluator(instance);
+            evaluator.budget = Some(inputs.budget);
             // A fault in them has been said with the body.
-            parameters_of(&mut self.evaluator(instance), nested).ok()?
+            parameters_of(&mut evaluator, nested).ok()?
         } else {
             Map::new()
         };
-        Some(self.inside(instance, nested, instance.scope.clone(), &parameters, new_guid))
+        Some(self.inside(instance, nested, instance.scope.clone(), &parameters, inputs))
     }
 
     fn inside(
@@ -70,7 +82,7 @@ impl Plan {
         nested: &Nested,
         target: Scope,
         given: &Map<String, Value>,
-        new_guid: &dyn Fn() -> Uuid,
+        inputs: Inputs<'_>,
     ) -> Result<Plan, Vec<Diagnostic>> {
         if !nested.inner {
             // Outer scope: the template around it is what its expressions see.
@@ -80,7 +92,7 @@ impl Plan {
                 target,
                 outer: Some(Arc::clone(&self.index)),
                 history: Map::new(),
-                new_guid,
+                inputs,
             });
         }
         let mut scope = TemplateScope::new(
@@ -93,14 +105,14 @@ impl Plan {
         scope.environment = self.scope.environment.clone();
         scope.deployer.clone_from(&self.scope.deployer);
         locked(&scope.secrets).clone_from(&locked(&self.scope.secrets));
-        let history = parameters::resolve(&scope, given, new_guid)?;
+        let history = parameters::resolve(&scope, given, inputs.new_guid, inputs.budget)?;
         build(Build {
             document: Arc::clone(&nested.document),
             scope: Arc::new(scope),
             target,
             outer: None,
             history,
-            new_guid,
+            inputs,
         })
     }
 }

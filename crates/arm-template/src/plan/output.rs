@@ -74,6 +74,7 @@ impl Plan {
                 type_name(&value)
             )));
         }
+        evaluator.spend(&value)?;
         Ok(Some(value))
     }
 

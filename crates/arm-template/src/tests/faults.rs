@@ -49,15 +49,15 @@ fn copies(count: Value) -> Value {
 fn a_loop_has_from_0_to_800_turns() {
     insta::assert_snapshot!(faults(copies(json!(-1)), json!({})), @r"
     InvalidTemplate resources[0].copy.count 11:18 `-1`
-      Deployment template validation failed: 'The template resource '[concat('a', copyIndex())]' at line '5' and column '5' is not valid: The copy count '-1' is not valid. The copy count must be a non-negative integer value and cannot exceed '800'. Please see https://aka.ms/arm-copy for usage details. Please see https://aka.ms/arm-template-expressions for usage details.'.
+      Deployment template validation failed: 'The template resource '[concat('a', copyIndex())]' at line '5' and column '5' is not valid: The copy count '-1' is not valid. The copy count must be a non-negative integer value and cannot exceed '800'. Please see https://aka.ms/arm-copy for usage details.'.
     ");
     insta::assert_snapshot!(faults(copies(json!("[add(800, 1)]")), json!({})), @r#"
     InvalidTemplate resources[0].copy.count 11:18 `"[add(800, 1)]"`
-      Deployment template validation failed: 'The template resource '[concat('a', copyIndex())]' at line '5' and column '5' is not valid: The copy count '801' is not valid. The copy count must be a non-negative integer value and cannot exceed '800'. Please see https://aka.ms/arm-copy for usage details. Please see https://aka.ms/arm-template-expressions for usage details.'.
+      Deployment template validation failed: 'The template resource '[concat('a', copyIndex())]' at line '5' and column '5' is not valid: The copy count '801' is not valid. The copy count must be a non-negative integer value and cannot exceed '800'. Please see https://aka.ms/arm-copy for usage details.'.
     "#);
     insta::assert_snapshot!(faults(copies(json!("three")), json!({})), @r#"
     InvalidTemplate resources[0].copy.count 11:18 `"three"`
-      Deployment template validation failed: 'The template resource '[concat('a', copyIndex())]' at line '5' and column '5' is not valid: The copy count 'three' is not valid. The copy count must be a non-negative integer value and cannot exceed '800'. Please see https://aka.ms/arm-copy for usage details. Please see https://aka.ms/arm-template-expressions for usage details.'.
+      Deployment template validation failed: 'The template resource '[concat('a', copyIndex())]' at line '5' and column '5' is not valid: The copy count 'three' is not valid. The copy count must be a non-negative integer value and cannot exceed '800'. Please see https://aka.ms/arm-copy for usage details.'.
     "#);
     let none = plan(&template(copies(json!(0))), json!({})).expect("an empty loop");
     assert!(none.resources().is_empty());
@@ -228,7 +228,7 @@ fn resources_are_checked() {
     InvalidTemplate resources[3].name 26:15 `"TWICE"`
       Deployment template validation failed: 'The resource 'Microsoft.ContainerInstance/containerGroups/TWICE' at line '23' and column '5' is defined multiple times in a template. Please see https://aka.ms/arm-template/#resources for usage details.'.
     InvalidTemplate resources[4] 28:5 `{`
-      Deployment template validation failed: 'The template resource 'b' has an invalid tag 't'.'.
+      Deployment template validation failed: 'The template resource 'b' at line '28' and column '5' has an invalid tag 't'.'.
     InvalidTemplate resources[5].properties.x 41:16 `variables('none')`
       Deployment template validation failed: 'Unable to process template language expressions for resource '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/example-group/providers/Microsoft.ContainerInstance/containerGroups/c' at line '36' and column '5'. 'The template variable 'none' is not found. Please see https://aka.ms/arm-template/#variables for usage details.''.
     InvalidTemplate resources[9].properties.x 69:16 `reference('/subscriptions/s/resourceGroups/g/providers/A.B/c/d').y`
@@ -413,7 +413,7 @@ fn evaluation_is_bounded() {
     let sections =
         json!({"variables": chain, "outputs": {"o": {"type": "array", "value": "[variables('v0')]"}}});
     let text = faults(sections, json!({}));
-    assert!(text.contains("nested deeper than '600' levels"), "{text}");
+    assert!(text.contains("nested deeper than '350' levels"), "{text}");
     // Doubling again and again ends at the bound for values.
     let doubling: Value = Value::Object(
         (0..60)
@@ -500,4 +500,86 @@ fn several_resources_fail_at_once() {
     ]});
     let faults = plan(&template(sections), json!({})).expect_err("faults");
     assert_eq!(faults.len(), 2, "{:?}", details(&faults));
+}
+
+/// Runs on three quarters of the stack that a thread has by default, so that callers deep inside of a server are safe.
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(1536 * 1024).spawn(run).expect("a thread");
+    thread.join().expect("no overflow and no failed assertion");
+}
+
+#[test]
+fn deep_calls_fit_the_stack() {
+    on_a_small_stack(|| {
+        let nested =
+            |open: &str, close: &str, depth: usize| format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        assert_eq!(evaluate(&nested("max(", ")", 250)), Ok(json!(1)));
+        assert_eq!(evaluate(&nested("if(true(),", ", 0)", 250)), Ok(json!(1)));
+        let lambdas = nested("first(map(createArray(1), lambda('x', ", ")))", 80);
+        assert_eq!(evaluate(&lambdas), Ok(json!(1)));
+        let accessors = nested("createArray(", ")[0]", 250);
+        assert_eq!(evaluate(&accessors), Ok(json!(1)));
+    });
+}
+
+#[test]
+fn long_chains_fit_the_stack() {
+    on_a_small_stack(|| {
+        let lambdas = format!(
+            "{}variables('NEXT'){}",
+            "first(map(createArray(1), lambda('x', ".repeat(20),
+            ")))".repeat(20)
+        );
+        for (value, deep) in [
+            (json!("[concat(variables('NEXT'), '')]"), true),
+            (json!([[[[["[variables('NEXT')]"]]]]]), true),
+            (json!(format!("[{lambdas}]")), true),
+            (json!("short"), false),
+        ] {
+            let chain: serde_json::Map<String, Value> = (0..400)
+                .map(|index| {
+                    let text = value.to_string().replace("NEXT", &format!("v{}", index + 1));
+                    (format!("v{index}"), serde_json::from_str(&text).expect("JSON"))
+                })
+                .chain([("v400".to_owned(), json!("end"))])
+                .collect();
+            let text = template(json!({
+                "variables": chain,
+                "outputs": {"o": {"type": "array", "value": "[createArray(variables('v0'))]"}}
+            }));
+            match plan(&text, json!({})) {
+                Ok(_) => assert!(!deep, "{value}"),
+                Err(faults) => assert!(faults[0].detail.contains("nested deeper than"), "{faults:#?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn values_are_no_deeper_than_readers_take() {
+    let endless = "reduce(range(0, 5000), 0, lambda('c', 'n', createArray(lambdaVariables('c'))))";
+    let message = evaluate(endless).expect_err("a bound");
+    assert!(message.contains("its value is nested deeper than '100' levels"), "{message}");
+}
+
+#[test]
+fn nested_deployments_are_bounded() {
+    let deployment = |inner: Value| -> Value {
+        let document: Value = serde_json::from_str(&template(json!({"resources": [inner]}))).expect("JSON");
+        json!({
+            "type": "Microsoft.Resources/deployments", "apiVersion": "2022-09-01",
+            "name": "[concat('n', copyIndex())]", "copy": {"name": "l", "count": 100},
+            "properties": {"mode": "Incremental", "template": document}
+        })
+    };
+    let text = faults(json!({"resources": [deployment(deployment(deployment(group("x"))))]}), json!({}));
+    assert!(text.contains("The number of nested deployments limit exceeded. Limit: '800'"), "{text}");
+}
+
+#[test]
+fn a_plan_goes_to_other_threads() {
+    fn assert_shared<T: Send + Sync>() {}
+    assert_shared::<crate::Plan>();
+    assert_shared::<Template>();
+    assert_shared::<Diagnostic>();
 }

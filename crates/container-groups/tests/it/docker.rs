@@ -10,6 +10,7 @@ use container_groups::{
 use service_kit::{Shutdown, SystemClock};
 use testkit::{assert_no_secret, base_image, planted_secret, unique_instance, wait_until};
 
+use crate::registry;
 use crate::support::{
     DEADLINE, Home, at_once, container_id, group, id, is_running, kind, until, with_secure,
 };
@@ -70,6 +71,12 @@ impl Bench {
             if log.contains(text) { Ok(log) } else { Err(log) }
         })
         .await
+    }
+
+    /// Ends the process of a test that has removed the rest itself.
+    async fn finished_already(mut self) {
+        self.finished = true;
+        self.die().await;
     }
 
     async fn finish(mut self) {
@@ -443,4 +450,56 @@ async fn containers_of_one_group_share_their_network() {
     bench.groups.delete(&id("pair")).await.unwrap();
     assert_eq!(bench.containers().await, 0);
     bench.finish().await;
+}
+
+#[tokio::test]
+async fn images_are_pulled_with_the_groups_own_login() {
+    let bench = Bench::new("registry", at_once()).await;
+    let password = planted_secret("registry");
+    let registry = registry::serve(&password, &bench.shutdown).await;
+    let by_tag = format!("{}/agent:1", registry.server);
+    let by_digest = format!("{}/agent@{}", registry.server, registry.digest);
+    let ask = |image: &str, password: Option<&str>| {
+        let mut spec = group("one", image, &["/text"]);
+        spec.registry_credentials.extend(password.map(|password| container_groups::RegistryCredential {
+            server: registry.server.clone(),
+            username: registry::USER.to_owned(),
+            password: password.to_owned().into(),
+        }));
+        spec
+    };
+    for image in [&by_tag, &by_digest] {
+        for password in [None, Some("wrong")] {
+            let refusal = bench.groups.put(ask(image, password)).await.unwrap_err();
+            assert_eq!(refusal.code, "InaccessibleImage", "{image} {password:?}: {refusal}");
+        }
+        bench.groups.put(ask(image, Some(&password))).await.unwrap();
+        // The image holds nothing that can run: what counts is that it came.
+        let view = bench.groups.settled(&id("one")).await.unwrap();
+        let pulled = format!("Successfully pulled image \"{image}\"");
+        assert!(view.containers[0].events.iter().any(|event| event.message == pulled), "{view:?}");
+        assert_no_secret("the view", format!("{view:?}"), &password);
+        bench.groups.delete(&id("one")).await.unwrap();
+        // An image that the engine has is no way around the login.
+        let refusal = bench.groups.put(ask(image, Some("wrong"))).await.unwrap_err();
+        assert_eq!(refusal.code, "InaccessibleImage");
+    }
+    let unknown = format!("{}/agent:2", registry.server);
+    let refusal = bench.groups.put(ask(&unknown, Some(&password))).await.unwrap_err();
+    assert_eq!(refusal.code, "InaccessibleImage");
+    let removed = bench
+        .engine
+        .remove_instance(&bench.home.instance, std::slice::from_ref(&registry.server))
+        .await
+        .unwrap();
+    assert!(removed.images.contains(&by_tag), "{removed:?}");
+    let listed = docker(&["images", "-q", &format!("{}/agent", registry.server)]).await;
+    assert_eq!(listed, "", "images of the instance's registries go with it");
+    let gone = bench
+        .engine
+        .remove_instance(&bench.home.instance, std::slice::from_ref(&registry.server))
+        .await
+        .unwrap();
+    assert!(gone.is_empty(), "{gone:?}");
+    bench.finished_already().await;
 }

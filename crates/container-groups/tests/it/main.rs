@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod docker;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod support;

@@ -11,6 +11,7 @@
 //! This crate speaks no HTTP of Azure's: request and response bodies belong to the resource manager's routes.
 
 mod engine;
+mod entry;
 mod error;
 mod fake;
 mod group;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use tokio::sync::oneshot;
 
+use crate::entry::{Command, Entry, Shared};
 use crate::error::GroupError;
 use crate::group::{GroupId, GroupSpec, OsType};
 use crate::image;
@@ -17,7 +18,7 @@ use crate::runtime::{Runtime, RuntimeError, Seen, SeenStatus};
 use crate::stored;
 use crate::validate;
 use crate::view::{GroupState, GroupView, ProvisioningState};
-use crate::worker::{Command, Entry, Shared, remove_container, volume_prefix};
+use crate::worker::{remove_container, volume_prefix};
 
 /// What a put of an unchanged group does. Not published by Microsoft.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -216,9 +217,15 @@ impl Groups {
     /// Starts a stopped or ended group: a new deployment of what is desired. A running one is left alone. Returns when
     /// accepted.
     pub async fn start(&self, id: &GroupId) -> Result<(), GroupError> {
-        let state = self.entry(id)?.record().state();
-        if matches!(state, GroupState::Running | GroupState::Pending) {
-            return self.entry(id).map(|_| ());
+        {
+            let entry = self.entry(id)?;
+            let record = entry.record();
+            if record.operation.is_some() {
+                return Err(GroupError::transitioning(&record.spec.name));
+            }
+            if record.state() == GroupState::Running {
+                return Ok(());
+            }
         }
         self.redeploy(id).await
     }

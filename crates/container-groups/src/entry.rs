@@ -1,0 +1,100 @@
+//! One group, as its worker and its readers share it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::GroupError;
+use crate::logs::LogFiles;
+use crate::record::Record;
+use crate::runtime::Runtime;
+use crate::service::{GroupSettings, Switches};
+use crate::stored;
+use crate::worker;
+
+/// What all workers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: GroupSettings,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) switches: Mutex<Switches>,
+    pub(crate) logs: LogFiles,
+}
+
+impl Shared {
+    pub(crate) fn switches(&self) -> Switches {
+        *self.switches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+}
+
+/// One group, as its worker and its readers share it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    record: Mutex<Record>,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Ends the worker.
+    pub(crate) cancel: CancellationToken,
+    /// Cancelled once the worker has ended.
+    pub(crate) ended: CancellationToken,
+    changed: watch::Sender<u64>,
+}
+
+/// What a worker is asked to do. What is desired is in the record.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Deploy,
+    Stop,
+    /// Reconcile with the engine, then answer.
+    Adopt(oneshot::Sender<()>),
+}
+
+impl Entry {
+    /// Makes the entry and its worker; the worker runs until the shutdown or [`Entry::cancel`].
+    pub(crate) fn start(shared: &Arc<Shared>, record: Record) -> Arc<Self> {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let entry = Arc::new(Self {
+            record: Mutex::new(record),
+            commands,
+            cancel: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            changed: watch::Sender::new(0),
+        });
+        shared.settings.shutdown.spawn(worker::run(shared.clone(), entry.clone(), inbox));
+        entry
+    }
+
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the record, keeps it, tells who waits.
+    pub(crate) fn update<T>(&self, shared: &Shared, change: impl FnOnce(&mut Record) -> T) -> T {
+        let mut record = self.record();
+        let result = change(&mut record);
+        if let Err(error) = stored::save(&shared.settings.store, &record) {
+            GroupError::store(&error);
+        }
+        drop(record);
+        self.notify();
+        result
+    }
+
+    pub(crate) fn notify(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) fn send(&self, command: Command) {
+        // A worker that has ended is being deleted or shut down; either takes care of the group.
+        let _ = self.commands.send(command);
+    }
+}

@@ -1,1 +1,19 @@
-//! Work in progress.
+//! A container registry as Azure runs them: the OCI distribution API with an admin user and token challenges.
+//!
+//! [`Registries`] holds all registries of one sandbox. Each has an HTTPS listener of its own on 127.0.0.1 and is
+//! known as `localhost:<port>`, which Docker engines on the same machine push to and pull from.
+//!
+//! It does not know resource groups, prices or templates: that is Resource Manager's side. Of ACR's own API
+//! (`/acr/v1/`) it serves nothing.
+
+mod access;
+mod content;
+mod error;
+mod manifest;
+mod name;
+mod path;
+mod registries;
+mod repository;
+mod routes;
+
+pub use registries::{CreateRegistry, Registries, RegistryError, RegistryInfo, RegistrySettings};

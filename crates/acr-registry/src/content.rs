@@ -1,0 +1,253 @@
+//! Blobs as files named by their digest, and uploads as files that grow until they have one.
+//!
+//! Nothing here is held in memory but one buffer. A blob appears under its name only when it is whole, checked and
+//! written through, so a crash leaves at worst an upload, which the client goes on with or the sweep removes.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::{Body, BodyDataStream};
+use fs_err::tokio as fs;
+use futures_util::StreamExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, SeekFrom};
+use tokio_util::io::ReaderStream;
+use uuid::Uuid;
+
+use crate::name::Digest;
+
+/// The largest blob: what fits a layer of a large Windows image.
+pub(crate) const LARGEST_BLOB: u64 = 20 * 1024 * 1024 * 1024;
+
+/// Begins the names of small files that are not yet in place.
+const SMALL: &str = "small-";
+
+/// The files of one registry.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    root: PathBuf,
+    busy: Arc<Mutex<HashSet<Uuid>>>,
+}
+
+/// Why bytes were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppendError {
+    /// Another request writes to the same upload.
+    #[error("another request is writing to this upload")]
+    Busy,
+    /// The client does not begin where the upload ends.
+    #[error("the upload has {size} bytes")]
+    Position { size: u64 },
+    /// The body is longer or shorter than announced.
+    #[error("the body has {got} bytes, announced were {announced}")]
+    Length { got: u64, announced: u64 },
+    /// Larger than any blob.
+    #[error("more than {LARGEST_BLOB} bytes")]
+    TooLarge,
+    /// The client went away.
+    #[error("the body ended early")]
+    Body(#[source] axum::Error),
+    /// There is no such upload.
+    #[error("there is no such upload")]
+    Unknown,
+    /// The file could not be written.
+    #[error("write an upload")]
+    Io(#[source] io::Error),
+}
+
+/// Why an upload did not become a blob.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FinishError {
+    /// Its content has another digest.
+    #[error("the content has the digest `{0}`")]
+    Digest(Digest),
+    /// Another request writes to the same upload.
+    #[error("another request is writing to this upload")]
+    Busy,
+    /// A file could not be read or moved.
+    #[error("finish an upload")]
+    Io(#[source] io::Error),
+}
+
+/// Which bytes a chunk claims to be: start, and length if it was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    pub(crate) start: Option<u64>,
+    pub(crate) length: Option<u64>,
+}
+
+/// Marks an upload as being written to for as long as it lives.
+struct Writing {
+    busy: Arc<Mutex<HashSet<Uuid>>>,
+    id: Uuid,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
+
+impl Content {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        fs_err::create_dir_all(root.join("blobs"))?;
+        let uploads = root.join("uploads");
+        fs_err::create_dir_all(&uploads)?;
+        // Small writes that a crash cut off; nobody comes back for them.
+        for entry in fs_err::read_dir(&uploads)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(SMALL) {
+                fs_err::remove_file(entry.path())?;
+            }
+        }
+        Ok(Self { root: root.to_owned(), busy: Arc::default() })
+    }
+
+    fn blob(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs").join(digest.hex())
+    }
+
+    fn upload(&self, id: Uuid) -> PathBuf {
+        self.root.join("uploads").join(id.simple().to_string())
+    }
+
+    fn writing(&self, id: Uuid) -> Option<Writing> {
+        let fresh = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        fresh.then(|| Writing { busy: self.busy.clone(), id })
+    }
+
+    /// The size of a blob in bytes, if it is there.
+    pub(crate) async fn size(&self, digest: &Digest) -> io::Result<Option<u64>> {
+        optional(fs::metadata(self.blob(digest)).await.map(|found| found.len()))
+    }
+
+    /// Streams `length` bytes of a blob from `start`.
+    pub(crate) async fn stream(&self, digest: &Digest, start: u64, length: u64) -> io::Result<Body> {
+        let mut file = fs::File::open(self.blob(digest)).await?;
+        file.seek(SeekFrom::Start(start)).await?;
+        Ok(Body::from_stream(ReaderStream::with_capacity(file.take(length), 1 << 16)))
+    }
+
+    /// A small blob as a whole: manifests.
+    pub(crate) async fn read(&self, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
+        optional(fs::read(self.blob(digest)).await)
+    }
+
+    /// Keeps a small blob: manifests.
+    pub(crate) async fn write(&self, id: Uuid, digest: &Digest, content: &[u8]) -> io::Result<()> {
+        let path = self.root.join("uploads").join(format!("{SMALL}{}", id.simple()));
+        let mut file = fs::File::create(&path).await?;
+        file.write_all(content).await?;
+        file.sync_all().await?;
+        fs::rename(&path, self.blob(digest)).await
+    }
+
+    pub(crate) async fn remove(&self, digest: &Digest) -> io::Result<()> {
+        optional(fs::remove_file(self.blob(digest)).await).map(|_| ())
+    }
+
+    pub(crate) async fn begin(&self, id: Uuid) -> io::Result<()> {
+        fs::File::create(self.upload(id)).await.map(|_| ())
+    }
+
+    /// How many bytes of an upload are there.
+    pub(crate) async fn received(&self, id: Uuid) -> io::Result<Option<u64>> {
+        optional(fs::metadata(self.upload(id)).await.map(|found| found.len()))
+    }
+
+    pub(crate) async fn cancel(&self, id: Uuid) -> io::Result<()> {
+        optional(fs::remove_file(self.upload(id)).await).map(|_| ())
+    }
+
+    /// Adds the body to an upload and returns its size. What arrived before a client went away stays.
+    pub(crate) async fn append(&self, id: Uuid, chunk: Chunk, body: Body) -> Result<u64, AppendError> {
+        let _writing = self.writing(id).ok_or(AppendError::Busy)?;
+        let before = self.received(id).await.map_err(AppendError::Io)?.ok_or(AppendError::Unknown)?;
+        if chunk.start.is_some_and(|start| start != before) {
+            return Err(AppendError::Position { size: before });
+        }
+        let file =
+            fs::OpenOptions::new().append(true).open(self.upload(id)).await.map_err(AppendError::Io)?;
+        let mut file = BufWriter::with_capacity(1 << 18, file);
+        let written = pour(body.into_data_stream(), &mut file, before).await;
+        file.flush().await.map_err(AppendError::Io)?;
+        let got = written?;
+        match chunk.length {
+            Some(announced) if announced != got => {
+                // A chunk that lies about its size is taken back as a whole.
+                file.get_ref().set_len(before).await.map_err(AppendError::Io)?;
+                Err(AppendError::Length { got, announced })
+            }
+            _ => Ok(before + got),
+        }
+    }
+
+    /// Makes a blob of an upload whose content has this digest, and returns its size.
+    pub(crate) async fn finish(&self, id: Uuid, digest: &Digest) -> Result<u64, FinishError> {
+        let _writing = self.writing(id).ok_or(FinishError::Busy)?;
+        let (upload, blob, digest) = (self.upload(id), self.blob(digest), digest.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let mut file = fs_err::File::open(&upload).map_err(FinishError::Io)?;
+            let (actual, size) = hash(&mut file).map_err(FinishError::Io)?;
+            if actual != digest {
+                return Err(FinishError::Digest(actual));
+            }
+            file.sync_all().map_err(FinishError::Io)?;
+            drop(file);
+            fs_err::rename(&upload, &blob).map_err(FinishError::Io)?;
+            Ok(size)
+        });
+        work.await.map_err(|error| FinishError::Io(io::Error::other(error)))?
+    }
+
+    /// All uploads that are there.
+    pub(crate) async fn uploads(&self) -> io::Result<Vec<Uuid>> {
+        let mut listed = fs::read_dir(self.root.join("uploads")).await?;
+        let mut found = Vec::new();
+        while let Some(entry) = listed.next_entry().await? {
+            found.extend(entry.file_name().to_str().and_then(|name| name.parse::<Uuid>().ok()));
+        }
+        Ok(found)
+    }
+}
+
+async fn pour(
+    mut body: BodyDataStream,
+    file: &mut (impl AsyncWriteExt + Unpin),
+    before: u64,
+) -> Result<u64, AppendError> {
+    let mut got = 0;
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(AppendError::Body)?;
+        got += piece.len() as u64;
+        if before + got > LARGEST_BLOB {
+            return Err(AppendError::TooLarge);
+        }
+        file.write_all(&piece).await.map_err(AppendError::Io)?;
+    }
+    Ok(got)
+}
+
+fn hash(file: &mut impl io::Read) -> io::Result<(Digest, u64)> {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let mut buffer = vec![0; 1 << 18];
+    let mut size = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((Digest::from_sha256(context.finish().as_ref()), size));
+        }
+        context.update(&buffer[..read]);
+        size += read as u64;
+    }
+}
+
+/// `None` in place of "not found".
+fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

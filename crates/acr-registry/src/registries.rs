@@ -1,0 +1,382 @@
+//! All registries of one sandbox: made, found again after a restart, deleted.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use entra_tokens::{Entra, KeyError, SigningKey};
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use service_kit::{ServerTls, SharedClock, SharedEntropy, Shutdown, Store, StoreError, serve_https};
+
+use crate::access::Tokens;
+use crate::content::Content;
+use crate::repository::Catalogue;
+use crate::routes;
+
+const REGISTRIES: &str = "acr-registries";
+const KEYS: &str = "acr-keys";
+
+/// Uploads that nobody has finished after this time are removed.
+const UPLOAD_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// What all registries of a sandbox share.
+#[derive(Debug)]
+pub struct RegistrySettings {
+    /// Where blobs are kept, in a folder for each registry.
+    pub blobs_dir: PathBuf,
+    /// The certificate of `localhost`.
+    pub tls: ServerTls,
+    /// Owner of the listeners.
+    pub shutdown: Shutdown,
+    /// Where everything but blobs is kept.
+    pub store: Store,
+    /// Time, for tokens and tags.
+    pub clock: SharedClock,
+    /// Randomness, for passwords and ids.
+    pub entropy: SharedEntropy,
+    /// The tenant whose service principals and tokens are accepted, if there is one.
+    pub entra: Option<Entra>,
+}
+
+/// How a registry is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct CreateRegistry {
+    /// Whether the admin user may log in.
+    pub admin_enabled: bool,
+    /// The port to listen on; `None` for any. A registry that exists keeps its own.
+    pub port: Option<u16>,
+}
+
+/// A registry as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryInfo {
+    /// Its name, as it was first written.
+    pub name: String,
+    /// `localhost:<port>`.
+    pub login_server: String,
+    /// Whether the admin user may log in.
+    pub admin_enabled: bool,
+}
+
+/// What can go wrong with a registry as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The state could not be read or written.
+    #[error("keep the state of registry `{name}`")]
+    Store {
+        /// The registry.
+        name: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The folder could not be made or removed.
+    #[error("keep the blobs of registry `{name}`")]
+    Files {
+        /// The registry.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The port is taken or not allowed.
+    #[error("serve registry `{name}`")]
+    Listen {
+        /// The registry.
+        name: String,
+        /// Why, with the address.
+        #[source]
+        source: io::Error,
+    },
+    /// No key to sign tokens with.
+    #[error("make the key that signs the tokens of registry `{name}`")]
+    Key {
+        /// The registry.
+        name: String,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// There is no such registry.
+    #[error("there is no registry `{0}`")]
+    Unknown(String),
+    /// There are two passwords.
+    #[error("a registry has password 0 and 1, not {0}")]
+    Password(usize),
+}
+
+/// As it is kept. Holds secrets; the store seals it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    name: String,
+    admin_enabled: bool,
+    port: u16,
+    passwords: [String; 2],
+}
+
+/// One running registry: what its routes work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    pub(crate) content: Content,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) tokens: Tokens,
+    pub(crate) entra: Option<Entra>,
+    admin: Arc<Mutex<Admin>>,
+}
+
+#[derive(Debug)]
+struct Admin {
+    name: String,
+    enabled: bool,
+    port: u16,
+    passwords: [SecretString; 2],
+}
+
+impl Registry {
+    /// The login server: `localhost:<port>`.
+    pub(crate) fn service(&self) -> &str {
+        &self.tokens.service
+    }
+
+    /// Whether these are the admin user's name and one of its passwords.
+    pub(crate) fn is_admin(&self, username: &str, password: &SecretString) -> bool {
+        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &SecretString| {
+            let (known, given) = (known.expose_secret().as_bytes(), password.expose_secret().as_bytes());
+            verify_slices_are_equal(known, given).is_ok()
+        };
+        // Both are compared, so that the time tells nothing of which one was meant.
+        let (first, second) = (same(&admin.passwords[0]), same(&admin.passwords[1]));
+        admin.enabled && admin.name.eq_ignore_ascii_case(username) && (first | second)
+    }
+
+    fn info(&self) -> RegistryInfo {
+        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        RegistryInfo {
+            name: admin.name.clone(),
+            login_server: self.tokens.service.clone(),
+            admin_enabled: admin.enabled,
+        }
+    }
+
+    fn stored(&self) -> Stored {
+        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        Stored {
+            name: admin.name.clone(),
+            admin_enabled: admin.enabled,
+            port: admin.port,
+            passwords: [0, 1].map(|which| admin.passwords[which].expose_secret().to_owned()),
+        }
+    }
+
+    /// Removes uploads that nobody goes on with.
+    pub(crate) async fn sweep(&self) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+        let now = self.tokens.clock.now();
+        let mut removed = 0;
+        for id in self.content.uploads().await? {
+            let record = self.catalogue.upload(id)?;
+            // The record is written before the file, so a file without one belongs to nobody.
+            if record.is_none_or(|record| now.duration_since(record.begun) > UPLOAD_LIFETIME) {
+                self.content.cancel(id).await?;
+                self.catalogue.end_upload(id)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+struct Running {
+    registry: Registry,
+    shutdown: Shutdown,
+}
+
+struct Inner {
+    settings: RegistrySettings,
+    running: Mutex<BTreeMap<String, Running>>,
+    /// One at a time is made or deleted.
+    changing: tokio::sync::Mutex<()>,
+}
+
+/// All registries. Clones share them.
+#[derive(Clone)]
+pub struct Registries(Arc<Inner>);
+
+impl std::fmt::Debug for Registries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.list()).finish()
+    }
+}
+
+impl Registries {
+    /// No registries yet; [`Registries::restore`] brings back those of an earlier process.
+    pub fn new(settings: RegistrySettings) -> Self {
+        Self(Arc::new(Inner { settings, running: Mutex::default(), changing: tokio::sync::Mutex::default() }))
+    }
+
+    /// Makes a registry and serves it, or brings one that exists into the wanted state.
+    pub async fn create(&self, name: &str, wanted: CreateRegistry) -> Result<RegistryInfo, RegistryError> {
+        let _changing = self.0.changing.lock().await;
+        if let Some(existing) = self.find(name) {
+            existing.admin.lock().unwrap_or_else(PoisonError::into_inner).enabled = wanted.admin_enabled;
+            self.save(&existing)?;
+            return Ok(existing.info());
+        }
+        let password = || self.0.settings.entropy.token(30);
+        let stored = Stored {
+            name: name.to_owned(),
+            admin_enabled: wanted.admin_enabled,
+            port: wanted.port.unwrap_or(0),
+            passwords: [password(), password()],
+        };
+        let registry = self.start(stored).await?;
+        self.save(&registry)?;
+        Ok(registry.info())
+    }
+
+    /// Serves all registries of an earlier process again, each on its own port.
+    pub async fn restore(&self) -> Result<(), RegistryError> {
+        let _changing = self.0.changing.lock().await;
+        let stored: Vec<(String, Stored)> = self.0.settings.store.list(REGISTRIES).map_err(store(""))?;
+        for (_, stored) in stored {
+            if self.find(&stored.name).is_none() {
+                self.start(stored).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One registry, by its name in any case.
+    pub fn get(&self, name: &str) -> Option<RegistryInfo> {
+        self.find(name).map(|registry| registry.info())
+    }
+
+    /// All registries, by name.
+    pub fn list(&self) -> Vec<RegistryInfo> {
+        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.values().map(|one| one.registry.info()).collect()
+    }
+
+    /// Stops a registry and removes everything in it. It need not exist.
+    pub async fn delete(&self, name: &str) -> Result<(), RegistryError> {
+        let _changing = self.0.changing.lock().await;
+        let key = name.to_ascii_lowercase();
+        let removed = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let Some(removed) = removed else { return Ok(()) };
+        removed.shutdown.token().cancel();
+        self.0.settings.store.delete(REGISTRIES, &key).map_err(store(name))?;
+        removed.registry.catalogue.clear().map_err(store(name))?;
+        let folder = self.0.settings.blobs_dir.join(&key);
+        let files = |source| RegistryError::Files { name: name.to_owned(), source };
+        fs_err::tokio::remove_dir_all(folder).await.map_err(files)
+    }
+
+    /// The admin user and its two passwords, whether or not it may log in.
+    pub fn credentials(&self, name: &str) -> Result<(String, [SecretString; 2]), RegistryError> {
+        let registry = self.find(name).ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;
+        let admin = registry.admin.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((admin.name.clone(), admin.passwords.clone()))
+    }
+
+    /// Replaces password 0 or 1. The old one is refused from now on; tokens that were issued for it run out.
+    pub fn regenerate(&self, name: &str, which: usize) -> Result<(), RegistryError> {
+        let registry = self.find(name).ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;
+        {
+            let mut admin = registry.admin.lock().unwrap_or_else(PoisonError::into_inner);
+            let password = admin.passwords.get_mut(which).ok_or(RegistryError::Password(which))?;
+            *password = self.0.settings.entropy.token(30).into();
+        }
+        self.save(&registry)
+    }
+
+    fn find(&self, name: &str) -> Option<Registry> {
+        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.get(&name.to_ascii_lowercase()).map(|one| one.registry.clone())
+    }
+
+    fn save(&self, registry: &Registry) -> Result<(), RegistryError> {
+        let stored = registry.stored();
+        let key = stored.name.to_ascii_lowercase();
+        self.0.settings.store.put(REGISTRIES, &key, &stored).map_err(store(&stored.name))
+    }
+
+    async fn start(&self, stored: Stored) -> Result<Registry, RegistryError> {
+        let settings = &self.0.settings;
+        let name = stored.name.clone();
+        let key = name.to_ascii_lowercase();
+        let content = Content::open(&settings.blobs_dir.join(&key))
+            .map_err(|source| RegistryError::Files { name: name.clone(), source })?;
+        let key_pair = self.signing_key(&name)?;
+        let shutdown = settings.shutdown.child();
+        // The port is part of the registry's name, and known only once it is bound.
+        let door = routes::Door::default();
+        let address = SocketAddr::from(([127, 0, 0, 1], stored.port));
+        let bound = serve_https(address, routes::router(door.clone()), &settings.tls, &shutdown)
+            .await
+            .map_err(|source| RegistryError::Listen { name: name.clone(), source })?;
+        let registry = Registry {
+            content,
+            catalogue: Catalogue::new(&settings.store, &key),
+            tokens: Tokens {
+                key: key_pair,
+                service: format!("localhost:{}", bound.port()),
+                clock: settings.clock.clone(),
+                entropy: settings.entropy.clone(),
+            },
+            entra: settings.entra.clone(),
+            admin: Arc::new(Mutex::new(Admin {
+                name: stored.name,
+                enabled: stored.admin_enabled,
+                port: bound.port(),
+                passwords: stored.passwords.map(SecretString::from),
+            })),
+        };
+        door.open(registry.clone());
+        sweep_now_and_then(registry.clone(), &shutdown);
+        let running = Running { registry: registry.clone(), shutdown };
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key, running);
+        Ok(registry)
+    }
+
+    /// All registries of a sandbox sign with one key; the audience tells their tokens apart.
+    fn signing_key(&self, name: &str) -> Result<SigningKey, RegistryError> {
+        let failed = |source| RegistryError::Key { name: name.to_owned(), source };
+        let store_of = &self.0.settings.store;
+        if let Some(kept) = store_of.get::<String>(KEYS, "tokens").map_err(store(name))? {
+            return SigningKey::from_pkcs8(&kept).map_err(failed);
+        }
+        let key = SigningKey::generate().map_err(failed)?;
+        let kept = key.to_pkcs8().map_err(failed)?;
+        store_of.put(KEYS, "tokens", &kept).map_err(store(name))?;
+        Ok(key)
+    }
+}
+
+fn sweep_now_and_then(registry: Registry, shutdown: &Shutdown) {
+    shutdown.spawn(async move {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            match registry.sweep().await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(registry = registry.service(), removed, "old uploads removed"),
+                Err(error) => tracing::warn!(registry = registry.service(), error, "sweep old uploads"),
+            }
+        }
+    });
+}
+
+fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
+    let name = name.to_owned();
+    move |source| RegistryError::Store { name: name.clone(), source }
+}
+
+#[cfg(test)]
+mod tests;

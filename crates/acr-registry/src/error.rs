@@ -59,8 +59,8 @@ impl OciError {
 
 impl IntoResponse for OciError {
     fn into_response(self) -> Response {
-        let body =
-            json!({ "errors": [{ "code": self.code, "message": self.message, "detail": self.detail }] });
-        (self.status, self.headers, Json(body)).into_response()
+        let Refusal { status, code, message, detail, headers } = *self.0;
+        let body = json!({ "errors": [{ "code": code, "message": message, "detail": detail }] });
+        (status, headers, Json(body)).into_response()
     }
 }

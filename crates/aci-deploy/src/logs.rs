@@ -117,3 +117,6 @@ fn ended(state: &ContainerState) -> String {
         None => format!("it ended with exit code {code}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

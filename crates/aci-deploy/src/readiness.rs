@@ -140,7 +140,7 @@ impl Watched {
         }
         let verdict = self.ends.as_ref().map_or(Verdict::Undecided, |ends| ends.verdict(registered));
         let runs = current.is_some_and(|current| current.state.eq_ignore_ascii_case("running"));
-        if verdict == Verdict::Undecided && runs && !registered {
+        if verdict == Verdict::Undecided && runs {
             // After a fatal error the entrypoint holds for minutes before it ends, but says so at once.
             let held = self.log(context).await.iter().find_map(|line| termination::held(line));
             return Ok(held.map_or(verdict, Verdict::Failed));

@@ -177,3 +177,6 @@ fn found(registry: Registry, created: bool) -> RegistryReport {
     tracing::debug!(registry = %registry.name, created, "registry found");
     RegistryReport { id: registry.id, login_server: registry.properties.login_server, created }
 }
+
+#[cfg(test)]
+mod tests;

@@ -312,6 +312,9 @@ pub(crate) fn time_span_seconds(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod examples;
+
+#[cfg(test)]
 mod tests {
     use super::{JobMessage, time_span_seconds};
 

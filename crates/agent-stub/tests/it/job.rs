@@ -31,6 +31,28 @@ fn record(state: &State, name: &str) -> Value {
     merged
 }
 
+/// What the wire examples show of a request is in what this agent sends, too.
+fn assert_same_shape_as_the_examples(state: &State) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/wire/azdo");
+    for (file, path_end) in [
+        ("05-agent-add.json", "/agents"),
+        ("08-session-open.json", "/sessions"),
+        ("11-renewal.json", "/jobrequests/42"),
+        ("14-feed.json", "/feed"),
+        ("15-log-create.json", "/logs"),
+        ("16-job-completed.json", "/events"),
+    ] {
+        let text = fs_err::read_to_string(folder.join(file)).expect(file);
+        let example: Value = serde_json::from_str(&text).expect(file);
+        let method = example["request"]["method"].as_str().expect("a method");
+        let sent = state.bodies.iter().find(|(sent, path, _)| sent == method && path.ends_with(path_end));
+        let (_, _, sent) = sent.unwrap_or_else(|| panic!("{file}: nothing of the kind was sent"));
+        for field in example["request"]["body"].as_object().expect("a body").keys() {
+            assert!(sent.get(field).is_some(), "{file}: `{field}` is missing in {sent}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_encrypted_job_runs_and_is_reported() {
     let server = FakeAzure::start().await;
@@ -113,6 +135,7 @@ async fn an_encrypted_job_runs_and_is_reported() {
     assert!(position(&format!("job GET _apis/distributedtask/tasks/{TASK}/1.0.0")) < position("/feed"));
     assert!(position("agent DELETE _apis/distributedtask/pools/3/messages/1") < position("/events"));
     assert_eq!((state.deleted_sessions, state.deleted_messages.as_slice()), (1, [1].as_slice()));
+    assert_same_shape_as_the_examples(&state);
     drop(state);
     let task = agent.path(&format!("_work/_tasks/MockScript_{TASK}"));
     assert!(task.join("1.0.0/task.json").exists() && task.join("1.0.0.completed").exists());

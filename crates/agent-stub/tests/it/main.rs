@@ -8,4 +8,5 @@ mod job;
 mod package;
 mod run;
 mod server;
+mod tls;
 mod update;

@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) feed: Vec<String>,
     pub(crate) completed: Option<Value>,
     pub(crate) requests: Vec<String>,
+    /// Method, path and body of what was sent as JSON.
+    pub(crate) bodies: Vec<(String, String, Value)>,
     pub(crate) faults: Vec<String>,
     /// Features that are on.
     pub(crate) features: Vec<String>,
@@ -278,6 +280,9 @@ impl Respond for Answers {
         }
         let query: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
         let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        if body.is_object() {
+            state.bodies.push((request.method.to_string(), path.clone(), body.clone()));
+        }
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (request.method.as_str(), parts.as_slice()) {
             ("GET", ["_apis", "connectionData"]) => ok(&json!({

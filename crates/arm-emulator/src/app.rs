@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::pending::acr_registry::Registries;
+use acr_registry::Registries;
 use axum::Router;
 use container_groups::Groups;
 use entra_tokens::Entra;

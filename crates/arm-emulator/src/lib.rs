@@ -16,7 +16,6 @@ mod fields;
 mod filter;
 mod location;
 mod metadata;
-pub mod pending;
 mod providers;
 mod records;
 mod request;

@@ -24,6 +24,10 @@ const PUBLIC_AUDIENCES: [&str; 2] = ["https://management.azure.com", "https://ma
 #[derive(Clone, Debug)]
 pub(crate) struct ApiVersion(pub(crate) String);
 
+/// The path as the caller wrote it, for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenPath(pub(crate) String);
+
 /// The id that ties a request to what it causes.
 #[derive(Clone, Debug)]
 pub(crate) struct CorrelationId(pub(crate) String);
@@ -64,7 +68,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
 /// Rewrites the path before routing.
 pub(crate) fn normalise(mut request: Request) -> Request {
-    let path = normalise_path(request.uri().path());
+    let given = request.uri().path().to_owned();
+    let path = normalise_path(&given);
     let whole = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -77,6 +82,7 @@ pub(crate) fn normalise(mut request: Request) -> Request {
             *request.uri_mut() = uri;
         }
     }
+    request.extensions_mut().insert(GivenPath(given));
     request
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod read;
 
-use crate::pending::acr_registry::CreateRegistry;
+use acr_registry::CreateRegistry;
 use serde_json::{Value, json};
 
 use crate::app::Arm;

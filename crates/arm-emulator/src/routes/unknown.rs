@@ -1,11 +1,14 @@
 //! What nobody serves, refused as ARM refuses it and with what is served.
 
+use axum::Extension;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::engine::plan::is_deployment;
 use crate::error::ArmError;
 use crate::providers::{Kind, unknown_type};
+use crate::request::GivenPath;
 
 const SUPPORTED: &str = "/subscriptions, /tenants, /metadata/endpoints, \
      /subscriptions/{id}/(locations|providers|resources|resourcegroups), \
@@ -13,18 +16,18 @@ const SUPPORTED: &str = "/subscriptions, /tenants, /metadata/endpoints, \
      Microsoft.ContainerInstance/containerGroups and Microsoft.ContainerRegistry/registries";
 
 /// No route has this path.
-pub(crate) async fn route(request: Request) -> ArmError {
-    let path = request.uri().path();
-    let mut segments = path.split('/').skip_while(|segment| *segment != "providers").skip(1);
-    if let Some(namespace) = segments.next() {
-        let kind = segments.next().unwrap_or_default();
-        let resource_type = format!("{namespace}/{kind}");
-        let known = Kind::find(&resource_type).is_ok()
-            || resource_type == "microsoft.resources/deployments"
-            || (kind == "locations"
-                && Kind::ALL.iter().any(|known| known.namespace().eq_ignore_ascii_case(namespace)));
+pub(crate) async fn route(Extension(GivenPath(path)): Extension<GivenPath>) -> ArmError {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    if segments.any(|segment| segment.eq_ignore_ascii_case("providers"))
+        && let Some(namespace) = segments.next()
+    {
+        let short = segments.next().unwrap_or_default();
+        let known = Kind::find(&format!("{namespace}/{short}")).is_ok()
+            || is_deployment(&format!("{namespace}/{short}"))
+            || (short.eq_ignore_ascii_case("locations")
+                && Kind::ALL.iter().any(|kind| kind.namespace().eq_ignore_ascii_case(namespace)));
         if !known {
-            return unknown_type(&resource_type);
+            return unknown_type(&format!("{namespace}/{short}"));
         }
     }
     ArmError::not_found(

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use arm_emulator::pending::acr_registry::{Registries, RegistrySettings};
+use acr_registry::{Registries, RegistrySettings};
 use arm_emulator::{Arm, ArmSettings};
 use axum::Router;
 use axum::extract::Request;

@@ -1,2 +1,0 @@
-//! Stands in for crates that are not there yet.
-pub mod acr_registry;

@@ -144,6 +144,7 @@ async fn agents(State(service): State<AzureDevOps>) -> Result<Json<Value>, Contr
                 "pool": state.pool(agent.pool_id).map(|pool| pool.name.clone()).unwrap_or_default(),
                 "enabled": agent.enabled,
                 "online": state.online(agent.id),
+                "polls": state.session_of(agent.id).map_or(0, |session| session.polls),
                 "sessionOwner": state.session_of(agent.id).map(|session| session.owner_name.clone()),
                 "version": agent.version,
                 "key": agent.public_key.fingerprint(),

@@ -41,7 +41,13 @@ impl PlanPath {
         if !known || !self.hub.eq_ignore_ascii_case(HUB) {
             return Err(Refusal::PlanNotFound(self.plan));
         }
-        state.plan(self.plan).map(|plan| plan.id)
+        let request = state.plan(self.plan)?.request_id;
+        if let Caller::Agent { id, .. } = caller
+            && !state.requests.get(&request).is_some_and(|request| request.is_of(id))
+        {
+            return Err(Refusal::Denied(format!("The agent has no permission on plan {}.", self.plan)));
+        }
+        Ok(self.plan)
     }
 }
 

@@ -86,6 +86,11 @@ impl Request {
         }
     }
 
+    /// Whether it is or was assigned to an agent.
+    pub(crate) fn is_of(&self, agent: AgentId) -> bool {
+        self.assignment.as_ref().is_some_and(|held| held.agent_id == agent)
+    }
+
     fn held_by(&self, agent: AgentId, generation: u32) -> bool {
         self.assignment.as_ref().is_some_and(|held| held.agent_id == agent && held.generation == generation)
     }
@@ -100,20 +105,14 @@ impl State {
 
     /// The unfinished request that is an agent's, if any: an agent never has two.
     pub(crate) fn assigned_request(&self, agent: AgentId) -> Option<&Request> {
-        self.requests.values().find(|request| {
-            request.finish_time.is_none()
-                && request.assignment.as_ref().is_some_and(|held| held.agent_id == agent)
-        })
+        self.requests.values().find(|request| request.finish_time.is_none() && request.is_of(agent))
     }
 
     /// The request an agent finished last.
     pub(crate) fn last_completed_request(&self, agent: AgentId) -> Option<&Request> {
         self.requests
             .values()
-            .filter(|request| {
-                request.finish_time.is_some()
-                    && request.assignment.as_ref().is_some_and(|held| held.agent_id == agent)
-            })
+            .filter(|request| request.finish_time.is_some() && request.is_of(agent))
             .max_by_key(|request| request.finish_time)
     }
 

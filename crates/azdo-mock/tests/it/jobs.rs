@@ -153,6 +153,36 @@ async fn a_job_whose_message_was_not_taken_goes_to_another_agent() {
 }
 
 #[tokio::test]
+async fn a_job_given_to_an_agents_new_key_is_not_the_old_keys() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let old = Agent::register(&server, "web01").await;
+    let session = old.open(&server).await;
+    server.queue("echo 1").await;
+    let message = old.poll(&server, &session, None).await.unwrap();
+    old.close(&server, &session).await;
+    let new = old.replace(&server).await;
+    let session = new.open(&server).await;
+    new.poll(&server, &session, None).await.unwrap();
+    // A worker of the container that is gone would start now, with a token that still lives.
+    let late = old.renew(&server, &message.body["requestId"]).await;
+    late.refused(409, "TaskAgentJobTokenExpiredException");
+    new.renew(&server, &message.body["requestId"]).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_agent_reaches_the_plan_of_its_own_job_and_no_other() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let agent = Agent::register(&server, "web01").await;
+    let other = Agent::register(&server, "web02").await;
+    let session = agent.open(&server).await;
+    server.queue("echo 1").await;
+    let worker = Worker::new(&agent.poll(&server, &session, None).await.unwrap());
+    let path = format!("{}?includeRecords=True", worker.timeline_path());
+    server.bearer(&agent.token, Method::GET, &path).answer().await.expect(200);
+    server.bearer(&other.token, Method::GET, &path).answer().await.refused(403, "AccessDeniedException");
+}
+
+#[tokio::test]
 async fn a_job_that_was_renewed_stays_its_agents_though_the_message_was_not_deleted() {
     let server = Server::start_with(quick(), vec![]).await;
     let agent = Agent::register(&server, "web01").await;

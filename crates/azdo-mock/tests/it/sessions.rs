@@ -103,6 +103,35 @@ async fn a_held_poll_gets_a_job_the_moment_it_is_queued() {
     assert_eq!(message.unwrap().kind, "PipelineAgentJobRequest");
 }
 
+/// Asks the control API until an agent has so many polls held.
+async fn until_polls(server: &Server, polls: u64) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let agents = server.control(Method::GET, "/agents").answer().await.expect(200);
+        if agents[0]["polls"] == polls {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "not {polls} polls: {agents}");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_poll_ends_when_its_agent_is_gone_and_only_then_the_session_ages() {
+    let server = Server::start().await;
+    let agent = Agent::register(&server, "web01").await;
+    let session = agent.open(&server).await;
+    tokio::select! {
+        _ = agent.try_poll(&server, &session, None) => panic!("there is nothing to get"),
+        () = until_polls(&server, 1) => {}
+    }
+    // The connection is closed with the request, as by a container that is killed.
+    until_polls(&server, 0).await;
+    server.advance(SignedDuration::from_mins(6));
+    assert_eq!(status(&server, &agent).await, "offline");
+    agent.open(&server).await;
+}
+
 #[tokio::test]
 async fn nobody_listens_in_anothers_place() {
     let server = Server::start_with(quick(), vec![]).await;

@@ -109,6 +109,7 @@ static ALL: LazyLock<HashMap<String, &'static Function>> = LazyLock::new(|| {
     groups().into_iter().flatten().map(|function| (function.name.to_lowercase(), function)).collect()
 });
 
+/// The tables of all groups.
 fn groups() -> [&'static [Function]; 13] {
     [
         array::FUNCTIONS,

@@ -1,102 +1,35 @@
 //! Computes expressions. Total: every input gives a value or a named fault, in bounded time, memory and stack.
 
+mod budget;
+mod fault;
+mod named;
+
 use super::ast::{Accessor, Call, Expr, Kind, Step};
 use super::partial;
 use crate::deployed::Deployed;
-use crate::diagnostic::{Code, Span};
+use crate::diagnostic::Span;
 use crate::functions::object::access;
 use crate::functions::{Allowed, Arguments, Outcome, Run, unable};
-use crate::jsonc::reader::source_offset;
 use crate::resources::ResourceIndex;
 use crate::scope::TemplateScope;
 use crate::tree::{Key, Object, Tree, TreeKind};
-use crate::value::{folded, same_name, type_name};
+use crate::value::type_name;
+use budget::{MAX_STEPS, exhausted, weight};
+use fault::{misplaced, too_deep, unsupported};
 use serde_json::{Map, Value};
-use std::cell::Cell;
 use std::sync::Arc;
 use uuid::Uuid;
+
+pub(crate) use budget::Budget;
+pub(crate) use fault::{Failure, Fault, unexpected_here, unknown_function, wrong_count};
 
 /// Deepest recursion of the evaluator, over expressions, variables, parameters and lambdas together. A level takes up to
 /// 3.5 KiB of stack without optimisation, a thread has 2 MiB by default.
 pub(crate) const MAX_DEPTH: usize = 350;
-/// How many values one evaluation may make: a template of a few lines can ask for any number.
-const MAX_STEPS: usize = 2_000_000;
-/// How many values all evaluations of one plan may make.
-const MAX_PLAN_STEPS: usize = 20_000_000;
-/// Most nested deployments that one plan looks into.
-const MAX_NESTED: usize = 800;
-/// Deepest value; deeper than a template can write it, and no deeper than other JSON readers take.
-const MAX_VALUE_DEPTH: usize = 100;
 /// Most elements of one copy loop.
 pub(crate) const MAX_COPY: i64 = 800;
 
 pub(crate) type Eval<T> = Result<T, Fault>;
-
-/// Why there is no value.
-#[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// It depends on what has not been deployed yet.
-    Deferred,
-    Failed(Box<Failure>),
-}
-
-/// A message, and the place when it is known.
-#[derive(Debug, Clone)]
-pub(crate) struct Failure {
-    pub(crate) code: Code,
-    pub(crate) message: String,
-    pub(crate) span: Option<Span>,
-    /// Byte range in the expression; becomes `span` when the expression's place is known.
-    at: Option<(usize, usize)>,
-}
-
-impl Fault {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self::Failed(Box::new(Failure {
-            code: Code::InvalidTemplate,
-            message: message.into(),
-            span: None,
-            at: None,
-        }))
-    }
-
-    fn coded(code: Code, message: impl Into<String>) -> Self {
-        Self::Failed(Box::new(Failure { code, message: message.into(), span: None, at: None }))
-    }
-
-    /// Adds the range in the expression unless a narrower one is known.
-    fn within(mut self, at: (usize, usize)) -> Self {
-        if let Self::Failed(failure) = &mut self
-            && failure.span.is_none()
-            && failure.at.is_none()
-        {
-            failure.at = Some(at);
-        }
-        self
-    }
-
-    /// Turns the range in the expression into one of the file; `literal` is the whole JSON string.
-    fn placed(mut self, source: &str, literal: Span) -> Self {
-        if let Self::Failed(failure) = &mut self
-            && failure.span.is_none()
-        {
-            // One byte further: the expression starts behind the bracket.
-            let place = |decoded: usize| source_offset(source, literal, decoded + 1);
-            failure.span = Some(match failure.at.take() {
-                Some((start, end)) => Span::new(place(start), place(end)),
-                None => literal,
-            });
-        }
-        self
-    }
-
-    fn wrapped(mut self, wrap: impl FnOnce(&str) -> String) -> Self {
-        if let Self::Failed(failure) = &mut self {
-            failure.message = wrap(&failure.message);
-        }
-        self
-    }
-}
 
 /// Where the expression stands; decides which functions may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,41 +84,6 @@ impl Held {
             Self::Owned(value) => value,
             Self::Shared(value) => value,
         }
-    }
-}
-
-/// What is left of the bounds of one plan.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    steps: Cell<usize>,
-    nested: Cell<usize>,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { steps: Cell::new(MAX_PLAN_STEPS), nested: Cell::new(MAX_NESTED) }
-    }
-}
-
-impl Budget {
-    /// Takes one nested deployment.
-    ///
-    /// # Errors
-    /// With the message when none is left.
-    pub(crate) fn take_nested(&self) -> Result<(), String> {
-        match self.nested.get().checked_sub(1) {
-            Some(left) => {
-                self.nested.set(left);
-                Ok(())
-            }
-            None => Err(format!("The number of nested deployments limit exceeded. Limit: '{MAX_NESTED}'.")),
-        }
-    }
-
-    fn take_steps(&self, steps: usize) -> bool {
-        let left = self.steps.get().checked_sub(steps);
-        self.steps.set(left.unwrap_or(0));
-        left.is_some()
     }
 }
 
@@ -467,170 +365,6 @@ impl<'a> Evaluator<'a> {
         Ok(value)
     }
 
-    /// `parameters` and `variables`, without a copy of the value.
-    fn named_value(&mut self, call: &Call, function: &str) -> Eval<Arc<Value>> {
-        let name = match self.value(&call.arguments[0])? {
-            Value::String(name) => name,
-            other => return Err(not_a_name(function, &other)),
-        };
-        if function == "variables" {
-            return self.variable(&name);
-        }
-        if let Some(arguments) = &self.user_arguments {
-            return match crate::value::get(arguments, &name) {
-                Some(value) => Ok(Arc::new(value.clone())),
-                None => Err(Fault::new(format!(
-                    "The template function parameter '{name}' is not found. Please see https://aka.ms/arm-template for \
-                     usage details."
-                ))),
-            };
-        }
-        self.parameter(&name)
-    }
-
-    /// The value of a template parameter, given or by default.
-    pub(crate) fn parameter(&mut self, name: &str) -> Eval<Arc<Value>> {
-        let scope = self.scope;
-        let key = folded(name);
-        let definition = scope.document.parameters.iter().find(|parameter| same_name(&parameter.name, name));
-        if self.placeholders() && definition.is_some_and(|definition| definition.kind.is_secure()) {
-            // What is printed for people shows no secret.
-            return Err(Fault::Deferred);
-        }
-        if let Some(known) = scope.known_parameter(&key) {
-            return Ok(known);
-        }
-        let Some(default) = definition.and_then(|definition| definition.default.as_ref()) else {
-            return Err(Fault::new(format!(
-                "The template parameter '{name}' is not found. Please see https://aka.ms/arm-template/#parameters for \
-                 usage details."
-            )));
-        };
-        let value =
-            Arc::new(self.elsewhere(Place::ParameterDefault, format!("parameter '{name}'"), |this| {
-                this.tree(default)
-            })?);
-        scope.keep_parameter(key, Arc::clone(&value));
-        Ok(value)
-    }
-
-    fn variable(&mut self, name: &str) -> Eval<Arc<Value>> {
-        let scope = self.scope;
-        if self.place == Place::UserFunction || self.place == Place::ParameterDefault {
-            return Err(Fault::new(unexpected_here("variables")));
-        }
-        let key = folded(name);
-        // A variable may hold a secret, which placeholders hide: computed anew for them.
-        let cached = !self.placeholders();
-        if let Some(known) = scope.known_variable(&key).filter(|_| cached) {
-            return known.map_err(Fault::Failed);
-        }
-        let Some(variable) = scope.document.variables.get(&key) else {
-            return Err(Fault::new(format!(
-                "The template variable '{name}' is not found. Please see https://aka.ms/arm-template/#variables for usage \
-                 details."
-            )));
-        };
-        let result =
-            self.elsewhere(Place::Variable, format!("variable '{}'", variable.name), |this| match &variable
-                .value
-            {
-                crate::document::VariableValue::Tree(tree) => this.tree(tree),
-                crate::document::VariableValue::Copy(copy) => this.copy(&copy.name, &copy.count, &copy.input),
-            })
-            .map_err(|fault| {
-                fault.wrapped(|message| {
-                    if message.starts_with("The template variable '") {
-                        return message.to_owned();
-                    }
-                    format!(
-                        "The template variable '{}' is not valid: {message}. Please see \
-                         https://aka.ms/arm-template-expressions for usage details.",
-                        variable.name,
-                        message = message.trim_end_matches('.')
-                    )
-                })
-            });
-        match result {
-            Ok(value) => {
-                let value = Arc::new(value);
-                if !cached {
-                    return Ok(value);
-                }
-                scope.keep_variable(key, Ok(Arc::clone(&value)));
-                Ok(value)
-            }
-            // A cycle or an exhausted bound depends on where the evaluation started: not kept.
-            Err(Fault::Failed(failure)) if self.active.is_empty() => {
-                scope.keep_variable(key, Err(failure.clone()));
-                Err(Fault::Failed(failure))
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// Evaluates at another place of the template: no loops, lambdas or function arguments from here.
-    fn elsewhere<T>(
-        &mut self,
-        place: Place,
-        what: String,
-        run: impl FnOnce(&mut Self) -> Eval<T>,
-    ) -> Eval<T> {
-        if self.active.contains(&what) {
-            let mut cycle = self.active.clone();
-            cycle.push(what);
-            return Err(Fault::new(format!("Circular reference detected: {}.", cycle.join(" -> "))));
-        }
-        self.active.push(what);
-        let place = std::mem::replace(&mut self.place, place);
-        let loops = std::mem::take(&mut self.loops);
-        let lambdas = std::mem::take(&mut self.lambdas);
-        let arguments = self.user_arguments.take();
-        let result = run(self);
-        self.place = place;
-        self.loops = loops;
-        self.lambdas = lambdas;
-        self.user_arguments = arguments;
-        self.active.pop();
-        result
-    }
-
-    fn user_function(&mut self, call: &Call) -> Eval<Value> {
-        let scope = self.scope;
-        let name = call.full_name();
-        let Some(function) = scope.document.functions.get(&folded(&name)) else {
-            return Err(Fault::new(unknown_function(&name)));
-        };
-        let values = self.arguments(call)?;
-        if values.len() != function.parameters.len() {
-            return Err(Fault::new(wrong_count(
-                &name,
-                values.len(),
-                function.parameters.len(),
-                function.parameters.len(),
-            )));
-        }
-        let mut arguments = Map::new();
-        for (parameter, value) in function.parameters.iter().zip(values) {
-            if !parameter.kind.accepts(&value) {
-                return Err(Fault::new(unable(
-                    &name,
-                    format_args!(
-                        "the parameter '{}' must be of type '{}', the provided value is of type '{}'",
-                        parameter.name,
-                        parameter.kind.expected(),
-                        type_name(&value)
-                    ),
-                )));
-            }
-            arguments.insert(parameter.name.clone(), value);
-        }
-        self.elsewhere(Place::UserFunction, format!("function '{name}'"), |this| {
-            this.user_arguments = Some(arguments);
-            this.tree(&function.output)
-        })
-    }
-
     /// Bounds recursion; whoever enters counts `depth` down again.
     fn enter(&mut self) -> Eval<()> {
         if self.depth == MAX_DEPTH {
@@ -653,96 +387,4 @@ impl<'a> Evaluator<'a> {
         let planned = self.budget.is_none_or(|budget| budget.take_steps(cost));
         if self.steps > MAX_STEPS || !planned { Err(exhausted()) } else { Ok(()) }
     }
-}
-
-/// How many values and blocks of text there are in a value, as far as a little more than `most`.
-fn weight(value: &Value, most: usize, depth: usize) -> Eval<usize> {
-    if depth > MAX_VALUE_DEPTH {
-        return Err(Fault::new(format!(
-            "The template language expression can't be evaluated: its value is nested deeper than '{MAX_VALUE_DEPTH}' levels."
-        )));
-    }
-    let mut total = 1;
-    let mut add = |inner: &Value| -> Eval<bool> {
-        total += weight(inner, most.saturating_sub(total), depth + 1)?;
-        Ok(total > most)
-    };
-    match value {
-        Value::Array(values) => {
-            for inner in values {
-                if add(inner)? {
-                    break;
-                }
-            }
-        }
-        Value::Object(map) => {
-            for inner in map.values() {
-                if add(inner)? {
-                    break;
-                }
-            }
-        }
-        Value::String(text) => total += text.len() / 64,
-        _ => {}
-    }
-    Ok(total)
-}
-
-fn too_deep() -> Fault {
-    Fault::new(format!(
-        "The template language expression can't be evaluated: it is nested deeper than '{MAX_DEPTH}' levels."
-    ))
-}
-
-// Faults are made apart from the recursion: their temporaries would be in each of its stack frames.
-
-fn misplaced(call: &Call) -> Fault {
-    Fault::new(unexpected_here(&call.name))
-}
-
-fn unsupported(call: &Call, reason: &str) -> Fault {
-    Fault::coded(Code::FeatureNotSupported, not_supported(&call.name, reason))
-}
-
-fn not_a_name(function: &str, found: &Value) -> Fault {
-    Fault::new(unable(
-        function,
-        format_args!("the name must be a string, it is of type '{}'", type_name(found)),
-    ))
-}
-
-fn exhausted() -> Fault {
-    Fault::new(format!(
-        "The template language expression can't be evaluated: it makes more than '{MAX_STEPS}' values."
-    ))
-}
-
-pub(crate) fn unexpected_here(name: &str) -> String {
-    format!(
-        "The template function '{name}' is not expected at this location. Please see \
-         https://aka.ms/arm-template-expressions for usage details."
-    )
-}
-
-pub(crate) fn unknown_function(name: &str) -> String {
-    format!(
-        "The template function '{name}' is not valid. Please see https://aka.ms/arm-template-expressions for usage \
-         details."
-    )
-}
-
-pub(crate) fn not_supported(name: &str, reason: &str) -> String {
-    format!("The template function '{name}' is not supported here: {reason}.")
-}
-
-pub(crate) fn wrong_count(name: &str, found: usize, least: usize, most: usize) -> String {
-    let expected = match (least, most) {
-        (least, most) if least == most => format!("'{least}'"),
-        (least, usize::MAX) => format!("'{least}' or more"),
-        (least, most) => format!("'{least}' to '{most}'"),
-    };
-    unable(
-        name,
-        format_args!("the actual number of arguments '{found}' doesn't match the expected number {expected}"),
-    )
 }

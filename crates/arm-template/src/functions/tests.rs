@@ -290,3 +290,21 @@ fn names_do_not_regard_case() {
     fails("trim('a', 'b')", "the actual number of arguments '2' doesn't match the expected number '1'");
     fails("ns.f('a')", "The template function 'ns.f' is not valid");
 }
+
+#[test]
+fn the_table_of_functions_is_that_of_the_documentation() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/arm-subset.md");
+    let text = fs_err::read_to_string(file).expect("the documentation");
+    let rows = text.lines().skip_while(|line| *line != "## Functions").filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+        Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()? == "done"))
+    });
+    let documented: std::collections::BTreeMap<String, bool> = rows.collect();
+    let known = super::groups()
+        .into_iter()
+        .flatten()
+        .chain([&super::resource::LIST])
+        .map(|function| (function.name.to_owned(), !matches!(function.run, super::Run::Unsupported(_))))
+        .collect();
+    assert_eq!(documented, known);
+}

@@ -1,0 +1,261 @@
+//! Runs loops, computes names and ids, and checks them.
+
+use super::{Instance, ResourceIndex, boolean, interleaved};
+use crate::diagnostic::{Code, Diagnostic, Span, position};
+use crate::document::{Document, ResourceDefinition};
+use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Loop, Place};
+use crate::scope::{Scope, TemplateScope};
+use crate::tree::Tree;
+use crate::value::{folded_id, type_name};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Most resources of one template, after its loops.
+const MAX_RESOURCES: usize = 800;
+
+/// Runs the loops of all resources and computes what is known before anything is deployed.
+pub(crate) fn expand(
+    document: &Document,
+    scope: &TemplateScope,
+    target: &Scope,
+    budget: &Budget,
+) -> (Vec<Instance>, ResourceIndex, Vec<Diagnostic>) {
+    let mut expansion =
+        Expansion { document, scope, target, budget, instances: Vec::new(), faults: Vec::new(), full: false };
+    for definition in &document.resources {
+        expansion.definition(definition, None);
+    }
+    expansion.duplicates();
+    let mut index = ResourceIndex::new(&expansion.instances);
+    index.incomplete = !expansion.faults.is_empty();
+    (expansion.instances, index, expansion.faults)
+}
+
+struct Expansion<'e> {
+    document: &'e Document,
+    scope: &'e TemplateScope,
+    target: &'e Scope,
+    budget: &'e Budget,
+    instances: Vec<Instance>,
+    faults: Vec<Diagnostic>,
+    /// The limit was exceeded and said so.
+    full: bool,
+}
+
+impl Expansion<'_> {
+    fn definition(&mut self, definition: &Arc<ResourceDefinition>, parent: Option<usize>) {
+        let Some(copy) = &definition.copy else {
+            let loops = parent.map_or_else(Vec::new, |parent| self.instances[parent].loops.clone());
+            self.instance(definition, parent, loops, None);
+            return;
+        };
+        let mut evaluator = Evaluator::new(self.scope, Place::Header);
+        evaluator.budget = Some(self.budget);
+        let count = match evaluator.count(&copy.count) {
+            Ok(count) => count,
+            Err(fault) => {
+                self.fault(definition, &definition.name, fault);
+                return;
+            }
+        };
+        for index in 0..count {
+            let running = Loop { name: Some(copy.name.clone()), index, unnamed: true };
+            let position = Some((copy.name.clone(), index as usize));
+            if !self.instance(definition, parent, vec![running], position) {
+                // The next turn would say the same again.
+                return;
+            }
+        }
+    }
+
+    fn instance(
+        &mut self,
+        definition: &Arc<ResourceDefinition>,
+        parent: Option<usize>,
+        loops: Vec<Loop>,
+        copy: Option<(String, usize)>,
+    ) -> bool {
+        if self.instances.len() == MAX_RESOURCES {
+            if !self.full {
+                self.full = true;
+                self.faults.push(self.document.invalid(
+                    format!(
+                        "The number of template resources limit exceeded. Limit: '{MAX_RESOURCES}' and actual: more than \
+                         '{MAX_RESOURCES}'. Please see https://aka.ms/arm-template/#resources for usage details."
+                    ),
+                    Span::new(definition.span.start, definition.span.start + 1),
+                ));
+            }
+            return false;
+        }
+        match self.header(definition, parent, loops, copy) {
+            Ok(instance) => {
+                let position = self.instances.len();
+                self.instances.push(instance);
+                for child in &definition.children {
+                    self.definition(child, Some(position));
+                }
+                true
+            }
+            Err((tree, fault)) => {
+                self.fault(definition, tree, fault);
+                false
+            }
+        }
+    }
+
+    fn header<'d>(
+        &self,
+        definition: &'d Arc<ResourceDefinition>,
+        parent: Option<usize>,
+        loops: Vec<Loop>,
+        copy: Option<(String, usize)>,
+    ) -> Result<Instance, (&'d Tree, Fault)> {
+        let mut evaluator = Evaluator::new(self.scope, Place::Header);
+        evaluator.budget = Some(self.budget);
+        evaluator.loops.clone_from(&loops);
+        let condition = match &definition.condition {
+            None => true,
+            Some(tree) => boolean(&mut evaluator, tree).map_err(|fault| (tree, fault))?,
+        };
+        let mut text =
+            |tree: &'d Tree, what: &str| string(&mut evaluator, tree, what).map_err(|fault| (tree, fault));
+        let mut name = text(&definition.name, "name")?;
+        let mut resource_type = text(&definition.kind, "type")?;
+        let api_version = match &definition.api_version {
+            Some(tree) => text(tree, "apiVersion")?,
+            None => String::new(),
+        };
+        let location = definition.location.as_ref().map(|tree| text(tree, "location")).transpose()?;
+        let extension_of = definition.scope.as_ref().map(|tree| text(tree, "scope")).transpose()?;
+        let mut scope = self.target.clone();
+        if let Some(nested) = &definition.nested {
+            let subscription =
+                nested.subscription_id.as_ref().map(|tree| text(tree, "subscriptionId")).transpose()?;
+            let group = nested.resource_group.as_ref().map(|tree| text(tree, "resourceGroup")).transpose()?;
+            scope = scope.moved(subscription, group);
+        }
+        if let Some(parent) = parent.map(|parent| &self.instances[parent]) {
+            // A child may also be written with its full type and name.
+            if !resource_type.contains('.') {
+                resource_type = format!("{}/{resource_type}", parent.resource_type);
+                name = format!("{}/{name}", parent.name);
+            }
+        }
+        self.check_segments(definition, &resource_type, &name)
+            .map_err(|message| (&definition.name, Fault::new(message)))?;
+        let base = match extension_of {
+            None => scope.resource_group_id(),
+            Some(id) if id.starts_with('/') => id.trim_end_matches('/').to_owned(),
+            Some(relative) => format!("{}/providers/{relative}", scope.resource_group_id()),
+        };
+        let id = format!("{base}/providers/{}", interleaved(&resource_type, &name));
+        Ok(Instance {
+            definition: Arc::clone(definition),
+            loops,
+            id,
+            resource_type,
+            name,
+            api_version,
+            location,
+            scope,
+            condition,
+            copy,
+        })
+    }
+
+    fn check_segments(
+        &self,
+        definition: &ResourceDefinition,
+        resource_type: &str,
+        name: &str,
+    ) -> Result<(), String> {
+        let types = resource_type.split('/').count();
+        let place = self.place(definition.span);
+        if types < 2 || resource_type.split('/').any(str::is_empty) {
+            return Err(format!(
+                "The template resource '{name}' {place} is not valid. The resource type '{resource_type}' must have a \
+                 namespace and at least one type. Please see https://aka.ms/arm-template/#resources for usage details."
+            ));
+        }
+        if name.split('/').any(|segment| segment.trim().is_empty()) {
+            return Err(format!(
+                "The template resource '{name}' for type '{resource_type}' {place} has an empty name segment. Please see \
+                 https://aka.ms/arm-template/#resources for usage details."
+            ));
+        }
+        if name.split('/').count() + 1 != types {
+            return Err(format!(
+                "The template resource '{name}' for type '{resource_type}' {place} has incorrect segment lengths. A nested \
+                 resource type must have identical number of segments as its resource name. A root resource type must have \
+                 segment length one greater than its resource name. Please see https://aka.ms/arm-template/#resources for \
+                 usage details."
+            ));
+        }
+        Ok(())
+    }
+
+    fn place(&self, span: Span) -> String {
+        let position = position(&self.document.source, span.start);
+        format!("at line '{}' and column '{}'", position.line, position.column)
+    }
+
+    fn fault(&mut self, definition: &ResourceDefinition, tree: &Tree, fault: Fault) {
+        let Fault::Failed(failure) = fault else {
+            // Nothing of a header waits for a deployment: the functions that do are refused there.
+            self.faults
+                .push(self.document.invalid("A resource header depends on deployed state.", tree.span));
+            return;
+        };
+        let message = self.scope.scrub(&failure.message);
+        let detail =
+            if message.starts_with("The template resource '") || failure.code != Code::InvalidTemplate {
+                message
+            } else {
+                let shown = &self.document.source[definition.name.span.start..definition.name.span.end];
+                let hint = if message.contains("Please see ") {
+                    ""
+                } else {
+                    " Please see https://aka.ms/arm-template-expressions for usage details."
+                };
+                format!(
+                    "The template resource '{}' {} is not valid: {}.{hint}",
+                    shown.trim_matches(['"', '\'']),
+                    self.place(definition.span),
+                    message.trim_end_matches('.')
+                )
+            };
+        let span = failure.span.unwrap_or(tree.span);
+        self.faults.push(self.document.diagnostic(failure.code, detail, span));
+    }
+
+    fn duplicates(&mut self) {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for (position, instance) in self.instances.iter().enumerate() {
+            if instance.is_deployed() && seen.insert(folded_id(&instance.id), position).is_some() {
+                let detail = format!(
+                    "The resource '{}' {} is defined multiple times in a template. Please see \
+                     https://aka.ms/arm-template/#resources for usage details.",
+                    instance.path(),
+                    self.place(instance.definition.span)
+                );
+                let span = instance.definition.name.span;
+                // One message for a loop that makes the same name over and over.
+                if !self.faults.iter().any(|known| known.span == Some(span)) {
+                    self.faults.push(self.document.invalid(detail, span));
+                }
+            }
+        }
+    }
+}
+
+fn string(evaluator: &mut Evaluator<'_>, tree: &Tree, what: &str) -> Eval<String> {
+    match evaluator.tree(tree)? {
+        Value::String(text) => Ok(text),
+        other => Err(Fault::new(format!(
+            "The '{what}' property must evaluate to a string, it is of type '{}'.",
+            type_name(&other)
+        ))),
+    }
+}

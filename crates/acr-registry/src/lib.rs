@@ -15,5 +15,7 @@ mod path;
 mod registries;
 mod repository;
 mod routes;
+#[cfg(test)]
+mod scene;
 
 pub use registries::{CreateRegistry, Registries, RegistryError, RegistryInfo, RegistrySettings};

@@ -15,6 +15,10 @@ use crate::registries::Registry;
 /// The user name that goes with a refresh token.
 const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
+/// What ACR says to strangers and to those with a wrong password alike.
+pub(super) const REQUIRED: &str =
+    "authentication required, visit https://aka.ms/acr/authorization for more information.";
+
 /// What a request carries.
 pub(super) enum Credentials {
     Basic(String, SecretString),
@@ -69,10 +73,10 @@ pub(super) fn challenge(registry: &Registry, wanted: &[Scope], error: Option<&st
     let mut value = format!("Bearer realm=\"https://{service}/oauth2/token\",service=\"{service}\"");
     if !wanted.is_empty() {
         let scopes: Vec<_> = wanted.iter().map(ToString::to_string).collect();
-        value.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));
+        value = format!("{value},scope=\"{}\"", scopes.join(" "));
     }
     if let Some(error) = error {
-        value.push_str(&format!(",error=\"{error}\""));
+        value = format!("{value},error=\"{error}\"");
     }
     let detail: Vec<_> = wanted
         .iter()
@@ -83,8 +87,7 @@ pub(super) fn challenge(registry: &Registry, wanted: &[Scope], error: Option<&st
                 .map(move |action| json!({ "Type": scope.kind, "Name": scope.name, "Action": action }))
         })
         .collect();
-    let message = "authentication required, visit https://aka.ms/acr/authorization for more information.";
-    OciError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+    OciError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", REQUIRED)
         .with_challenge(&value)
         .with_detail(if detail.is_empty() { serde_json::Value::Null } else { detail.into() })
 }

@@ -57,11 +57,11 @@ pub(super) async fn put(
     })?;
     let manifest = Manifest::parse(&media_type, &content).map_err(invalid)?;
     let digest = Digest::of(&content);
-    if let Reference::Digest(named) = reference {
-        if *named != digest {
-            let message = format!("the content has the digest `{digest}`, not `{named}`");
-            return Err(OciError::bad_request("DIGEST_INVALID", message));
-        }
+    if let Reference::Digest(named) = reference
+        && *named != digest
+    {
+        let message = format!("the content has the digest `{digest}`, not `{named}`");
+        return Err(OciError::bad_request("DIGEST_INVALID", message));
     }
     check_references(registry, name, &manifest)?;
     let id = registry.tokens.entropy.uuid();

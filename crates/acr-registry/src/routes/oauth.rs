@@ -30,7 +30,7 @@ pub(super) async fn token_get(State(door): State<Door>, request: Request) -> Res
             ));
         };
         let Some(subject) = gate::subject(registry, &username, &password) else {
-            return Err(unauthorized("the user name or the password is wrong"));
+            return Err(unauthorized(gate::REQUIRED));
         };
         check_service(registry, &query)?;
         access_token(registry, &subject, &query)
@@ -58,7 +58,7 @@ pub(super) async fn token_post(
                 let username = field(&form, "username").ok_or_else(|| missing("username"))?;
                 let password = secret(&form, "password")?;
                 let subject = gate::subject(registry, username, &password);
-                subject.ok_or_else(|| unauthorized("the user name or the password is wrong"))?
+                subject.ok_or_else(|| unauthorized(gate::REQUIRED))?
             }
             other => return Err(unsupported_grant(other, "refresh_token, password")),
         };

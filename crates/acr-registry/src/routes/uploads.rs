@@ -25,10 +25,10 @@ pub(super) async fn begin(
 ) -> Result<Response, OciError> {
     let query = gate::query(&parts.uri);
     let value = |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-    if let (Some(mount), Some(from)) = (value("mount"), value("from")) {
-        if let Some(mounted) = mount_blob(registry, name, mount, from)? {
-            return Ok(mounted);
-        }
+    if let (Some(mount), Some(from)) = (value("mount"), value("from"))
+        && let Some(mounted) = mount_blob(registry, name, mount, from)?
+    {
+        return Ok(mounted);
     }
     let id = registry.tokens.entropy.uuid();
     let record = UploadRecord { repository: name.to_string(), begun: registry.tokens.clock.now() };

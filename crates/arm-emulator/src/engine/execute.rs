@@ -96,10 +96,13 @@ impl Run {
         cancel: CancellationToken,
         depth: usize,
     ) -> Result<(Self, bool), ArmError> {
+        // Held over both, so that whoever finds the deployment stored also finds what cancels it.
+        let mut all = arm.running();
         let created = deployments::begin(arm, &prepared.deployment, &prepared.template)?;
         let deployment = &prepared.deployment;
         let running = Running { operation_id: deployment.operation_id.clone(), cancel: cancel.clone() };
-        arm.running().insert(deployments::key(&deployment.group, &deployment.name), running);
+        all.insert(deployments::key(&deployment.group, &deployment.name), running);
+        drop(all);
         let (steps, named_inside) = (AtomicUsize::new(0), Mutex::default());
         Ok((Self { arm: arm.clone(), prepared, cancel, depth, steps, named_inside }, created))
     }

@@ -1,5 +1,7 @@
 //! Asynchronous operations in the shapes that clients poll (`azure-docs: async-operations.md`).
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use jiff::Timestamp;
 
@@ -15,6 +17,9 @@ pub(crate) const RETRY_AFTER: &str = "1";
 
 /// The name of the header that the SDKs prefer for polling.
 pub(crate) const AZURE_ASYNC_OPERATION: &str = "azure-asyncoperation";
+
+/// How often a deletion looks whether cancelled deployments have ended.
+const DEPLOYMENT_POLL: Duration = Duration::from_millis(20);
 
 /// What became of an operation.
 #[derive(Debug)]
@@ -61,11 +66,16 @@ pub(crate) fn outcome(arm: &Arm, id: &str) -> Result<(Operation, Outcome), ArmEr
     Ok((operation, outcome))
 }
 
-/// Marks a resource group as going away and starts to empty it; gives the operation's id.
+/// Marks a resource group as going away and starts to empty it; gives the operation's id. Asked again while it runs, it
+/// gives the same operation: a second worker could otherwise empty a group that was created anew.
 pub(crate) fn delete_resource_group(arm: &Arm, group: &str) -> Result<String, ArmError> {
-    groups::begin_delete(arm, group)?;
     let id = operations::start_work(arm)?;
-    run_deletion(arm, group.to_owned(), Some(id.clone()));
+    let (group, under_way) = groups::begin_delete(arm, group, &id)?;
+    if let Some(under_way) = under_way {
+        operations::finish(arm, &id, Ok(()))?;
+        return Ok(under_way);
+    }
+    run_deletion(arm, group, id.clone());
     Ok(id)
 }
 
@@ -88,35 +98,51 @@ pub(crate) fn delete_deployment(arm: &Arm, group: &str, name: &str) -> Result<Op
     Ok(Some(id))
 }
 
-/// Empties a marked resource group in the background, then removes it.
-pub(crate) fn run_deletion(arm: &Arm, group: String, operation: Option<String>) {
+/// Empties a marked resource group in the background, then removes it; one that cannot be emptied is usable again.
+pub(crate) fn run_deletion(arm: &Arm, group: String, operation: String) {
     let worker = arm.clone();
     arm.settings().shutdown.spawn(async move {
         let outcome = empty(&worker, &group).await;
-        tracing::info!(%group, failed = outcome.is_err(), "resource group deleted");
-        if let Some(id) = operation
-            && let Err(error) = operations::finish(&worker, &id, outcome)
-        {
-            error.log();
+        tracing::info!(%group, failed = outcome.is_err(), "resource group deletion ended");
+        let ended =
+            if outcome.is_ok() { groups::remove(&worker, &group) } else { groups::keep(&worker, &group) };
+        for outcome in [ended, operations::finish(&worker, &operation, outcome)] {
+            if let Err(error) = outcome {
+                error.log();
+            }
         }
     });
 }
 
 async fn empty(arm: &Arm, group: &str) -> Result<(), ArmError> {
-    for deployment in deployments::list(arm, group)? {
-        if let Some(running) = arm.running().get(&deployments::key(group, &deployment.name)) {
-            running.cancel.cancel();
+    end_deployments(arm, group).await;
+    // A request that was let in before the group was marked may put one more while the others go.
+    loop {
+        let present = providers::ids_in_group(arm, group)?;
+        if present.is_empty() {
+            break;
         }
-    }
-    for resource in providers::ids_in_group(arm, group)? {
-        providers::delete(arm, &resource).await?;
-    }
-    // A deployment that was cancelled just now may have put one more.
-    for resource in providers::ids_in_group(arm, group)? {
-        providers::delete(arm, &resource).await?;
+        for resource in present {
+            providers::delete(arm, &resource).await?;
+        }
     }
     for deployment in deployments::list(arm, group)? {
         deployments::remove(arm, group, &deployment.name)?;
     }
-    groups::remove(arm, group)
+    Ok(())
+}
+
+/// Cancels what runs into a resource group and waits until none of it does.
+async fn end_deployments(arm: &Arm, group: &str) {
+    let prefix = deployments::key(group, "");
+    let mut pause = tokio::time::interval(DEPLOYMENT_POLL);
+    loop {
+        pause.tick().await;
+        let running = arm.running();
+        let mut left = running.iter().filter(|(key, _)| key.starts_with(&prefix)).peekable();
+        if left.peek().is_none() {
+            break;
+        }
+        left.for_each(|(_, running)| running.cancel.cancel());
+    }
 }

@@ -4,7 +4,7 @@ use crate::app::Arm;
 use crate::engine::operation;
 use crate::error::{ArmError, ErrorBody};
 use crate::records::deployments::{self, State};
-use crate::records::groups::{self, State as GroupState};
+use crate::records::groups;
 use crate::records::operations;
 
 /// Ends the deployments of a dead process as failed, goes on with deletions.
@@ -12,15 +12,17 @@ use crate::records::operations;
 /// A deployment is not resumed: its secure parameters were never written down. What it had put stays and goes on; the
 /// next PUT of the same name is accepted and finishes the work.
 pub(crate) fn restore(arm: &Arm) -> Result<(), ArmError> {
-    operations::sweep(arm)?;
-    for group in groups::list(arm)? {
+    let all = groups::list(arm)?;
+    let deletions: Vec<String> = all.iter().filter_map(|group| group.deletion.clone()).collect();
+    operations::sweep(arm, &deletions)?;
+    for group in all {
         for deployment in deployments::list(arm, &group.name)? {
             if !deployment.state.is_final() {
                 interrupt(arm, deployment)?;
             }
         }
-        if group.state == GroupState::Deleting {
-            operation::run_deletion(arm, group.name, None);
+        if let Some(operation) = group.deletion {
+            operation::run_deletion(arm, group.name, operation);
         }
     }
     Ok(())

@@ -21,6 +21,9 @@ pub(crate) struct ResourceGroup {
     #[serde(default)]
     pub(crate) managed_by: Option<String>,
     pub(crate) state: State,
+    /// The operation that deletes it.
+    #[serde(default)]
+    pub(crate) deletion: Option<String>,
     pub(crate) created: Timestamp,
     pub(crate) changed: Timestamp,
 }
@@ -104,7 +107,19 @@ pub(crate) fn put(arm: &Arm, name: &str, wanted: Wanted<'_>) -> Result<(Resource
             let (name, location) = (name.to_owned(), location.to_owned());
             let (tags, managed_by) = (wanted.tags, wanted.managed_by);
             let state = State::Succeeded;
-            (ResourceGroup { name, location, tags, managed_by, state, created: now, changed: now }, true)
+            (
+                ResourceGroup {
+                    name,
+                    location,
+                    tags,
+                    managed_by,
+                    state,
+                    deletion: None,
+                    created: now,
+                    changed: now,
+                },
+                true,
+            )
         }
         Some(group) if group.state == State::Deleting => return Err(being_deleted(&group.name)),
         Some(group) if group.location != location => {
@@ -134,14 +149,30 @@ pub(crate) fn retag(arm: &Arm, name: &str, tags: Tags) -> Result<ResourceGroup, 
     Ok(group)
 }
 
-/// Marks the group; `false` when it is marked already.
-pub(crate) fn begin_delete(arm: &Arm, name: &str) -> Result<bool, ArmError> {
+/// Marks the group as being deleted by an operation; gives its name and, where it was marked already, the operation
+/// that is under way.
+pub(crate) fn begin_delete(
+    arm: &Arm,
+    name: &str,
+    operation: &str,
+) -> Result<(String, Option<String>), ArmError> {
     let _guard = arm.lock();
     let group = get(arm, name)?;
-    let begun = group.state != State::Deleting;
-    let group = ResourceGroup { state: State::Deleting, changed: arm.now(), ..group };
+    if let Some(under_way) = group.deletion {
+        return Ok((group.name, Some(under_way)));
+    }
+    let deletion = Some(operation.to_owned());
+    let group = ResourceGroup { state: State::Deleting, deletion, changed: arm.now(), ..group };
     arm.store().put(TABLE, &name.to_lowercase(), &group)?;
-    Ok(begun)
+    Ok((group.name, None))
+}
+
+/// Takes the mark of [`begin_delete`] away.
+pub(crate) fn keep(arm: &Arm, name: &str) -> Result<(), ArmError> {
+    let _guard = arm.lock();
+    let Some(group) = find(arm, name)? else { return Ok(()) };
+    let group = ResourceGroup { state: State::Succeeded, deletion: None, changed: arm.now(), ..group };
+    Ok(arm.store().put(TABLE, &name.to_lowercase(), &group)?)
 }
 
 pub(crate) fn remove(arm: &Arm, name: &str) -> Result<(), ArmError> {

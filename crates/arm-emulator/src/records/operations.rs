@@ -71,11 +71,14 @@ pub(crate) fn get(arm: &Arm, id: &str) -> Result<Operation, ArmError> {
     })
 }
 
-/// Ends the work that a dead process left, forgets what is old.
-pub(crate) fn sweep(arm: &Arm) -> Result<(), ArmError> {
+/// Ends the work that a dead process left but for what is taken up again, forgets what is old.
+pub(crate) fn sweep(arm: &Arm, taken_up: &[String]) -> Result<(), ArmError> {
     let now = arm.now();
     let mut batch = Batch::new();
     for (id, mut operation) in arm.store().list::<Operation>(TABLE)? {
+        if taken_up.contains(&id) {
+            continue;
+        }
         if now.duration_since(operation.started) > KEPT {
             batch = batch.delete(TABLE, &id);
         } else if let Subject::Work { status: status @ Status::InProgress, ended, error } =

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::stack::{SUBSCRIPTION, Stack, group, group_body, registry, resource_group};
+use crate::stack::{
+    SUBSCRIPTION, Stack, deployment, deployment_body, group, group_body, registry, resource_group,
+};
 
 fn named(name: &str) -> String {
     format!("/subscriptions/{SUBSCRIPTION}/resourcegroups/{name}")
@@ -47,6 +49,40 @@ async fn deleting_a_group_deletes_what_is_in_it_and_nothing_else() {
     let left = stack.get(&format!("/subscriptions/{SUBSCRIPTION}/resources")).await.expect(200).body;
     assert_eq!(names(&left), ["kept"]);
     assert_eq!(stack.runtime.running().len(), 1);
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_group_that_is_being_deleted_takes_nothing_and_ends_what_runs() {
+    let stack = Stack::start().await;
+    stack.runtime.hold_pulls();
+    let template = include_str!("templates/plain.json");
+    let parameters = json!({"names": {"value": ["one", "two"]}, "createLast": {"value": true}});
+    stack.put(&deployment("roll"), deployment_body("Incremental", template, parameters)).await.expect(201);
+    let first = stack.delete(&resource_group()).await.expect(202);
+    let second = stack.delete(&resource_group()).await;
+    if second.status == 202 {
+        assert_eq!(
+            first.header("location"),
+            second.header("location"),
+            "one deletion, however often it is asked for"
+        );
+        let shown = stack.get(&resource_group()).await;
+        if shown.status == 200 {
+            assert_eq!(shown.body["properties"]["provisioningState"], "Deleting");
+        }
+        let refused = stack.put(&group("three"), group_body("web:1")).await;
+        assert!(
+            ["ResourceGroupBeingDeleted", "ResourceGroupNotFound"].contains(&refused.code()),
+            "{}",
+            refused.text
+        );
+    }
+    stack.runtime.release_pulls();
+    stack.located(&first).await.expect(204);
+    assert_eq!(stack.runtime.containers().len(), 0);
+    stack.put(&resource_group(), json!({"location": "westeurope"})).await.expect(201);
+    stack.get(&deployment("roll")).await.refused(404, "DeploymentNotFound");
     stack.finish().await;
 }
 

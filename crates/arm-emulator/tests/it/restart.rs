@@ -87,7 +87,7 @@ async fn a_deletion_that_ran_goes_on() {
     let path = format!("/subscriptions/{SUBSCRIPTION}/resourcegroups/Fleet");
     let started = stack.put(&group("one"), group_body("web:1")).await.expect(201);
     stack.ended(&started).await;
-    stack.delete(&path).await.expect(202);
+    let deleted = stack.delete(&path).await.expect(202);
     let stack = stack.crash().await;
     until("the group is gone", || async {
         let answer = stack.head(&path).await;
@@ -95,5 +95,7 @@ async fn a_deletion_that_ran_goes_on() {
     })
     .await;
     assert_eq!(stack.runtime.containers().len(), 0);
+    let operation = deleted.header("location");
+    stack.get(&operation[operation.find("/subscriptions").unwrap()..]).await.expect(204);
     stack.finish().await;
 }

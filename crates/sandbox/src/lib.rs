@@ -1,1 +1,24 @@
-//! Work in progress.
+//! All emulated services of one sandbox in one process, and the files by which other processes find it.
+//!
+//! [`up`] starts a sandbox and [`Running`] is one; [`Instance`] names it, [`Record`] is what `sandbox.json` says of it,
+//! [`environment`] turns that into the variables that clients read, [`down`] removes all that an instance made.
+//!
+//! It emulates nothing itself: Azure DevOps, Entra ID, Resource Manager, the registry and Container Instances are
+//! crates of their own. What is here is composition: addresses, ports, keys, readiness and shutdown.
+
+mod control;
+mod down;
+mod environment;
+mod identity;
+mod instance;
+mod probe;
+mod record;
+mod up;
+
+pub use azdo_mock::{OldToken, SessionAfterReplace, Switches as AzdoSwitches};
+pub use container_groups::{IdenticalPut, Quota, RestartBackoff, Switches as GroupSwitches};
+pub use down::{DownError, Removed, down};
+pub use environment::environment;
+pub use instance::{Instance, InstanceError};
+pub use record::{Record, RecordError};
+pub use up::{Options, Running, UpError, up};

@@ -1,0 +1,39 @@
+//! One module per command; each turns words into a call of a library and a result into what is printed.
+
+mod build_image;
+mod control;
+mod deploy;
+mod expand;
+mod fleet;
+mod job_file;
+mod logs;
+mod run;
+mod sandbox_down;
+mod sandbox_env;
+mod sandbox_up;
+mod scale;
+mod status;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command, Sandbox};
+use crate::environment::Environment;
+use crate::outcome::Outcome;
+
+/// Does what the words say.
+pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Sandbox(Sandbox::Up(up)) => sandbox_up::run(*up, common, environment).await,
+        Command::Sandbox(Sandbox::Env { shell, unset }) => sandbox_env::run(shell, unset, common, environment),
+        Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
+        Command::BuildImage(words) => build_image::run(words, common, environment).await,
+        Command::BaseImage => build_image::base(environment).await,
+        Command::Deploy(words) => deploy::run(words, common, environment).await,
+        Command::Scale(words) => scale::run(words, common, environment).await,
+        Command::Status(words) => status::run(&words, common, environment).await,
+        Command::Run(words) => run::run(words, common, environment).await,
+        Command::Logs(words) => logs::run(&words, common, environment).await,
+        Command::Expand(words) => expand::run(&words, common),
+    }
+}

@@ -1,0 +1,66 @@
+//! The sandbox's control API, as `run` needs it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reqwest::{Client, Method, RequestBuilder};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::sandbox_env::{instance, running};
+use crate::cli::Common;
+use crate::environment::Environment;
+use crate::outcome::{Outcome, Problem};
+
+/// A client of one running sandbox.
+pub(crate) struct Control {
+    client: Client,
+    base: String,
+    token: SecretString,
+}
+
+impl Control {
+    /// The sandbox that the environment names, else the instance's own.
+    pub(crate) fn find(common: &Common, environment: &Environment) -> Result<Self> {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
+        if let (Some(url), Some(token)) =
+            (environment.get("MAYFLY_CONTROL_URL"), environment.get("MAYFLY_CONTROL_TOKEN"))
+        {
+            return Ok(Self { client, base: url.trim_end_matches('/').to_owned(), token: token.to_owned().into() });
+        }
+        let record = running(&instance(common, environment)?)?;
+        let base = record.control_url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { client, base, token: record.control_token })
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.send(self.request(Method::GET, path), path).await
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
+        self.send(self.request(Method::POST, path).json(body), path).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.expose_secret())
+    }
+
+    async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, path: &str) -> Result<T> {
+        let away = |error: reqwest::Error| {
+            Problem::from_error(Outcome::Service, error.without_url())
+                .hint("is the sandbox running? `mayfly sandbox env` names it")
+        };
+        let answer = request.send().await.map_err(away).with_context(|| format!("ask the sandbox for `{path}`"))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(away)?;
+        if !status.is_success() {
+            let why = serde_json::from_str::<Value>(&text).ok().and_then(|body| {
+                body["error"].as_str().or_else(|| body["message"].as_str()).map(ToOwned::to_owned)
+            });
+            let why = why.unwrap_or(text);
+            return Err(Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}")).into());
+        }
+        serde_json::from_str(&text).with_context(|| format!("read the sandbox's answer for `{path}`"))
+    }
+}

@@ -1,0 +1,94 @@
+//! `expand`: what a template stands for, without deploying it. What depends on the deployed state is shown as the
+//! expression it is.
+
+use anyhow::Result;
+use arm_template::{Diagnostic, Mode, Placeholders, PlanRequest, ResourceGroupInfo, Scope, Template, jsonc};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::cli::{Common, Expand, Format};
+use crate::outcome::{Outcome, Problem};
+use crate::output;
+
+/// The subscription and tenant that an expansion pretends to be in.
+const NOWHERE: &str = "00000000-0000-0000-0000-000000000000";
+
+pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
+    let name = words.template.display().to_string();
+    let text = fs_err::read_to_string(&words.template)?;
+    let failed = |faults: Vec<Diagnostic>| refused(&name, faults);
+    let template = Template::parse(&text).map_err(failed)?;
+    let plan = template
+        .plan(&PlanRequest {
+            parameters: parameters(words)?,
+            scope: Scope {
+                subscription_id: NOWHERE.to_owned(),
+                tenant_id: NOWHERE.to_owned(),
+                resource_group: ResourceGroupInfo {
+                    name: words.resource_group.clone(),
+                    location: "westeurope".to_owned(),
+                    ..ResourceGroupInfo::default()
+                },
+            },
+            deployment_name: "expand".to_owned(),
+            mode: Mode::Incremental,
+            now: now(),
+            new_guid: &random,
+            environment: None,
+            deployer: None,
+        })
+        .map_err(failed)?;
+    let mut resources = Vec::new();
+    for (index, planned) in plan.resources().iter().enumerate() {
+        let body = plan.body(index, &Placeholders).map_err(|fault| failed(vec![fault]))?;
+        resources.push(json!({ "id": planned.id, "body": body }));
+    }
+    let outputs = plan.outputs(&Placeholders).map_err(|fault| failed(vec![fault]))?;
+    let skipped: Vec<&str> = plan.skipped().iter().map(|one| one.id.as_str()).collect();
+    let document = json!({ "resources": resources, "skipped": skipped, "outputs": outputs });
+    if common.output == Format::Table {
+        output::note(&format!("{} resources, {} skipped by their condition", resources.len(), skipped.len()));
+    }
+    output::document(&document)?;
+    Ok(Outcome::Done)
+}
+
+fn parameters(words: &Expand) -> Result<Map<String, Value>> {
+    let Some(file) = &words.parameters else { return Ok(Map::new()) };
+    let text = fs_err::read_to_string(file)?;
+    let wrong = |why: String| {
+        Problem::new(Outcome::Failed, format!("read the parameters `{}`: {why}", file.display()))
+            .hint("a parameter file is {\"parameters\": {\"name\": {\"value\": …}}}")
+    };
+    let node = jsonc::parse(&text).map_err(|fault| wrong(fault.to_string()))?;
+    match node.to_value() {
+        Value::Object(mut root) => match root.remove("parameters") {
+            Some(Value::Object(parameters)) => Ok(parameters),
+            Some(_) => Err(wrong("`parameters` is no object".to_owned()).into()),
+            None => Ok(root),
+        },
+        _ => Err(wrong("the file holds no object".to_owned()).into()),
+    }
+}
+
+/// All faults, each with its place and source line, as the diagnostics print themselves.
+fn refused(name: &str, faults: Vec<Diagnostic>) -> anyhow::Error {
+    let count = faults.len();
+    let mut details = Vec::new();
+    for fault in faults {
+        details.extend(format!("{:?}", miette::Report::new(fault)).lines().map(ToOwned::to_owned));
+    }
+    let text = format!("expand `{name}`: {count} fault{}", if count == 1 { "" } else { "s" });
+    Problem::new(Outcome::Failed, text).details(details).into()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command begins now; the library takes the time as an input")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the library takes randomness as an input; this is the edge")]
+fn random() -> Uuid {
+    Uuid::new_v4()
+}

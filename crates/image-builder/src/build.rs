@@ -20,6 +20,7 @@ use crate::context::{ImageFile, context};
 use crate::download::{self, DownloadError, Patience};
 use crate::engine::{self, EngineError};
 use crate::image_ref::{ImageRef, ImageRefError};
+use crate::label::with_labels;
 use crate::options::{BuildOptions, ExtraTag, PackageSource, Push, TargetOs};
 use crate::packages::{self, AgentPackage, PackagesError};
 use crate::push::{PushError, push};
@@ -135,6 +136,12 @@ pub enum BuildError {
         /// The `.sha256` file.
         file: PathBuf,
     },
+    /// A label that no Dockerfile can hold.
+    #[error("label the image with `{}`: a label's name and value hold no control characters", name.escape_debug())]
+    Label {
+        /// The label's name.
+        name: String,
+    },
     /// The context could not be put together.
     #[error("put the build context together")]
     Context(#[source] io::Error),
@@ -225,15 +232,15 @@ pub async fn build_image(options: &BuildOptions, reporter: &dyn Reporter) -> Res
     let base = ensure_base(&docker, options, reporter).await?;
 
     reporter.step(&format!("unpack {}", file.display()));
-    let label = options.labels.clone();
+    let dockerfile = with_labels(&dockerfile, &labels(options, version, &sha256, &base))
+        .map_err(|name| BuildError::Label { name })?;
     let image_file = image_file(options, version, &file, &sha256, &base, &tags);
     let (os, entrypoint) = (options.os, options.entrypoint.clone());
     let (archive, length) =
         blocking(move || prepare(os, &file, &dockerfile, &entrypoint, &image_file)).await?;
 
     reporter.step(&format!("build {} on {base} ({} MiB of context)", tags[0], length >> 20));
-    let labels = labels(options, version, &sha256, &base, label);
-    let image_id = run_build(&docker, options, &base, &tags[0], labels, archive, reporter).await?;
+    let image_id = run_build(&docker, options, &base, &tags[0], archive, reporter).await?;
     for reference in &tags[1..] {
         tag(&docker, &image_id, reference).await?;
     }
@@ -421,8 +428,7 @@ fn labels(
     version: AgentVersion,
     sha256: &str,
     base: &str,
-    extra: BTreeMap<String, String>,
-) -> HashMap<String, String> {
+) -> BTreeMap<String, String> {
     let own = [
         ("org.opencontainers.image.title", "Mayfly agent".to_owned()),
         ("org.opencontainers.image.description", "Azure Pipelines agent that lives for one job".to_owned()),
@@ -432,7 +438,7 @@ fn labels(
         ("mayfly.agent-version", version.to_string()),
         ("mayfly.package-sha256", sha256.to_owned()),
     ];
-    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(extra).collect()
+    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(options.labels.clone()).collect()
 }
 
 async fn run_build(
@@ -440,7 +446,6 @@ async fn run_build(
     options: &BuildOptions,
     base: &str,
     reference: &ImageRef,
-    labels: HashMap<String, String>,
     archive: std::fs::File,
     reporter: &dyn Reporter,
 ) -> Result<String, BuildError> {
@@ -449,7 +454,6 @@ async fn run_build(
         .dockerfile("Dockerfile")
         .t(&reference.to_string())
         .buildargs(&arguments)
-        .labels(&labels)
         .rm(true)
         .forcerm(true)
         .build();

@@ -15,6 +15,7 @@ mod download;
 mod engine;
 mod http;
 mod image_ref;
+mod label;
 mod options;
 mod packages;
 mod push;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
-use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
@@ -16,17 +15,18 @@ use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
 use crate::base_image::{self, BaseImageError};
+use crate::build_error::BuildError;
 use crate::context::{ImageFile, context};
-use crate::download::{self, DownloadError, Patience};
-use crate::engine::{self, EngineError};
+use crate::download::{self, Patience};
+use crate::engine;
 use crate::image_ref::{ImageRef, ImageRefError};
 use crate::label::with_labels;
 use crate::options::{BuildOptions, ExtraTag, PackageSource, Push, TargetOs};
-use crate::packages::{self, AgentPackage, PackagesError};
-use crate::push::{PushError, push};
+use crate::packages::{self, AgentPackage};
+use crate::push::push;
 use crate::report::Reporter;
 use crate::unpack::{Limits, Node, Package, UnpackError, unpack};
-use crate::version::{AgentVersion, VersionError};
+use crate::version::AgentVersion;
 use crate::{cache, packages::is_sha256};
 
 /// The built-in Dockerfile for Linux.
@@ -79,122 +79,6 @@ impl fmt::Display for BuildPlan {
             writeln!(f, "tag      {tag}")?;
         }
         write!(f, "push     {}", if self.push { "yes" } else { "no" })
-    }
-}
-
-/// Why no image was built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// No package was found.
-    #[error(transparent)]
-    Packages(#[from] PackagesError),
-    /// The package did not arrive.
-    #[error(transparent)]
-    Download(#[from] DownloadError),
-    /// The package is not safe, or no package.
-    #[error(transparent)]
-    Unpack(#[from] UnpackError),
-    /// A file name without a version.
-    #[error(transparent)]
-    Version(#[from] VersionError),
-    /// A tag that is none.
-    #[error(transparent)]
-    Reference(#[from] ImageRefError),
-    /// No engine.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// Nothing to build on.
-    #[error(transparent)]
-    BaseImage(#[from] BaseImageError),
-    /// Not pushed.
-    #[error(transparent)]
-    Push(#[from] PushError),
-    /// An input is missing or unreadable.
-    #[error("read {what} `{}`", file.display())]
-    Input {
-        /// What it is for.
-        what: &'static str,
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The package is not what the file beside it says.
-    #[error("check `{}`: its SHA-256 is {actual}, the file beside it says {expected}", file.display())]
-    FileHash {
-        /// The package.
-        file: PathBuf,
-        /// What the `.sha256` file says.
-        expected: String,
-        /// Found.
-        actual: String,
-    },
-    /// The `.sha256` file holds something else.
-    #[error("read `{}`: expected 64 hexadecimal digits", file.display())]
-    FileHashShape {
-        /// The `.sha256` file.
-        file: PathBuf,
-    },
-    /// A label that no Dockerfile can hold.
-    #[error("label the image with `{}`: a label's name and value hold no control characters", name.escape_debug())]
-    Label {
-        /// The label's name.
-        name: String,
-    },
-    /// The context could not be put together.
-    #[error("put the build context together")]
-    Context(#[source] io::Error),
-    /// The engine's build failed.
-    #[error("build the image: {last}")]
-    Docker {
-        /// The step that failed, as the engine names it.
-        last: String,
-        /// Why.
-        #[source]
-        source: Error,
-    },
-    /// The build ended without an image.
-    #[error("build the image: the engine reported no image id")]
-    NoImage,
-    /// The engine did not take the tag.
-    #[error("tag the image as `{reference}`")]
-    Tag {
-        /// The reference.
-        reference: String,
-        /// Why.
-        #[source]
-        source: Error,
-    },
-}
-
-impl BuildError {
-    /// What to do about it, where something can be said.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Packages(error) => error.hint(),
-            Self::Download(error) => error.hint(),
-            Self::Engine(error) => error.hint(),
-            Self::BaseImage(error) => error.hint(),
-            Self::Push(error) => error.hint(),
-            Self::Unpack(_) => {
-                Some("take the package from Microsoft, or from your own organization's packages API")
-            }
-            Self::Docker { .. } => Some("the engine's log above tells which step failed and why"),
-            _ => None,
-        };
-        hint.map(str::to_owned)
-    }
-
-    /// Whether the same call may succeed later (service or network).
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Packages(error) => error.is_retryable(),
-            Self::Download(error) => error.is_retryable(),
-            Self::BaseImage(error) => error.is_retryable(),
-            Self::Push(error) => error.is_retryable(),
-            _ => false,
-        }
     }
 }
 

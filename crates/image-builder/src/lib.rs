@@ -9,6 +9,7 @@
 
 mod base_image;
 mod build;
+mod build_error;
 mod cache;
 mod context;
 mod download;
@@ -25,9 +26,9 @@ mod version;
 
 pub use base_image::{BaseImageError, KEPT_LABEL};
 pub use build::{
-    BuildError, BuildPlan, BuiltImage, DOCKERFILE_LINUX, DOCKERFILE_WINDOWS, build_image, ensure_base_image,
-    plan_build,
+    BuildPlan, BuiltImage, DOCKERFILE_LINUX, DOCKERFILE_WINDOWS, build_image, ensure_base_image, plan_build,
 };
+pub use build_error::BuildError;
 pub use download::DownloadError;
 pub use engine::EngineError;
 pub use http::ClientError;

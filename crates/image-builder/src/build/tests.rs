@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::EngineError;
 use crate::report::Silent;
 
 mod docker;

@@ -28,6 +28,9 @@ pub(crate) fn expand(
     }
     expansion.duplicates();
     let mut index = ResourceIndex::new(&expansion.instances);
+    for copy in document.resources.iter().filter_map(|definition| definition.copy.as_ref()) {
+        index.know_loop(&copy.name);
+    }
     index.incomplete = !expansion.faults.is_empty();
     (expansion.instances, index, expansion.faults)
 }

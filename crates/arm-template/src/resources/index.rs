@@ -65,6 +65,11 @@ impl ResourceIndex {
         index
     }
 
+    /// Makes a loop known that may have run no time: what depends on it waits for nothing.
+    pub(super) fn know_loop(&mut self, name: &str) {
+        self.by_loop.entry(folded(name)).or_default();
+    }
+
     /// All resources that an element of `dependsOn` means.
     pub(crate) fn dependencies(&self, text: &str) -> Result<Vec<usize>, String> {
         let key = folded_id(text);

@@ -65,6 +65,13 @@ pub(crate) struct Drained {
     pub(crate) registrations_left: Vec<AgentName>,
 }
 
+/// How long a registration that still counts a job is tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    EndedJob,
+    KilledJob,
+}
+
 enum Idle {
     Yes,
     Unregistered,
@@ -122,8 +129,9 @@ impl Drain<'_> {
         }
         self.tell(Event::Doing(format!("deleting container group {name}")));
         self.context.arm.delete_container_group(&group_id).await?;
+        let patience = if self.force { Patience::KilledJob } else { Patience::EndedJob };
         let registration_left = match registration {
-            Some(id) => !self.delete_registration(id).await?,
+            Some(id) => !self.delete_registration(id, patience).await?,
             None => false,
         };
         if registration_left {
@@ -219,14 +227,24 @@ impl Drain<'_> {
         }
     }
 
-    /// `false` where the service does not let the registration go because of a job.
-    pub(crate) async fn delete_registration(&self, id: AgentId) -> Result<bool, RolloutError> {
-        let deadline = Instant::now() + self.context.settings.timing.registration / 2;
+    /// `false` where the service does not let the registration go because of a job. A job that ended is given up soon, one
+    /// that was killed not before its lock runs out, which nobody waits for.
+    pub(crate) async fn delete_registration(
+        &self,
+        id: AgentId,
+        patience: Patience,
+    ) -> Result<bool, RolloutError> {
+        let timing = &self.context.settings.timing;
+        let wait = match patience {
+            Patience::EndedJob => timing.registration / 2,
+            Patience::KilledJob => timing.poll,
+        };
+        let deadline = Instant::now() + wait;
         while !self.context.azdo.delete_agent(self.pool, id).await? {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            tokio::time::sleep(self.context.settings.timing.poll).await;
+            tokio::time::sleep(timing.poll).await;
         }
         Ok(true)
     }

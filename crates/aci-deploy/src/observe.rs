@@ -138,7 +138,10 @@ impl ObservedFleet {
             return false;
         }
         let id = self.group_id(name.as_str());
-        self.agent(name).is_none_or(|agent| agent.is_proven(&id) || (!agent.online && !agent.is_foreign(&id)))
+        self.agent(name).is_none_or(|agent| {
+            // A registration that still counts a job cannot be removed, and a new container would inherit it.
+            agent.job.is_none() && (agent.is_proven(&id) || (!agent.online && !agent.is_foreign(&id)))
+        })
     }
 }
 

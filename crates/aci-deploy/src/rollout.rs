@@ -17,7 +17,7 @@ use crate::arm::{Deployment, ResourceGroup};
 use crate::azdo::PoolId;
 use crate::context::Context;
 use crate::deployment::{AgentSpec, Mode, OwnTemplate, RegistryLocation};
-use crate::drain::{self, Drain, Drained};
+use crate::drain::{self, Drain, Drained, Patience};
 use crate::error::{Cleanup, RolloutError};
 use crate::fleet::AgentName;
 use crate::image_ref::ImageRef;
@@ -273,9 +273,10 @@ impl Rollout<'_> {
 
     async fn delete_registration(&self, name: &AgentName, drained: &mut Drained) -> Result<(), RolloutError> {
         let Some(agent) = self.observed.agent(name) else { return Ok(()) };
-        if self.drain().delete_registration(agent.id).await? {
+        if self.drain().delete_registration(agent.id, Patience::KilledJob).await? {
             self.tell(Event::Done(format!("registration {name} is removed: its container group was gone")));
         } else {
+            self.tell(Event::Warning(format!("the registration of {name} still counts a killed job")));
             drained.registrations_left.push(name.clone());
         }
         Ok(())

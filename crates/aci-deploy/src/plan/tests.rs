@@ -162,6 +162,16 @@ fn an_unmarked_registration_is_left_alone_until_its_name_is_needed() {
 }
 
 #[test]
+fn a_name_whose_registration_counts_a_killed_job_is_not_used_again_yet() {
+    let mut observed = empty();
+    observed.agents.push(agent(0));
+    observed.agents[0].job = Some(job(7));
+    let plan = plan(&observed, &desired(1));
+    assert_eq!(plan.create, [fleet().agent(1)]);
+    assert_eq!(plan.delete, [fleet().agent(0)]);
+}
+
+#[test]
 fn a_drain_mark_is_read_back() {
     for was_enabled in [true, false] {
         let mark = DrainMark::new("/Subscriptions/X", was_enabled);

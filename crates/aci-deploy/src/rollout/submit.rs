@@ -2,6 +2,7 @@
 
 use crate::arm::{ArmError, Deployment};
 use crate::deployment::{AgentSpec, DEPLOYER_TAG, FleetDeployment, TemplateError};
+use crate::drain::Patience;
 use crate::error::{Cleanup, RolloutError};
 use crate::fleet::AgentName;
 use crate::observe::{self, FLEET_TAG};
@@ -94,7 +95,7 @@ impl Rollout<'_> {
     }
 
     /// Makes sure that the names are still free, as what has one would be overwritten, and removes registrations left under
-    /// them, so that one seen later is the new container's and the old keys are dead. Returns those that would not go.
+    /// them, so that one seen later is the new container's and the old keys are dead. Returns what was removed.
     async fn clear_names(&self, names: &[AgentName]) -> Result<Vec<Stale>, RolloutError> {
         let now = observe::observe(self.context, self.pool).await?;
         if let Some(taken) = names.iter().find(|name| !now.is_free(name)) {
@@ -103,7 +104,8 @@ impl Rollout<'_> {
         let mut stale = Vec::new();
         for (name, agent) in names.iter().filter_map(|name| now.agent(name).map(|agent| (name, agent))) {
             if !self.context.azdo.delete_agent(self.pool, agent.id).await? {
-                self.tell(Event::Warning(format!("the former registration of {name} still counts a job")));
+                // It was given a job since the plan was made: somebody's container lives behind it.
+                return Err(RolloutError::NameTaken { name: name.clone() });
             }
             stale.push(Stale { name: name.clone(), id: agent.id });
         }
@@ -183,7 +185,7 @@ impl Rollout<'_> {
         let agents = self.context.azdo.agents(self.pool).await?;
         let known = stale_id(stale, name);
         for agent in agents.iter().filter(|agent| name.is(&agent.name) && known != Some(agent.id)) {
-            self.drain().delete_registration(agent.id).await?;
+            self.drain().delete_registration(agent.id, Patience::EndedJob).await?;
         }
         Ok(ours)
     }

@@ -77,7 +77,7 @@ impl fmt::Display for Cleanup {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.removed.len(), self.left.as_slice()) {
             (0, []) => formatter.write_str("this run left nothing behind"),
-            (n, []) => write!(formatter, "the {n} agents this run had created are removed again"),
+            (n, []) => write!(formatter, "what this run had created is removed again ({})", counted(n)),
             (_, left) => write!(formatter, "left in place: {}", left.join(", ")),
         }
     }
@@ -135,8 +135,8 @@ pub enum RolloutError {
     },
     /// The subscription's quota is too small.
     #[error(
-        "roll out {agents} agents in `{location}`: the quota `{}` allows {}, {} are in use, and {requested} more are needed",
-        usage.name, usage.limit, usage.used
+        "roll out {} in `{location}`: the quota `{}` allows {}, {} are in use, and {requested} more are needed",
+        counted(*agents as usize), usage.name, usage.limit, usage.used
     )]
     Quota {
         /// Wanted number of agents.
@@ -198,7 +198,7 @@ pub enum RolloutError {
         seconds: u64,
     },
     /// The deployment itself failed.
-    #[error("roll out {agents} new agents; {cleanup}")]
+    #[error("roll out {}; {cleanup}", counted(*agents))]
     Deployment {
         /// How many.
         agents: usize,
@@ -216,6 +216,11 @@ pub enum RolloutError {
         /// What was removed.
         cleanup: Cleanup,
     },
+}
+
+/// A number of agents in words.
+pub(crate) fn counted(agents: usize) -> String {
+    if agents == 1 { "1 agent".to_owned() } else { format!("{agents} agents") }
 }
 
 fn only(servers: &[String]) -> String {

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::azdo::JobSummary;
+use crate::error::counted;
 use crate::fleet::AgentName;
 use crate::observe::{ObservedFleet, ObservedGroup};
 
@@ -158,7 +159,7 @@ fn free_names(observed: &ObservedFleet) -> impl Iterator<Item = AgentName> + '_ 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
-            return writeln!(formatter, "nothing to do: {} agents stay as they are", self.keep.len());
+            return writeln!(formatter, "nothing to do: {} as wanted", counted(self.keep.len()));
         }
         for agent in &self.reenable {
             writeln!(formatter, "enable   {agent}: an interrupted drain left it disabled")?;

@@ -48,6 +48,10 @@ struct Watched {
     awaited: Awaited,
     ends: Option<Terminations>,
     last: String,
+    /// Name of the group's container; a template of the user's own may call it as it likes.
+    container: Option<String>,
+    /// The end of a log that was seen to be complete: a restart takes it away.
+    complete_log: Vec<String>,
 }
 
 /// Waits until every awaited agent has been seen online. An agent that runs a job at once and ends counts too.
@@ -61,7 +65,13 @@ pub(crate) async fn wait(
     let deadline = Instant::now() + timeout;
     let mut pending: Vec<Watched> = awaited
         .into_iter()
-        .map(|awaited| Watched { awaited, ends: None, last: "not registered yet".to_owned() })
+        .map(|awaited| Watched {
+            awaited,
+            ends: None,
+            last: "not registered yet".to_owned(),
+            container: None,
+            complete_log: Vec::new(),
+        })
         .collect();
     let mut told = String::new();
     while !pending.is_empty() {
@@ -103,7 +113,7 @@ pub(crate) async fn wait(
         }
         if Instant::now() >= deadline {
             let mut late = Vec::new();
-            for watched in &pending {
+            for watched in pending {
                 late.push(watched.late(context, timeout).await);
             }
             return Err(NotListening::Agents(late));
@@ -126,6 +136,7 @@ impl Watched {
             "its container group is not there".clone_into(&mut self.last);
             return Ok(Verdict::Undecided);
         };
+        self.container = group.container().map(|container| container.name.clone());
         let view = group.container().and_then(|container| container.view());
         let current = view.and_then(|view| view.current_state.as_ref());
         self.last = match (registered, current) {
@@ -139,16 +150,17 @@ impl Watched {
             None => self.ends.insert(Terminations::default()).observe(&group),
         }
         let verdict = self.ends.as_ref().map_or(Verdict::Undecided, |ends| ends.verdict(registered));
-        let runs = current.is_some_and(|current| current.state.eq_ignore_ascii_case("running"));
-        if verdict == Verdict::Undecided && runs {
+        if verdict == Verdict::Undecided && current.is_some() {
             // After a fatal error the entrypoint holds for minutes before it ends, but says so at once.
-            let held = self.log(context).await.iter().find_map(|line| termination::held(line));
+            let log = self.log(context).await;
+            let held = log.iter().find_map(|line| termination::held(line));
+            self.remember(log);
             return Ok(held.map_or(verdict, Verdict::Failed));
         }
         Ok(verdict)
     }
 
-    async fn failed(&self, context: &Context, code: i64) -> AgentFailure {
+    async fn failed(mut self, context: &Context, code: i64) -> AgentFailure {
         let (reason, remedy) = termination::meaning(code);
         let reason = if reason.ends_with("with an error") {
             format!("ended twice with exit code {code}")
@@ -159,31 +171,49 @@ impl Watched {
             agent: self.awaited.name.clone(),
             exit_code: Some(code),
             reason,
-            log: self.log(context).await,
+            log: self.last_log(context).await,
             remedy: remedy.map(str::to_owned),
         }
     }
 
-    async fn late(&self, context: &Context, timeout: Duration) -> AgentFailure {
+    async fn late(mut self, context: &Context, timeout: Duration) -> AgentFailure {
         AgentFailure {
             agent: self.awaited.name.clone(),
             exit_code: self.ends.as_ref().and_then(Terminations::last_code),
             reason: format!("does not listen after {} s ({})", timeout.as_secs(), self.last),
-            log: self.log(context).await,
+            log: self.last_log(context).await,
             remedy: Some(
                 "read the log above; --keep-failed leaves the group in place for a closer look".to_owned(),
             ),
         }
     }
 
-    /// The end of the log. That it cannot be read must not hide the failure it belongs to.
+    fn remember(&mut self, log: Vec<String>) {
+        if log.iter().any(|line| termination::is_end(line)) {
+            self.complete_log = log;
+        }
+    }
+
+    /// The log of a run that came to its end, if there is one: that of a container that has just been started again says
+    /// nothing of why the one before it ended. A container in a crash loop is soon at its end again.
+    async fn last_log(&mut self, context: &Context) -> Vec<String> {
+        let mut log = self.log(context).await;
+        self.remember(log.clone());
+        for _ in 0..5 {
+            if !self.complete_log.is_empty() {
+                return std::mem::take(&mut self.complete_log);
+            }
+            tokio::time::sleep(context.settings.timing.poll).await;
+            log = self.log(context).await;
+            self.remember(log.clone());
+        }
+        log
+    }
+
+    /// The end of the log as it is now. That it cannot be read must not hide the failure it belongs to.
     async fn log(&self, context: &Context) -> Vec<String> {
-        let container = match context.arm.container_group(&self.awaited.group_id).await {
-            Ok(group) => group.and_then(|group| group.container().map(|container| container.name.clone())),
-            Err(_) => None,
-        };
-        let container = container.unwrap_or_else(|| "agent".to_owned());
-        match context.arm.logs(&self.awaited.group_id, &container, Some(LOG_LINES)).await {
+        let container = self.container.as_deref().unwrap_or("agent");
+        match context.arm.logs(&self.awaited.group_id, container, Some(LOG_LINES)).await {
             Ok(text) if text.trim().is_empty() => vec!["(its log is empty)".to_owned()],
             Ok(text) => {
                 let lines: Vec<&str> = text.lines().collect();

@@ -18,7 +18,7 @@ use crate::azdo::PoolId;
 use crate::context::Context;
 use crate::deployment::{AgentSpec, Mode, OwnTemplate, RegistryLocation};
 use crate::drain::{self, Drain, Drained, Patience};
-use crate::error::{Cleanup, RolloutError};
+use crate::error::{Cleanup, RolloutError, counted};
 use crate::fleet::AgentName;
 use crate::image_ref::ImageRef;
 use crate::observe::{self, FLEET_TAG, ObservedFleet};
@@ -337,7 +337,8 @@ impl fmt::Display for RolloutReport {
             return write!(formatter, "{}", self.plan);
         }
         let names = |names: &[AgentName]| names.iter().map(AgentName::as_str).collect::<Vec<_>>().join(", ");
-        writeln!(formatter, "fleet {} has {} agents in pool {}", self.fleet, self.agents, self.pool)?;
+        let agents = counted(self.agents as usize);
+        writeln!(formatter, "fleet {} has {agents} in pool {}", self.fleet, self.pool)?;
         for (verb, agents) in [
             ("created", &self.created),
             ("removed", &self.removed),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::arm::{ArmError, ContainerGroup};
 use crate::azdo::{Agent, AzdoError, JobSummary};
 use crate::context::Context;
-use crate::error::{ExitClass, Explain};
+use crate::error::{ExitClass, Explain, counted};
 use crate::fleet::AgentName;
 use crate::observe::{self, ObservedAgent, ObservedFleet};
 use crate::settings::Target;
@@ -239,11 +239,11 @@ impl fmt::Display for StatusReport {
             oldest.map_or_else(String::new, |oldest| format!("; the longest waiting since {oldest}"));
         let mut lines = vec![
             format!(
-                "fleet {} ({}, group {}): {} agents",
+                "fleet {} ({}, group {}): {}",
                 self.fleet,
                 self.target,
                 self.resource_group,
-                self.agents.len()
+                counted(self.agents.len())
             ),
             format!(
                 "pool  {}: {} registered, {} online, {} busy",

@@ -85,18 +85,30 @@ fn ended(state: &ContainerState) -> Option<(String, i64)> {
     Some((state.finish_time.clone().unwrap_or_default(), state.exit_code?))
 }
 
+/// The entrypoint's last line.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndLine {
+    event: String,
+    exit_code: i64,
+    #[serde(default)]
+    hold_seconds: u64,
+}
+
+fn end_line(line: &str) -> Option<EndLine> {
+    serde_json::from_str(line.trim()).ok().filter(|end: &EndLine| end.event == "end")
+}
+
+/// Whether this is the last line of a run.
+pub(crate) fn is_end(line: &str) -> bool {
+    end_line(line).is_some()
+}
+
 /// The exit code in the entrypoint's last line, where it says that it holds before it ends: it is only written for errors
 /// that another attempt does not cure.
 pub(crate) fn held(line: &str) -> Option<i64> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct EndLine {
-        event: String,
-        exit_code: i64,
-        hold_seconds: u64,
-    }
-    let end: EndLine = serde_json::from_str(line.trim()).ok()?;
-    (end.event == "end" && end.hold_seconds > 0 && FATAL.contains(&end.exit_code)).then_some(end.exit_code)
+    let end = end_line(line)?;
+    (end.hold_seconds > 0 && FATAL.contains(&end.exit_code)).then_some(end.exit_code)
 }
 
 /// What an exit code of the entrypoint means and what to do about it.

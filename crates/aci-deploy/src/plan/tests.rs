@@ -144,8 +144,8 @@ fn a_new_image_replaces_idle_agents_first() {
 
 #[test]
 fn nothing_to_do_says_so() {
-    insta::assert_snapshot!(plan(&running(2), &desired(2)), @"nothing to do: 2 agents stay as they are");
-    insta::assert_snapshot!(plan(&empty(), &desired(0)), @"nothing to do: 0 agents stay as they are");
+    insta::assert_snapshot!(plan(&running(2), &desired(2)), @"nothing to do: 2 agents as wanted");
+    insta::assert_snapshot!(plan(&empty(), &desired(0)), @"nothing to do: 0 agents as wanted");
 }
 
 #[test]

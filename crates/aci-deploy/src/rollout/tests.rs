@@ -427,7 +427,7 @@ async fn a_deployment_that_fails_is_taken_back() {
         .await;
     let error = world.deploy(options(1)).await.unwrap_err();
     insta::assert_snapshot!(text(&world, &error), @r"
-    roll out 1 new agents; the 1 agents this run had created are removed again
+    roll out 1 agent; what this run had created is removed again (1 agent)
     hint: check the image reference, and that the registry's admin user is enabled
     ");
     let source = std::error::Error::source(&error).unwrap().to_string();
@@ -448,14 +448,14 @@ async fn refused_agent() -> World {
         .await
         .on("PUT", &deployment_path(), ResponseTemplate::new(201).set_body_json(json!({})))
         .await
-        .times(3, "GET", &mine, body(&group("mayfly-0", &ended)))
+        .times(2, "GET", &mine, body(&group("mayfly-0", &ended)))
         .await
         .on("GET", &mine, refusal(404, "ResourceNotFound"))
         .await
         .on(
             "GET",
             &format!("{mine}/containers/agent/logs"),
-            body(&json!({"content": "one\nthe token is refused\n"})),
+            body(&json!({"content": "the token is refused\n{\"event\":\"end\",\"exitCode\":77,\"holdSeconds\":0}\n"})),
         )
         .await
         .on("DELETE", &mine, ResponseTemplate::new(200))
@@ -479,12 +479,12 @@ async fn an_agent_that_is_refused_fails_the_deployment_with_its_log_and_goes() {
     let world = refused_agent().await;
     let error = world.deploy(options(1)).await.unwrap_err();
     assert_eq!(error.exit_class(), ExitClass::Failed);
-    insta::assert_snapshot!(text(&world, &error), @r"
-    roll out agents: `mayfly-0` ended with exit code 77: Azure DevOps refused the token or the pool; the 1 agents this run had created are removed again
-    mayfly-0: one
+    insta::assert_snapshot!(text(&world, &error), @r#"
+    roll out agents: `mayfly-0` ended with exit code 77: Azure DevOps refused the token or the pool; what this run had created is removed again (1 agent)
     mayfly-0: the token is refused
+    mayfly-0: {"event":"end","exitCode":77,"holdSeconds":0}
     hint: give AZDO_TOKEN a token with the scope `Agent Pools (read, manage)` whose owner administers the pool
-    ");
+    "#);
     assert_eq!(world.changes().await, ["PUT mayfly-mayfly", "DELETE mayfly-0", "DELETE 5"]);
 }
 

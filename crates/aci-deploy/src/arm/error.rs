@@ -192,27 +192,28 @@ impl ErrorBody {
         inner.unwrap_or(&self.code)
     }
 
-    /// The messages of this error and of those inside it, each once.
+    /// The messages of this error and of those inside it, each once; with their codes where there are several.
     pub(crate) fn text(&self) -> String {
-        let mut messages = Vec::new();
-        self.collect(&mut messages);
-        messages.join("; ")
+        let mut leaves = Vec::new();
+        self.collect(&mut leaves);
+        match leaves.as_slice() {
+            [(_, message)] => (*message).to_owned(),
+            several => {
+                let text = |(code, message): &(&str, &str)| format!("{code}: {message}");
+                several.iter().map(text).collect::<Vec<_>>().join("; ")
+            }
+        }
     }
 
-    fn collect(&self, into: &mut Vec<String>) {
-        let inner = self.details.iter().flatten();
-        let before = into.len();
+    fn collect<'a>(&'a self, into: &mut Vec<(&'a str, &'a str)>) {
+        let inner = self.details.as_deref().unwrap_or_default();
         for error in inner {
             error.collect(into);
         }
         // A wrapper's message ("at least one resource deployment operation failed") is noise beside its contents.
-        let text = if self.code.is_empty() {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.code, self.message)
-        };
-        if into.len() == before && !into.contains(&text) {
-            into.push(text);
+        let own = (self.code.as_str(), self.message.as_str());
+        if inner.is_empty() && !into.contains(&own) {
+            into.push(own);
         }
     }
 }

@@ -130,7 +130,7 @@ async fn a_missing_right_is_the_users() {
         start().await.with_tokens().await.with("GET", GROUP, refusal(403, "AuthorizationFailed")).await;
     let error = server.context.arm.resource_group("agents").await.unwrap_err();
     assert_eq!(error.exit_class(), ExitClass::Failed);
-    insta::assert_snapshot!(error, @"read resource group `agents`: 403 AuthorizationFailed: AuthorizationFailed: the service's words");
+    insta::assert_snapshot!(error, @"read resource group `agents`: 403 AuthorizationFailed: the service's words");
     assert_eq!(server.count(GROUP).await, 1, "what is refused for good is not asked again");
 }
 
@@ -279,7 +279,7 @@ async fn a_failed_deployment_says_what_failed_in_it() {
     let server =
         start().await.with_tokens().await.with("GET", DEPLOYMENT, deployment("Failed", &inner)).await;
     let error = server.context.arm.finish_deployment("agents", "mayfly-mayfly", None).await.unwrap_err();
-    insta::assert_snapshot!(error, @"deploy `mayfly-mayfly` to group `agents`: InaccessibleImage: InaccessibleImage: The image 'x' in container group 'mayfly-0' is not accessible.");
+    insta::assert_snapshot!(error, @"deploy `mayfly-mayfly` to group `agents`: InaccessibleImage: The image 'x' in container group 'mayfly-0' is not accessible.");
     assert_eq!(error.exit_class(), ExitClass::Failed);
     assert!(error.hint().unwrap().contains("image reference"));
 }

@@ -345,7 +345,7 @@ async fn a_template_that_azure_refuses_changes_nothing() {
     let at = format!("{}/validate", deployment_path());
     let world = World::new().await.on("POST", &at, refusal(400, "InvalidTemplate")).await.usual().await;
     let error = world.deploy(options(1)).await.unwrap_err();
-    insta::assert_snapshot!(error, @"check the deployment to group `agents`: 400 InvalidTemplate: InvalidTemplate: no");
+    insta::assert_snapshot!(error, @"check the deployment to group `agents`: 400 InvalidTemplate: no");
     assert_eq!(error.exit_class(), ExitClass::Failed);
     assert_eq!(world.changes().await, [""; 0]);
 }
@@ -431,7 +431,7 @@ async fn a_deployment_that_fails_is_taken_back() {
     hint: check the image reference, and that the registry's admin user is enabled
     ");
     let source = std::error::Error::source(&error).unwrap().to_string();
-    insta::assert_snapshot!(source, @"deploy `mayfly-mayfly` to group `agents`: InaccessibleImage: InaccessibleImage: The image is not accessible.");
+    insta::assert_snapshot!(source, @"deploy `mayfly-mayfly` to group `agents`: InaccessibleImage: The image is not accessible.");
     assert_eq!(world.changes().await, ["PUT mayfly-mayfly", "DELETE mayfly-0"]);
 }
 

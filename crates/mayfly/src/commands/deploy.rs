@@ -3,6 +3,7 @@
 use aci_deploy::{DeployOptions, OwnTemplate, RolloutReport, deploy};
 use anyhow::Result;
 
+use super::expand;
 use super::fleet::{self, Console};
 use crate::cli::{Common, Deploy, Format, Mode, Os};
 use crate::environment::Environment;
@@ -15,7 +16,11 @@ pub(crate) async fn run(words: Deploy, common: &Common, environment: &Environmen
 }
 
 /// Does what the words say.
-pub(crate) async fn roll_out(words: Deploy, common: &Common, environment: &Environment) -> Result<RolloutReport> {
+pub(crate) async fn roll_out(
+    words: Deploy,
+    common: &Common,
+    environment: &Environment,
+) -> Result<RolloutReport> {
     let image = fleet::image(words.image.as_deref())?;
     let context = fleet::context(&words.fleet, common, environment)?;
     let mut options = DeployOptions::new(words.agents, image, fleet::deployer(environment));
@@ -53,6 +58,8 @@ fn own_template(words: &Deploy) -> Result<Option<(String, OwnTemplate)>> {
     let Some(file) = &words.template else { return Ok(None) };
     let name = file.display().to_string();
     let text = fs_err::read_to_string(file)?;
+    // A fault in the template itself is told before what it lacks for a fleet, and with its place.
+    expand::check(&name, &text)?;
     let parameters = match &words.parameters {
         Some(file) => Some((file.display().to_string(), fs_err::read_to_string(file)?)),
         None => None,

@@ -2,7 +2,9 @@
 //! expression it is.
 
 use anyhow::Result;
-use arm_template::{Diagnostic, Mode, Placeholders, PlanRequest, ResourceGroupInfo, Scope, Template, jsonc};
+use arm_template::{
+    Diagnostic, Mode, Placeholders, Plan, PlanRequest, ResourceGroupInfo, Scope, Template, jsonc,
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -19,26 +21,7 @@ pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
     let text = fs_err::read_to_string(&words.template)?;
     let failed = |faults: Vec<Diagnostic>| refused(&name, faults);
     let template = Template::parse(&text).map_err(failed)?;
-    let plan = template
-        .plan(&PlanRequest {
-            parameters: parameters(words)?,
-            scope: Scope {
-                subscription_id: NOWHERE.to_owned(),
-                tenant_id: NOWHERE.to_owned(),
-                resource_group: ResourceGroupInfo {
-                    name: words.resource_group.clone(),
-                    location: "westeurope".to_owned(),
-                    ..ResourceGroupInfo::default()
-                },
-            },
-            deployment_name: "expand".to_owned(),
-            mode: Mode::Incremental,
-            now: now(),
-            new_guid: &random,
-            environment: None,
-            deployer: None,
-        })
-        .map_err(failed)?;
+    let plan = plan(&template, parameters(words)?, &words.resource_group).map_err(failed)?;
     let mut resources = Vec::new();
     for (index, planned) in plan.resources().iter().enumerate() {
         let body = plan.body(index, &Placeholders).map_err(|fault| failed(vec![fault]))?;
@@ -52,6 +35,42 @@ pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
     }
     output::document(&document)?;
     Ok(Outcome::Done)
+}
+
+/// Refuses a template with faults that no parameter value could cure, with their places. Says nothing of a template that
+/// needs values.
+pub(crate) fn check(name: &str, text: &str) -> Result<()> {
+    let failed = |faults: Vec<Diagnostic>| refused(name, faults);
+    let template = Template::parse(text).map_err(failed)?;
+    if template.parameter_names().any(|(_, has_default)| !has_default) {
+        return Ok(());
+    }
+    let plan = plan(&template, Map::new(), "expand").map_err(failed)?;
+    for index in 0..plan.resources().len() {
+        plan.body(index, &Placeholders).map_err(|fault| failed(vec![fault]))?;
+    }
+    Ok(())
+}
+
+fn plan(template: &Template, parameters: Map<String, Value>, group: &str) -> Result<Plan, Vec<Diagnostic>> {
+    template.plan(&PlanRequest {
+        parameters,
+        scope: Scope {
+            subscription_id: NOWHERE.to_owned(),
+            tenant_id: NOWHERE.to_owned(),
+            resource_group: ResourceGroupInfo {
+                name: group.to_owned(),
+                location: "westeurope".to_owned(),
+                ..ResourceGroupInfo::default()
+            },
+        },
+        deployment_name: "expand".to_owned(),
+        mode: Mode::Incremental,
+        now: now(),
+        new_guid: &random,
+        environment: None,
+        deployer: None,
+    })
 }
 
 fn parameters(words: &Expand) -> Result<Map<String, Value>> {

@@ -5,13 +5,16 @@
 
 mod cleanup;
 mod commands;
+mod completion;
 mod condition;
+mod connect;
 pub(crate) mod crash;
 mod job;
 mod plan_server;
 mod queue;
 mod record;
 mod script;
+mod secrets;
 mod tasks;
 mod variables;
 
@@ -126,7 +129,7 @@ async fn start() -> anyhow::Result<JobResult> {
     let packet: Packet = serde_json::from_str(&first)?;
     anyhow::ensure!(packet.kind == "job", "the first packet must be a job, not `{}`", packet.kind);
     let message: JobMessage = serde_json::from_value(packet.body.clone())?;
-    job::learn_secrets(&masker, &message);
+    secrets::learn_secrets(&masker, &message);
     diagnostics.info(&format!("Job message:\n{:#}", packet.body));
 
     let cancelled = CancellationToken::new();

@@ -3,15 +3,15 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::{
     JobResult, WorkerContext, cleanup,
+    completion::complete,
     condition::{Facts, Status, evaluate},
-    plan_server::{PlanServer, TaskServer, job_credential, job_url},
+    connect::connect,
+    plan_server::TaskServer,
     queue::{self, Queue},
     record::{IssueKind, Record},
     script::{self, Execution},
@@ -19,45 +19,12 @@ use super::{
     variables::Variables,
 };
 use crate::{
-    clock,
-    error::kind,
-    http::HttpClient,
-    layout,
-    masking::Masker,
+    clock, layout,
     wire::{JobMessage, Quiet, Step},
 };
 
 /// The id of the built-in task that fetches sources.
 const CHECKOUT: &str = "6d15af64-176c-496d-b583-fd2ae21d4df4";
-/// The event that ends a job is sent again so often, so far apart.
-const EVENT_RETRIES: u32 = 5;
-const EVENT_GAP: Duration = Duration::from_secs(5);
-
-/// Registers everything that must not be shown.
-pub(crate) fn learn_secrets(masker: &Masker, message: &JobMessage) {
-    for hint in &message.mask {
-        let Some(Quiet(value)) = &hint.value else { continue };
-        let by_name = hint.kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("variable"));
-        match message.variables.get(value).and_then(|variable| variable.value.as_ref()) {
-            Some(Quiet(secret)) if by_name => masker.add_value(secret),
-            _ if by_name => {}
-            _ => masker.add_pattern(value),
-        }
-    }
-    for variable in message.variables.values().filter(|variable| variable.is_secret) {
-        if let Some(Quiet(value)) = &variable.value {
-            masker.add_value(value);
-        }
-    }
-    for endpoint in &message.resources.endpoints {
-        for Quiet(value) in
-            endpoint.authorization.iter().flat_map(|authorization| authorization.parameters.values())
-        {
-            masker.add_value(value);
-        }
-    }
-}
-
 /// Runs the job and reports it.
 pub(crate) async fn run(
     context: &WorkerContext,
@@ -81,78 +48,6 @@ pub(crate) async fn run(
         return result;
     }
     complete(context, message, &plan, result, &job.outputs, job.variables.get("agent.runMode")).await
-}
-
-async fn connect(context: &WorkerContext, message: &JobMessage) -> anyhow::Result<(PlanServer, TaskServer)> {
-    let variable = |name: &str| {
-        let found = message.variables.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.and_then(|(_, variable)| variable.value.as_ref()).map(|value| value.0.as_str())
-    };
-    let hosted = variable("system.servertype").is_some_and(|kind| kind.eq_ignore_ascii_case("hosted"));
-    let own: Url = context.settings.server_url.parse().context("the agent's server URL cannot be read")?;
-    // A server on premises may call itself by a name that only its own network knows.
-    let adjust = |mut url: Url| {
-        if !hosted {
-            _ = url.set_scheme(own.scheme());
-            _ = url.set_host(own.host_str());
-            _ = url.set_port(own.port());
-        }
-        url
-    };
-    let url = adjust(job_url(message)?);
-    let task_url =
-        variable("system.taskDefinitionsUri").or_else(|| variable("system.teamFoundationCollectionUri"));
-    let task_url = match task_url.filter(|text| !text.is_empty()) {
-        Some(text) => adjust(text.parse().context("the URL of the tasks cannot be read")?),
-        None => url.clone(),
-    };
-    let credential = job_credential(message)?;
-    let certificates = context.layout.read_certificates()?;
-    let http = HttpClient::new(&context.environment, &certificates, &context.layout.agent_version(), &url)?;
-    let plan = PlanServer::connect(&http, &url, &credential, message).await?;
-    let tasks = TaskServer::connect(&http, &task_url, &credential).await?;
-    if !hosted {
-        tasks.probe().await;
-    }
-    Ok((plan, tasks))
-}
-
-/// Tells the server that the job is over.
-async fn complete(
-    context: &WorkerContext,
-    message: &JobMessage,
-    plan: &PlanServer,
-    result: JobResult,
-    outputs: &[(String, Quiet, bool)],
-    run_mode: Option<&str>,
-) -> JobResult {
-    let outputs: serde_json::Map<String, Value> = outputs
-        .iter()
-        .map(|(name, value, secret)| (name.clone(), json!({ "value": value.0, "isSecret": secret })))
-        .collect();
-    let mut event = json!({
-        "name": "JobCompleted",
-        "jobId": message.job_id,
-        "requestId": message.request_id,
-        "result": result.wire(),
-        "outputs": outputs,
-    });
-    if run_mode.is_some_and(|mode| mode.eq_ignore_ascii_case("once")) {
-        // So that the server gives this agent no other job.
-        event["agentShuttingDown"] = json!(true);
-    }
-    for _ in 0..=EVENT_RETRIES {
-        match plan.raise(&event).await {
-            Ok(()) => return result,
-            Err(error) if error.is(kind::PLAN_NOT_FOUND) || error.is(kind::PLAN_SECURITY) => {
-                context.diagnostics.error(&format!("The plan does not take the job's result: {error}"));
-                return JobResult::Failed;
-            }
-            Err(error) => context.diagnostics.error(&format!("The job's result could not be sent: {error}")),
-        }
-        tokio::time::sleep(EVENT_GAP).await;
-    }
-    JobResult::Failed
 }
 
 struct Job<'a> {
@@ -511,8 +406,7 @@ fn merged(job: JobResult, step: JobResult) -> JobResult {
 
 #[cfg(test)]
 mod tests {
-    use super::{JobResult, learn_secrets, merged};
-    use crate::masking::Masker;
+    use super::{JobResult, merged};
 
     #[test]
     fn a_result_only_gets_worse() {
@@ -525,22 +419,5 @@ mod tests {
         ] {
             assert_eq!(merged(job, step), expected);
         }
-    }
-
-    #[test]
-    fn secrets_of_a_job_are_learnt_from_all_three_places() {
-        let message = serde_json::from_value(serde_json::json!({
-            "plan": {"scopeIdentifier": "s", "planType": "Build", "planId": "p"},
-            "timeline": {"id": "t"}, "jobId": "j", "requestId": 1,
-            "resources": {"endpoints": [{"name": "SystemVssConnection", "url": "http://h/",
-                "authorization": {"scheme": "OAuth", "parameters": {"AccessToken": "from-endpoint"}}}]},
-            "variables": {"v": {"value": "from-variable", "isSecret": true}, "w": {"value": "by-name"}},
-            "mask": [{"type": "regex", "value": "from-ma[s]k"}, {"type": "variable", "value": "w"}]
-        }))
-        .expect("a job");
-        let masker = Masker::default();
-        learn_secrets(&masker, &message);
-        let masked = masker.mask("from-endpoint from-variable from-mask by-name");
-        assert_eq!(masked, "*** *** *** ***");
     }
 }

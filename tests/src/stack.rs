@@ -38,7 +38,9 @@ impl StackBuilder {
     pub async fn start(self) -> Result<Stack> {
         let artifacts = Artifacts::handed_over();
         let home = tempfile::tempdir()?;
-        let instance = format!("e2e-{}", crate::random_word(8));
+        let instance = format!("e2e-{}-p{}", crate::random_word(8), std::process::id());
+        let engine = Engine::connect()?;
+        crate::containers::sweep(&engine).await?;
         let mut stack = Stack {
             artifacts,
             home,

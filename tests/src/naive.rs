@@ -23,7 +23,7 @@ export VSO_AGENT_IGNORE=AZP_TOKEN,AZP_TOKEN_FILE
 if [ -e .agent ]; then ./config.sh remove --unattended --auth PAT --token "$(cat "$AZP_TOKEN_FILE")" || rm -f .agent .credentials .credentials_rsaparams; fi
 ./config.sh --unattended --agent "$AZP_AGENT_NAME" --url "$AZP_URL" --auth PAT --token "$(cat "$AZP_TOKEN_FILE")" \
   --pool "$AZP_POOL" --work /azp/work --replace --acceptTeeEula
-./run.sh --once
+./run.sh --once & wait $!
 "#;
 
 /// One agent started the naive way, with Docker's own restart policy.

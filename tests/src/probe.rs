@@ -60,14 +60,14 @@ env | grep -qaF -f <(secret); say secret-own-environment $?
 cat /proc/1/environ 2>/dev/null | grep -qaF -f <(secret); say secret-environment-of-pid-1 $?
 cat /proc/[0-9]*/environ 2>/dev/null | grep -qaF -f <(secret); say secret-environment-of-any-process $?
 cat /proc/[0-9]*/cmdline 2>/dev/null | grep -qaF -f <(secret); say secret-command-lines $?
-cat /proc/[0-9]*/fd/* </dev/null 2>/dev/null | head -c 20000000 | grep -qaF -f <(secret); say secret-open-files $?
-grep -rqsaF -f <(secret) $everywhere 2>/dev/null; say secret-files $?
+for file in /proc/[0-9]*/fd/*; do if [ -f "$file" ]; then head -c 5000000 "$file" 2>/dev/null; fi; done | grep -qaF -f <(secret); say secret-open-files $?
+grep -D skip -rqsaF -f <(secret) $everywhere 2>/dev/null; say secret-files $?
 dd if=/proc/1/mem of=/dev/null bs=1 count=1 2>/dev/null; say secret-memory-of-pid-1 $?
 find $everywhere -name "$(mark)*" 2>/dev/null | grep -q .; say litter-files $?
-grep -rqsaF -f <(mark) $everywhere 2>/dev/null; say litter-contents $?
+grep -D skip -rqsaF -f <(mark) $everywhere 2>/dev/null; say litter-contents $?
 cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' | grep -qaF -f <(printf '%s-survivor' "$(mark)"); say litter-processes $?
 [ -n "${{MAYFLY_LITTER:-}}${{LEFT:-}}" ]; say litter-environment $?
-bash -lic 'echo "$MAYFLY_LITTER"' 2>/dev/null | grep -q .; say litter-profile $?
+bash -lc '. ~/.bashrc; echo "$MAYFLY_LITTER"' 2>/dev/null | grep -q .; say litter-profile $?
 find / -xdev -writable -type d -path '*bin*' 2>/dev/null | grep -v '^/proc' | grep -q .; say writable-program-folder $?
 echo searched"#
     )

@@ -86,7 +86,7 @@ pub async fn stranger(stack: &Stack, group: &str, name: &str) -> Result<()> {
             }],
             "containers": [{ "name": "stranger", "properties": {
                 "image": image, "command": ["sleep", "600"],
-                "resources": { "requests": { "cpu": 1.0, "memoryInGB": 0.5 } },
+                "resources": { "requests": { "cpu": 1.0, "memoryInGB": 1.0 } },
             }}],
         },
     });

@@ -106,9 +106,13 @@ pub struct Job {
 impl Job {
     /// The text after `key=` in the log.
     pub fn value(&self, key: &str) -> Option<&str> {
-        self.log.iter().find_map(|line| {
-            line.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
-        })
+        self.values(key).first().copied()
+    }
+
+    /// All texts after `key=` in the log: the service cuts long lines, so long values come in pieces.
+    pub fn values(&self, key: &str) -> Vec<&str> {
+        let words = self.log.iter().flat_map(|line| line.split_whitespace());
+        words.filter_map(|word| word.strip_prefix(key)?.strip_prefix('=')).collect()
     }
 
     /// The log as one text.

@@ -1,6 +1,6 @@
 //! What a thief does who took an agent's key out of its container.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -29,7 +29,8 @@ impl StolenKey {
     /// Reads them out of the log of a job that printed them as base64.
     pub fn read(job: &Job) -> Result<Self> {
         let file = |name: &str| -> Result<Value> {
-            let text = job.value(name).with_context(|| format!("the job prints `{name}`"))?;
+            let text = job.values(name).concat();
+            ensure!(!text.is_empty(), "the job printed no `{name}`");
             Ok(serde_json::from_slice(&STANDARD.decode(text)?)?)
         };
         let credentials = file("credentials")?;

@@ -81,13 +81,18 @@ mod imp {
     use windows_sys::Win32::{
         Foundation::{CloseHandle, HANDLE},
         System::{
+            Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent},
             JobObjects::{AssignProcessToJobObject, CreateJobObjectW, TerminateJobObject},
             Threading::CREATE_NEW_PROCESS_GROUP,
         },
     };
 
     #[derive(Debug)]
-    pub(super) struct Handle(HANDLE);
+    pub(super) struct Handle {
+        job: HANDLE,
+        /// The child's process id, which is also that of its console group.
+        process: u32,
+    }
 
     // A job handle may be used from any thread.
     unsafe impl Send for Handle {}
@@ -104,29 +109,34 @@ mod imp {
             if job.is_null() {
                 return Err(io::Error::last_os_error());
             }
-            let handle = Self(job);
+            let handle = Self { job, process: child.id().unwrap_or_default() };
             let process =
                 child.raw_handle().ok_or_else(|| io::Error::other("the child has ended already"))?;
             // SAFETY: both handles are open and owned by this process.
-            if unsafe { AssignProcessToJobObject(handle.0, process.cast()) } == 0 {
+            if unsafe { AssignProcessToJobObject(handle.job, process.cast()) } == 0 {
                 return Err(io::Error::last_os_error());
             }
             Ok(handle)
         }
-        pub(super) fn interrupt(&self) {}
+        pub(super) fn interrupt(&self) {
+            if self.process != 0 {
+                // SAFETY: plain numbers; group 0 would be this process's own and is excluded.
+                unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.process) };
+            }
+        }
         pub(super) fn terminate(&self) {
             self.kill();
         }
         pub(super) fn kill(&self) {
             // SAFETY: the job handle is open until drop.
-            unsafe { TerminateJobObject(self.0, 1) };
+            unsafe { TerminateJobObject(self.job, 1) };
         }
     }
 
     impl Drop for Handle {
         fn drop(&mut self) {
             // SAFETY: the handle was opened by us and is closed once. Processes of the job live on.
-            unsafe { CloseHandle(self.0) };
+            unsafe { CloseHandle(self.job) };
         }
     }
 }

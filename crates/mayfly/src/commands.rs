@@ -25,7 +25,9 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
     let common = &cli.common;
     match cli.command {
         Command::Sandbox(Sandbox::Up(up)) => sandbox_up::run(*up, common, environment).await,
-        Command::Sandbox(Sandbox::Env { shell, unset }) => sandbox_env::run(shell, unset, common, environment),
+        Command::Sandbox(Sandbox::Env { shell, unset }) => {
+            sandbox_env::run(shell, unset, common, environment)
+        }
         Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
         Command::BuildImage(words) => build_image::run(words, common, environment).await,
         Command::BaseImage => build_image::base(environment).await,

@@ -10,7 +10,11 @@ pub(crate) struct Environment(BTreeMap<String, String>);
 impl Environment {
     /// What this process was started with. Values that are not Unicode are left out: none of ours can be.
     pub(crate) fn of_this_process() -> Self {
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
     }
 
     /// A value that is set and not empty.

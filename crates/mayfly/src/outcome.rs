@@ -56,7 +56,10 @@ impl Problem {
     }
 
     /// An error of a library as a problem.
-    pub(crate) fn from_error(outcome: Outcome, error: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn from_error(
+        outcome: Outcome,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         let source = error.source().map(|source| chain(source).into());
         Self { message: error.to_string(), outcome, details: Vec::new(), hints: Vec::new(), source }
     }

@@ -49,7 +49,10 @@ fn refusal(control: &Control, headers: &HeaderMap) -> Option<(StatusCode, &'stat
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let hosts = [format!("127.0.0.1:{}", control.port), format!("localhost:{}", control.port)];
     if !text(header::HOST).is_some_and(|host| hosts.iter().any(|known| known == host)) {
-        return Some((StatusCode::MISDIRECTED_REQUEST, "the control API answers to 127.0.0.1 and localhost alone"));
+        return Some((
+            StatusCode::MISDIRECTED_REQUEST,
+            "the control API answers to 127.0.0.1 and localhost alone",
+        ));
     }
     if headers.contains_key(header::ORIGIN) {
         return Some((StatusCode::FORBIDDEN, "the control API takes no requests from web pages"));
@@ -57,7 +60,10 @@ fn refusal(control: &Control, headers: &HeaderMap) -> Option<(StatusCode, &'stat
     let expected = format!("Bearer {}", control.token.expose_secret());
     let given = text(header::AUTHORIZATION).unwrap_or_default();
     if !same(expected.as_bytes(), given.as_bytes()) {
-        return Some((StatusCode::UNAUTHORIZED, "send the control token from `sandbox.json` as bearer token"));
+        return Some((
+            StatusCode::UNAUTHORIZED,
+            "send the control token from `sandbox.json` as bearer token",
+        ));
     }
     None
 }
@@ -68,7 +74,8 @@ fn same(expected: &[u8], given: &[u8]) -> bool {
 }
 
 async fn health(State(control): State<Control>) -> Response {
-    Json(json!({ "instance": control.instance, "processId": std::process::id(), "status": "ready" })).into_response()
+    Json(json!({ "instance": control.instance, "processId": std::process::id(), "status": "ready" }))
+        .into_response()
 }
 
 async fn stop(State(control): State<Control>) -> Response {
@@ -86,8 +93,10 @@ async fn groups(State(control): State<Control>) -> Response {
             let containers: Vec<_> = group
                 .containers
                 .iter()
-                .map(|one| json!({ "name": one.name, "image": one.image, "containerId": one.container_id,
-                                   "restartCount": one.restart_count }))
+                .map(|one| {
+                    json!({ "name": one.name, "image": one.image, "containerId": one.container_id,
+                                   "restartCount": one.restart_count })
+                })
                 .collect();
             json!({ "id": group.id.to_string(), "name": group.name, "containers": containers })
         })

@@ -25,7 +25,9 @@ pub struct Removed {
 #[derive(Debug, thiserror::Error)]
 pub enum DownError {
     /// A process holds the state and does not end.
-    #[error("stop the sandbox `{instance}`: process {process_id} does not end; end it and run `sandbox down` again")]
+    #[error(
+        "stop the sandbox `{instance}`: process {process_id} does not end; end it and run `sandbox down` again"
+    )]
     StillRunning {
         /// The instance.
         instance: String,
@@ -91,7 +93,8 @@ pub async fn down(instance: &Instance, docker_host: Option<&str>) -> Result<Remo
 async fn ask(record: &Record) -> bool {
     let Ok(url) = record.control_url.join("stop") else { return false };
     let client = reqwest::Client::new();
-    let request = client.post(url).bearer_auth(record.control_token.expose_secret()).timeout(Duration::from_secs(5));
+    let request =
+        client.post(url).bearer_auth(record.control_token.expose_secret()).timeout(Duration::from_secs(5));
     request.send().await.is_ok_and(|answer| answer.status().is_success())
 }
 

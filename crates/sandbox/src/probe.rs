@@ -31,7 +31,9 @@ pub(crate) enum ProbeError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The container got no answer.
-    #[error("a container in network `{network}` does not reach `{url}`; does a host firewall drop bridge traffic?")]
+    #[error(
+        "a container in network `{network}` does not reach `{url}`; does a host firewall drop bridge traffic?"
+    )]
     Unreachable {
         /// The network.
         network: String,
@@ -41,14 +43,24 @@ pub(crate) enum ProbeError {
 }
 
 /// Asks `url` from a container that holds nothing but `binary` (the static entrypoint, whose `--reach` does this).
-pub(crate) async fn reaches(docker: &Docker, instance: &Instance, network: &str, binary: &Path, url: &Url) -> Result<(), ProbeError> {
+pub(crate) async fn reaches(
+    docker: &Docker,
+    instance: &Instance,
+    network: &str,
+    binary: &Path,
+    url: &Url,
+) -> Result<(), ProbeError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| ProbeError::Docker {
         network: network.to_owned(),
         source,
     };
     let outcome = tokio::time::timeout(LIMIT, run(docker, instance, network, binary, url)).await;
     let code = outcome.map_err(|_| failed("no answer within 30 s".into()))?.map_err(failed)?;
-    if code == 0 { Ok(()) } else { Err(ProbeError::Unreachable { network: network.to_owned(), url: url.clone() }) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(ProbeError::Unreachable { network: network.to_owned(), url: url.clone() })
+    }
 }
 
 async fn run(

@@ -98,7 +98,9 @@ impl Record {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(RecordError::Missing { instance: instance.name().to_owned(), file });
             }
-            read => read.map_err(|source| RecordError::Unusable { file: file.clone(), source: source.into() })?,
+            read => {
+                read.map_err(|source| RecordError::Unusable { file: file.clone(), source: source.into() })?
+            }
         };
         serde_json::from_slice(&text).map_err(|source| RecordError::Unusable { file, source: source.into() })
     }
@@ -106,7 +108,8 @@ impl Record {
     /// Replaces the record of an instance in one step: a reader sees the old one or the new one, never half of one.
     pub(crate) fn write(&self, instance: &Instance) -> Result<(), RecordError> {
         let file = instance.record_file();
-        let failed = |source: std::io::Error| RecordError::Unusable { file: file.clone(), source: source.into() };
+        let failed =
+            |source: std::io::Error| RecordError::Unusable { file: file.clone(), source: source.into() };
         let new = file.with_extension("json.new");
         let _ = fs_err::remove_file(&new);
         let mut options = fs_err::OpenOptions::new();

@@ -14,8 +14,8 @@ use entra_tokens::{Entra, EntraSettings};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use service_kit::{
-    SharedClock, SharedEntropy, Shutdown, Store, StoreError, StoreKey, SystemClock, SystemEntropy, serve_http,
-    serve_https,
+    SharedClock, SharedEntropy, Shutdown, Store, StoreError, StoreKey, SystemClock, SystemEntropy,
+    serve_http, serve_https,
 };
 use tokio::sync::Notify;
 use url::Url;
@@ -138,9 +138,17 @@ pub async fn up(instance: &Instance, options: Options) -> Result<Running, UpErro
         .await
         .map_err(at("make the containers' network"))?;
     let gateway = network.gateway;
-    let identity =
-        Identity::load_or_create(&store, gateway, &clock, &entropy).map_err(at("read or make its identity"))?;
-    let base = Base { instance, network: network.name, options: &options, identity: &identity, store, clock, entropy };
+    let identity = Identity::load_or_create(&store, gateway, &clock, &entropy)
+        .map_err(at("read or make its identity"))?;
+    let base = Base {
+        instance,
+        network: network.name,
+        options: &options,
+        identity: &identity,
+        store,
+        clock,
+        entropy,
+    };
     let shutdown = Shutdown::new();
     match serve(&base, gateway, runtime, &shutdown).await {
         Ok(running) => Ok(running),
@@ -187,8 +195,10 @@ async fn serve(
     let (identity, folder) = (base.identity, base.instance.folder());
     let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let localhost = |port| format!("https://localhost:{port}/").parse::<Url>().map_err(at("make an address"));
-    let tls =
-        identity.authority.issue(&["localhost".into(), "127.0.0.1".into()]).map_err(at("issue a certificate"))?;
+    let tls = identity
+        .authority
+        .issue(&["localhost".into(), "127.0.0.1".into()])
+        .map_err(at("issue a certificate"))?;
     let (arm_url, entra_url) = (localhost(identity.ports.arm)?, localhost(identity.ports.entra)?);
 
     let azdo = start_azdo(base, gateway, shutdown).await?;
@@ -265,16 +275,22 @@ async fn serve(
         groups,
         stop: stop.clone(),
     };
-    serve_http(local(identity.ports.control), control::router(control, azdo.service.control_router()), shutdown)
-        .await
-        .map_err(at("serve the control API"))?;
+    serve_http(
+        local(identity.ports.control),
+        control::router(control, azdo.service.control_router()),
+        shutdown,
+    )
+    .await
+    .map_err(at("serve the control API"))?;
 
     let mut remarks = Vec::new();
     match &base.options.probe {
         Some(binary) => probe::reaches(&docker, base.instance, &base.network, binary, &azdo.url)
             .await
             .map_err(at("look at Azure DevOps from inside a container"))?,
-        None => remarks.push("not checked from inside a container: no entrypoint binary is at hand".to_owned()),
+        None => {
+            remarks.push("not checked from inside a container: no entrypoint binary is at hand".to_owned())
+        }
     }
 
     let (ca_file, ca_bundle_file) = trust(base)?;
@@ -310,7 +326,11 @@ async fn serve(
 /// What tokens are issued for: this Resource Manager, the public one's name (SDKs ask for it by default), the registry.
 fn audiences(arm: &Url) -> Vec<String> {
     let arm = arm.as_str().trim_end_matches('/').to_owned();
-    let known = ["https://management.azure.com", "https://management.core.windows.net", "https://containerregistry.azure.net"];
+    let known = [
+        "https://management.azure.com",
+        "https://management.core.windows.net",
+        "https://containerregistry.azure.net",
+    ];
     std::iter::once(arm).chain(known.map(ToOwned::to_owned)).collect()
 }
 
@@ -387,13 +407,15 @@ struct Services {
 
 /// Writes the authority's certificate, alone and joined with what the system trusts.
 fn trust(base: &Base<'_>) -> Result<(PathBuf, PathBuf), UpError> {
-    let (alone, joined) = (base.instance.folder().join("ca.pem"), base.instance.folder().join("ca-bundle.pem"));
+    let (alone, joined) =
+        (base.instance.folder().join("ca.pem"), base.instance.folder().join("ca-bundle.pem"));
     let own = base.identity.authority.cert_pem();
     fs_err::write(&alone, own).map_err(at("write its certificate"))?;
-    let system = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
-        .into_iter()
-        .find_map(|file| fs_err::read_to_string(file).ok())
-        .unwrap_or_default();
+    let system =
+        ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
+            .into_iter()
+            .find_map(|file| fs_err::read_to_string(file).ok())
+            .unwrap_or_default();
     fs_err::write(&joined, format!("{own}\n{system}")).map_err(at("write its certificate bundle"))?;
     Ok((alone, joined))
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use image_builder::{
-    BuildError, BuildOptions, Console, PackageSource, Push, RegistryCredentials, TargetOs, build_image, plan_build,
+    BuildError, BuildOptions, Console, PackageSource, Push, RegistryCredentials, TargetOs, build_image,
+    plan_build,
 };
 use jiff::Timestamp;
 
@@ -17,7 +18,11 @@ pub(crate) async fn run(words: BuildImage, common: &Common, environment: &Enviro
     let options = options(&words, environment)?;
     if words.dry_run {
         let plan = plan_build(&options).await.map_err(problem)?;
-        if common.output == Format::Json { output::document(&plan)? } else { output::result(&plan.to_string()) }
+        if common.output == Format::Json {
+            output::document(&plan)?
+        } else {
+            output::result(&plan.to_string())
+        }
         return Ok(Outcome::Done);
     }
     let built = build_image(&options, &Console::stderr()).await.map_err(problem)?;
@@ -40,9 +45,10 @@ pub(crate) async fn pushed(words: &BuildImage, environment: &Environment) -> Res
 /// Makes or finds the base image and prints its name.
 pub(crate) async fn base(environment: &Environment) -> Result<Outcome> {
     let docker_host = environment.get("DOCKER_HOST").map(ToOwned::to_owned);
-    let image = image_builder::ensure_base_image(docker_host.as_deref(), &environment.cache(), &Console::stderr())
-    .await
-    .map_err(problem)?;
+    let image =
+        image_builder::ensure_base_image(docker_host.as_deref(), &environment.cache(), &Console::stderr())
+            .await
+            .map_err(problem)?;
     output::result(&image);
     Ok(Outcome::Done)
 }

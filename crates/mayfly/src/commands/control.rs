@@ -27,7 +27,11 @@ impl Control {
         if let (Some(url), Some(token)) =
             (environment.get("MAYFLY_CONTROL_URL"), environment.get("MAYFLY_CONTROL_TOKEN"))
         {
-            return Ok(Self { client, base: url.trim_end_matches('/').to_owned(), token: token.to_owned().into() });
+            return Ok(Self {
+                client,
+                base: url.trim_end_matches('/').to_owned(),
+                token: token.to_owned().into(),
+            });
         }
         let record = running(&instance(common, environment)?)?;
         let base = record.control_url.as_str().trim_end_matches('/').to_owned();
@@ -51,7 +55,8 @@ impl Control {
             Problem::from_error(Outcome::Service, error.without_url())
                 .hint("is the sandbox running? `mayfly sandbox env` names it")
         };
-        let answer = request.send().await.map_err(away).with_context(|| format!("ask the sandbox for `{path}`"))?;
+        let answer =
+            request.send().await.map_err(away).with_context(|| format!("ask the sandbox for `{path}`"))?;
         let status = answer.status();
         let text = answer.text().await.map_err(away)?;
         if !status.is_success() {

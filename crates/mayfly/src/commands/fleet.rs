@@ -26,8 +26,9 @@ pub(crate) fn context(words: &Fleet, common: &Common, environment: &Environment)
         flag.or_else(|| environment.get(name).map(ToOwned::to_owned))
     };
     let mut settings = Settings::from_lookup(&lookup).map_err(|error| {
-        Problem::from_error(Outcome::Usage, error)
-            .hint("for a sandbox: eval \"$(mayfly sandbox env)\"; for Azure see the README, section Against Azure")
+        Problem::from_error(Outcome::Usage, error).hint(
+            "for a sandbox: eval \"$(mayfly sandbox env)\"; for Azure see the README, section Against Azure",
+        )
     })?;
     if environment.get(names::MAYFLY_TARGET) == Some("sandbox") {
         let record = running(&instance(common, environment)?)?;

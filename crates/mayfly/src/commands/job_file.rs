@@ -67,7 +67,10 @@ mod tests {
         let refused = |text: &str| format!("{:#}", steps(text).unwrap_err());
         assert!(refused("trigger: none\nsteps: []").contains("`trigger` is not supported"));
         assert!(refused("steps:\n- task: Npm@1").contains("step 1: `task` is not supported"));
-        assert!(refused("steps:\n- script: x\n- script: y\n  condition: always()").contains("step 2: `condition`"));
+        assert!(
+            refused("steps:\n- script: x\n- script: y\n  condition: always()")
+                .contains("step 2: `condition`")
+        );
         assert!(refused("steps:\n- script: x\n  bash: y").contains("both"));
         assert!(refused("steps:\n- displayName: x").contains("neither"));
         assert!(refused("steps: []").contains("nothing to run"));

@@ -35,7 +35,8 @@ struct Page {
 
 pub(crate) async fn run(words: Run, common: &Common, environment: &Environment) -> Result<Outcome> {
     if environment.get("MAYFLY_TARGET").is_some_and(|target| target != "sandbox") {
-        let text = "queue a job: Azure DevOps takes jobs from pipelines alone, only a sandbox takes them from here";
+        let text =
+            "queue a job: Azure DevOps takes jobs from pipelines alone, only a sandbox takes them from here";
         return Err(Problem::new(Outcome::Refused, text)
             .hint("against Azure, queue a pipeline: `az pipelines run`")
             .into());
@@ -66,7 +67,9 @@ pub(crate) async fn run(words: Run, common: &Common, environment: &Environment) 
 
 fn finish_early(queued: &Queued, common: &Common) -> Result<Outcome> {
     if common.output == Format::Json {
-        output::document(&json!({ "jobId": queued.job_id, "requestId": queued.request_id, "name": queued.name }))?;
+        output::document(
+            &json!({ "jobId": queued.job_id, "requestId": queued.request_id, "name": queued.name }),
+        )?;
     } else {
         output::result(&queued.job_id);
     }

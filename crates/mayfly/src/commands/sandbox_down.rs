@@ -31,7 +31,10 @@ pub(crate) async fn run(common: &Common, environment: &Environment) -> Result<Ou
     if removed.objects.is_empty() && !removed.process {
         output::result(&format!("sandbox `{instance}`: nothing was there"));
     } else {
-        output::result(&format!("sandbox `{instance}` is gone: {} Docker objects removed", removed.objects.len()));
+        output::result(&format!(
+            "sandbox `{instance}` is gone: {} Docker objects removed",
+            removed.objects.len()
+        ));
     }
     output::note(&format!(
         "kept for the next time: the base image `mayfly-base` and the cache `{}`",

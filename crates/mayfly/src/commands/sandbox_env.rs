@@ -64,7 +64,10 @@ fn way_back(present: &Environment) -> Vec<Assignment> {
     let mut all = Vec::new();
     for name in environment_names() {
         let saved = format!("{SAVED}{name}");
-        all.push((name.to_owned(), present.has(&saved).then(|| present.get(&saved).unwrap_or_default().to_owned())));
+        all.push((
+            name.to_owned(),
+            present.has(&saved).then(|| present.get(&saved).unwrap_or_default().to_owned()),
+        ));
         if present.has(&saved) {
             all.push((saved, None));
         }
@@ -124,7 +127,8 @@ mod tests {
     #[test]
     fn what_was_set_before_comes_back_and_the_rest_goes() {
         let shell = present(&[("AZDO_URL", "https://dev.azure.com/mine")]);
-        let there = way_there(&[("AZDO_URL", "http://sandbox".into()), ("AZDO_POOL", "Default".into())], &shell);
+        let there =
+            way_there(&[("AZDO_URL", "http://sandbox".into()), ("AZDO_POOL", "Default".into())], &shell);
         assert_eq!(
             lines(Shell::Sh, &there),
             "export MAYFLY_SAVED_AZDO_URL='https://dev.azure.com/mine'\n\

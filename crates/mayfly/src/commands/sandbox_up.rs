@@ -188,9 +188,8 @@ fn start_failed(instance: &Instance, code: Option<i32>) -> Problem {
     let mut report = lines.split_off(start).into_iter();
     let first = report.next().unwrap_or_else(|| "the sandbox ended while it started".to_owned());
     let (hints, details): (Vec<_>, Vec<_>) = report.partition(|line| line.starts_with("hint: "));
-    let problem = Problem::new(outcome, first.trim_start_matches("error: ")).details(
-        details.into_iter().map(|line| line.trim_start().to_owned()).collect(),
-    );
+    let problem = Problem::new(outcome, first.trim_start_matches("error: "))
+        .details(details.into_iter().map(|line| line.trim_start().to_owned()).collect());
     hints.into_iter().fold(problem, |problem, hint| problem.hint(hint.trim_start_matches("hint: ")))
 }
 

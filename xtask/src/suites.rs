@@ -25,6 +25,7 @@ pub(crate) fn docker(workspace: &Workspace) -> Result<()> {
 fn nextest(workspace: &Workspace, profile: &str, selection: &[&str], filter: &[String]) -> Result<()> {
     let artifacts = artifacts::build(workspace)?;
     let base = base_image(workspace, &artifacts)?;
+    agent_image(workspace, &artifacts, &base)?;
     let mut command = workspace.cargo(["nextest", "run", "--profile", profile]);
     command.args(selection).args(filter);
     command.envs(artifacts.environment(workspace));
@@ -40,4 +41,17 @@ fn base_image(workspace: &Workspace, artifacts: &Artifacts) -> Result<String> {
     let mut command = Command::new(&artifacts.mayfly);
     command.arg("base-image").envs(artifacts.environment(workspace));
     output(&mut command).context("make the base image")
+}
+
+/// Builds the agent image once before the run and leaves it: it holds the layers that every test's build shares, which
+/// the engine would otherwise drop with the first test that takes its image down.
+fn agent_image(workspace: &Workspace, artifacts: &Artifacts, base: &str) -> Result<()> {
+    let mut packages: Vec<_> =
+        fs_err::read_dir(&artifacts.packages)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    packages.retain(|file| file.to_string_lossy().ends_with(".tar.gz"));
+    let package = packages.pop().context("the stub agent is packed")?;
+    let mut command = Command::new(&artifacts.mayfly);
+    command.args(["build-image", "--base-image", base, "--agent-package"]).arg(package);
+    command.envs(artifacts.environment(workspace)).env_remove("ACR_LOGIN_SERVER");
+    output(&mut command).map(drop).context("build the agent image")
 }

@@ -361,15 +361,18 @@ async fn run_build(
             if line.starts_with("Step ") {
                 line.clone_into(&mut last);
             }
+            // The answer's own field for the id has another type when BuildKit support is compiled in.
+            if let Some(id) = line.strip_prefix("Successfully built ") {
+                image_id = Some(id.trim().to_owned());
+            }
             if !line.is_empty() {
                 reporter.log(line);
             }
         }
-        if let Some(id) = answer.aux.and_then(|aux| aux.id) {
-            image_id = Some(id);
-        }
     }
-    image_id.ok_or(BuildError::NoImage)
+    let short = image_id.ok_or(BuildError::NoImage)?;
+    let image = docker.inspect_image(&short).await.map_err(|source| BuildError::Docker { last, source })?;
+    image.id.ok_or(BuildError::NoImage)
 }
 
 async fn tag(docker: &Docker, image: &str, reference: &ImageRef) -> Result<(), BuildError> {

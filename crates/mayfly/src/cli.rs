@@ -212,8 +212,8 @@ pub(crate) enum Os {
 #[derive(Args, Clone, Default)]
 pub(crate) struct Fleet {
     /// Name of the fleet [default: mayfly]
-    #[arg(long, env = "MAYFLY_FLEET")]
-    pub(crate) fleet: Option<String>,
+    #[arg(long = "fleet", value_name = "NAME", env = "MAYFLY_FLEET")]
+    pub(crate) name: Option<String>,
     /// Subscription id
     #[arg(long, env = "AZURE_SUBSCRIPTION_ID")]
     pub(crate) subscription: Option<String>,

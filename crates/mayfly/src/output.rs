@@ -8,7 +8,6 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::LogFormat;
 
 /// A line about what is being done, or an error: stderr.
-#[expect(clippy::explicit_write, reason = "`eprintln!` panics when stderr is closed")]
 pub(crate) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

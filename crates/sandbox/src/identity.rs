@@ -75,13 +75,12 @@ impl Identity {
         clock: &SharedClock,
         entropy: &SharedEntropy,
     ) -> Result<Self, IdentityError> {
-        let stored = match store.get::<Stored>(TABLE, KEY)? {
-            Some(stored) => stored,
-            None => {
-                let stored = Stored::create(gateway, clock, entropy)?;
-                store.put(TABLE, KEY, &stored)?;
-                stored
-            }
+        let stored = if let Some(stored) = store.get::<Stored>(TABLE, KEY)? {
+            stored
+        } else {
+            let stored = Stored::create(gateway, clock, entropy)?;
+            store.put(TABLE, KEY, &stored)?;
+            stored
         };
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| IdentityError::Keys(source);
         Ok(Self {

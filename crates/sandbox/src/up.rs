@@ -289,7 +289,7 @@ async fn serve(
             .await
             .map_err(at("look at Azure DevOps from inside a container"))?,
         None => {
-            remarks.push("not checked from inside a container: no entrypoint binary is at hand".to_owned())
+            remarks.push("not checked from inside a container: no entrypoint binary is at hand".to_owned());
         }
     }
 

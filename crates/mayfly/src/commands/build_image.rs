@@ -19,9 +19,9 @@ pub(crate) async fn run(words: BuildImage, common: &Common, environment: &Enviro
     if words.dry_run {
         let plan = plan_build(&options).await.map_err(problem)?;
         if common.output == Format::Json {
-            output::document(&plan)?
+            output::document(&plan)?;
         } else {
-            output::result(&plan.to_string())
+            output::result(&plan.to_string());
         }
         return Ok(Outcome::Done);
     }

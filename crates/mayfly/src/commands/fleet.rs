@@ -15,7 +15,7 @@ use crate::output;
 /// Builds the clients of a fleet.
 pub(crate) fn context(words: &Fleet, common: &Common, environment: &Environment) -> Result<Context> {
     let flags = [
-        (names::MAYFLY_FLEET, &words.fleet),
+        (names::MAYFLY_FLEET, &words.name),
         (names::AZURE_SUBSCRIPTION_ID, &words.subscription),
         (names::MAYFLY_RESOURCE_GROUP, &words.resource_group),
         (names::MAYFLY_LOCATION, &words.location),

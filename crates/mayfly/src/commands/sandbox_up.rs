@@ -100,7 +100,8 @@ fn packages(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     for entry in fs_err::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("vsts-agent-") && (name.ends_with(".tar.gz") || name.ends_with(".zip")) {
+        let ending = path.extension().unwrap_or_default();
+        if name.starts_with("vsts-agent-") && (ending == "gz" || ending == "zip") {
             found.push(path);
         }
     }
@@ -155,10 +156,10 @@ fn apart(command: &mut Command) {
 async fn ready(child: &mut Child, instance: &Instance) -> Result<Record> {
     let wait = async {
         loop {
-            if let Ok(record) = Record::read(instance) {
-                if record.process_id == child.id() {
-                    return Ok(record);
-                }
+            if let Ok(record) = Record::read(instance)
+                && record.process_id == child.id()
+            {
+                return Ok(record);
             }
             if let Some(status) = child.try_wait().context("look after the sandbox")? {
                 return Err(start_failed(instance, status.code()).into());
@@ -166,13 +167,11 @@ async fn ready(child: &mut Child, instance: &Instance) -> Result<Record> {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    match tokio::time::timeout(READY, wait).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            let text = format!("start the sandbox `{instance}`: not ready after {} s", READY.as_secs());
-            Err(Problem::new(Outcome::Failed, text).details(log_tail(instance)).into())
-        }
+    if let Ok(outcome) = tokio::time::timeout(READY, wait).await {
+        return outcome;
     }
+    let text = format!("start the sandbox `{instance}`: not ready after {} s", READY.as_secs());
+    Err(Problem::new(Outcome::Failed, text).details(log_tail(instance)).into())
 }
 
 fn start_failed(instance: &Instance, code: Option<i32>) -> Problem {

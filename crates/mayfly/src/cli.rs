@@ -331,8 +331,8 @@ pub(crate) struct Run {
 pub(crate) struct Logs {
     /// Name of the agent, such as `mayfly-0`
     pub(crate) agent: String,
-    /// Of the container before the present one
-    #[arg(long)]
+    /// When and how the container before the present one ended; Container Instances keeps no log of it
+    #[arg(long, hide = true)]
     pub(crate) previous: bool,
     #[command(flatten)]
     pub(crate) fleet: Fleet,

@@ -23,9 +23,9 @@ pub(crate) struct Cli {
 /// Flags that every command understands.
 #[derive(Args, Clone)]
 pub(crate) struct Common {
-    /// Which sandbox of this machine
-    #[arg(long, env = "MAYFLY_INSTANCE", default_value = "default", global = true)]
-    pub(crate) instance: String,
+    /// Which sandbox of this machine [default: one for each MAYFLY_HOME]
+    #[arg(long, env = "MAYFLY_INSTANCE", global = true)]
+    pub(crate) instance: Option<String>,
     /// How the result is printed on stdout
     #[arg(short, long, value_enum, default_value_t, global = true)]
     pub(crate) output: Format,

@@ -44,6 +44,18 @@ impl Environment {
             .unwrap_or_else(|| PathBuf::from(".mayfly"))
     }
 
+    /// The instance of whoever names none. Docker knows instances of all users and checkouts by their names alone, so
+    /// it follows from the folder that keeps its state.
+    pub(crate) fn default_instance(&self) -> String {
+        let home = self.home();
+        let absolute = std::path::absolute(&home).unwrap_or(home);
+        // FNV-1a, because the name must be the same with every build of this program.
+        let digest = absolute.to_string_lossy().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        format!("home-{:08x}", digest >> 32)
+    }
+
     /// Where downloads and made base images are kept: `MAYFLY_CACHE_DIR`, else the platform's place for caches.
     pub(crate) fn cache(&self) -> PathBuf {
         let below = |name: &str, rest: &str| self.get(name).map(|folder| PathBuf::from(folder).join(rest));
@@ -61,5 +73,19 @@ impl Environment {
         }
         let beside = std::env::current_exe().ok()?.parent()?.join("mayfly-entrypoint");
         beside.is_file().then_some(beside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_homes_have_two_instances_and_one_home_has_one() {
+        let of =
+            |home: &str| Environment::default().with([("MAYFLY_HOME", home.to_owned())]).default_instance();
+        assert_eq!(of("/a/target/mayfly"), of("/a/target/mayfly"));
+        assert_ne!(of("/a/target/mayfly"), of("/b/target/mayfly"));
+        assert!(sandbox::Instance::new(&of("/a"), std::path::Path::new("/a")).is_ok());
     }
 }

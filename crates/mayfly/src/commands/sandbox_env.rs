@@ -32,7 +32,8 @@ pub(crate) fn run(shell: Shell, unset: bool, common: &Common, present: &Environm
 
 /// The instance that the words and the environment name.
 pub(crate) fn instance(common: &Common, environment: &Environment) -> Result<Instance> {
-    Instance::new(&common.instance, &environment.home())
+    let name = common.instance.clone().unwrap_or_else(|| environment.default_instance());
+    Instance::new(&name, &environment.home())
         .map_err(|error| Problem::from_error(Outcome::Usage, error).into())
 }
 

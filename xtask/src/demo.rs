@@ -1,6 +1,7 @@
 //! The whole road in front of somebody who knows nothing of it. It drives the `mayfly` binary as a user would.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -26,12 +27,16 @@ pub(crate) fn run(workspace: &Workspace, artifacts: &Artifacts) -> Result<ExitCo
     let proofs = played?;
     removed?;
     stage.nothing_left()?;
-    say(&format!("\n{}\n", table(&proofs)));
     let clean = proofs.iter().filter(|proof| proof.is_clean()).count();
-    say(&format!(
-        "{clean} of {JOBS} jobs ran in a fresh container and found no token. {} s in all; nothing is left behind.",
+    say("");
+    // The proof is the result: it goes to stdout, everything said on the way does not.
+    let mut stdout = std::io::stdout();
+    writeln!(
+        stdout,
+        "{}\n\n{clean} of {JOBS} jobs ran in a fresh container and found no token. {} s in all; nothing is left behind.",
+        table(&proofs),
         started.elapsed().as_secs()
-    ));
+    )?;
     Ok(if clean == JOBS { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -111,7 +116,7 @@ impl Stage {
     /// Runs a command before the spectator's eyes.
     fn mayfly(&self, words: &[&str]) -> Result<()> {
         say(&format!("   $ mayfly {}", words.join(" ")));
-        let status = self.command(words).stdout(Stdio::inherit()).status()?;
+        let status = self.command(words).stdout(std::io::stderr()).status()?;
         if !status.success() {
             bail!("`mayfly {}` ended with {status}", words.join(" "));
         }

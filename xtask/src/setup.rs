@@ -94,7 +94,9 @@ pub(crate) fn ensure(workspace: &Workspace, needs: &[Need], install: bool) -> Re
     for need in &missing {
         say(&format!("missing: {} ({})", need.name, need.why));
         for words in (need.remedy)() {
-            say(&format!("    {}", words.join(" ")));
+            // `sh -c` is how a line is started from here; a person types the line.
+            let typed = if words[..2] == ["sh", "-c"] { words[2].to_owned() } else { words.join(" ") };
+            say(&format!("    {typed}"));
         }
     }
     bail!(
@@ -130,12 +132,14 @@ fn dockerd_present() -> bool {
     succeeds("dockerd", &["--version"]) || succeeds("docker", &["info"])
 }
 
+/// The service where there is one; where its script cannot set its limits (in containers, for one), the daemon itself.
 fn start_docker() -> Vec<Vec<&'static str>> {
-    if std::path::Path::new("/run/systemd/system").exists() {
-        vec![vec!["systemctl", "start", "docker"]]
+    let start = if std::path::Path::new("/run/systemd/system").exists() {
+        "systemctl start docker"
     } else if std::path::Path::new("/etc/init.d/docker").exists() {
-        vec![vec!["service", "docker", "start"]]
+        "service docker start || nohup setsid dockerd >/var/log/dockerd.log 2>&1 &"
     } else {
-        vec![vec!["sh", "-c", "nohup dockerd >/var/log/dockerd.log 2>&1 &"]]
-    }
+        "nohup setsid dockerd >/var/log/dockerd.log 2>&1 &"
+    };
+    vec![vec!["sh", "-c", start]]
 }

@@ -19,6 +19,7 @@ use crate::build_error::BuildError;
 use crate::context::{ImageFile, context};
 use crate::download::{self, Patience};
 use crate::engine;
+use crate::folder::FolderLayer;
 use crate::image_ref::{ImageRef, ImageRefError};
 use crate::label::with_labels;
 use crate::options::{BuildOptions, ExtraTag, PackageSource, Push, TargetOs};
@@ -119,9 +120,9 @@ pub async fn build_image(options: &BuildOptions, reporter: &dyn Reporter) -> Res
     let dockerfile = with_labels(&dockerfile, &labels(options, version, &sha256, &base))
         .map_err(|name| BuildError::Label { name })?;
     let image_file = image_file(options, version, &file, &sha256, &base, &tags);
-    let (os, entrypoint) = (options.os, options.entrypoint.clone());
+    let (os, entrypoint, layers) = (options.os, options.entrypoint.clone(), options.layers.clone());
     let (archive, length) =
-        blocking(move || prepare(os, &file, &dockerfile, &entrypoint, &image_file)).await?;
+        blocking(move || prepare(os, &file, &dockerfile, &entrypoint, &image_file, &layers)).await?;
 
     reporter.step(&format!("build {} on {base} ({} MiB of context)", tags[0], length >> 20));
     let image_id = run_build(&docker, options, &base, &tags[0], archive, reporter).await?;
@@ -289,10 +290,11 @@ fn prepare(
     dockerfile: &str,
     entrypoint: &Path,
     image_file: &[u8],
+    layers: &[FolderLayer],
 ) -> Result<(std::fs::File, u64), BuildError> {
     let package = unpack(file, Limits::default())?;
     check_agent(os, file, &package)?;
-    context(os, dockerfile, entrypoint, image_file, &package).map_err(BuildError::Context)
+    context(os, dockerfile, entrypoint, image_file, &package, layers).map_err(BuildError::Context)
 }
 
 fn check_agent(os: TargetOs, file: &Path, package: &Package) -> Result<(), UnpackError> {

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tar::{Builder, EntryType, Header};
 
+use crate::folder::{FolderLayer, FolderNode};
 use crate::options::TargetOs;
 use crate::unpack::{Node, Package};
 use crate::version::AgentVersion;
@@ -47,6 +48,7 @@ pub(crate) fn context(
     entrypoint: &Path,
     image_file: &[u8],
     package: &Package,
+    layers: &[FolderLayer],
 ) -> io::Result<(File, u64)> {
     let mut archive = Builder::new(BufWriter::new(tempfile::tempfile()?));
     archive.mode(tar::HeaderMode::Deterministic);
@@ -87,6 +89,9 @@ pub(crate) fn context(
     for folder in places.folders {
         directory(&mut archive, folder)?;
     }
+    for layer in layers {
+        baked(&mut archive, layer)?;
+    }
     file(&mut archive, places.image_file, image_file.len() as u64, false, image_file)?;
     let program = fs_err::File::open(entrypoint)?;
     let length = program.metadata()?.len();
@@ -97,6 +102,24 @@ pub(crate) fn context(
     let length = written.seek(SeekFrom::End(0))?;
     written.seek(SeekFrom::Start(0))?;
     Ok((written, length))
+}
+
+fn baked(archive: &mut Builder<impl Write>, layer: &FolderLayer) -> io::Result<()> {
+    let root = format!("files{}", layer.target);
+    directory(archive, &root)?;
+    for (path, node) in layer.read().map_err(io::Error::other)? {
+        let path = format!("{root}/{path}");
+        match node {
+            FolderNode::Directory => directory(archive, &path)?,
+            FolderNode::File { path: source, length, executable } => {
+                file(archive, &path, length, executable, fs_err::File::open(source)?.take(length))?;
+            }
+            FolderNode::Symlink { target } => {
+                archive.append_link(&mut header(EntryType::Symlink, 0, 0o777), &path, target)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn header(kind: EntryType, size: u64, mode: u32) -> Header {

@@ -14,6 +14,7 @@ mod cache;
 mod context;
 mod download;
 mod engine;
+mod folder;
 mod http;
 mod image_ref;
 mod label;
@@ -31,6 +32,7 @@ pub use build::{
 pub use build_error::BuildError;
 pub use download::DownloadError;
 pub use engine::EngineError;
+pub use folder::{FolderError, FolderLayer};
 pub use http::ClientError;
 pub use image_ref::{ImageRef, ImageRefError};
 pub use options::{BuildOptions, ExtraTag, PackageSource, Push, RegistryCredentials, TargetOs};

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use url::Url;
 
+use crate::folder::FolderLayer;
 use crate::image_ref::{ImageRef, ImageRefError};
 
 /// The operating system that the image is for.
@@ -130,6 +131,8 @@ pub struct BuildOptions {
     pub dockerfile: Option<PathBuf>,
     /// The image to build on, in place of the default.
     pub base_image: Option<String>,
+    /// Folders that every job reads and none can change.
+    pub layers: Vec<FolderLayer>,
     /// The repository to build into; a tag or digest in it is ignored.
     pub repository: ImageRef,
     /// Tags beyond `<agent version>-<yyyymmdd>`.

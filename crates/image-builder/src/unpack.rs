@@ -13,7 +13,8 @@ use flate2::bufread::GzDecoder;
 
 mod path;
 
-use path::{EntryPath, link_stays_inside};
+use path::EntryPath;
+pub(crate) use path::link_stays_inside;
 
 /// The archives that Microsoft publishes agents in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,7 +281,7 @@ impl Reading<'_> {
     fn symlink(&mut self, path: &EntryPath, target: &[u8]) -> Result<(), UnpackError> {
         let target = std::str::from_utf8(target)
             .map_err(|_| self.refused(path.text(), "is a link to a name that is not UTF-8"))?;
-        link_stays_inside(path, target).map_err(|reason| self.refused(path.text(), reason))?;
+        link_stays_inside(path.text(), target).map_err(|reason| self.refused(path.text(), reason))?;
         self.add(path, Node::Symlink { target: target.to_owned() })
     }
 

@@ -173,7 +173,7 @@ pub(crate) enum OldSession {
 }
 
 /// What the image is made from.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct ImageSource {
     /// Take the agent package from a file instead of asking Azure DevOps for it
     #[arg(long)]
@@ -183,13 +183,17 @@ pub(crate) struct ImageSource {
     pub(crate) base_image: Option<String>,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct BuildImage {
     /// Operating system of the image
     #[arg(long, value_enum, default_value_t)]
     pub(crate) os: Os,
     #[command(flatten)]
     pub(crate) source: ImageSource,
+    /// Bake a folder into the image, such as a package cache: every job reads it, none can change it; may be given
+    /// several times
+    #[arg(long, value_name = "DIR[=/TARGET]")]
+    pub(crate) layer: Vec<String>,
     /// A tag beside `<agent version>-<date>`; may be given several times
     #[arg(long)]
     pub(crate) tag: Vec<String>,

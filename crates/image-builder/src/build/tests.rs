@@ -40,6 +40,7 @@ fn options(folder: &TempDir) -> BuildOptions {
         entrypoint,
         dockerfile: None,
         base_image: None,
+        layers: Vec::new(),
         repository: "localhost:5000/mayfly-agent".parse().unwrap(),
         tags: Vec::new(),
         push: Push::No,

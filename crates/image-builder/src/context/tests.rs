@@ -21,7 +21,8 @@ fn made(folder: &Path) -> Vec<u8> {
     let package = unpack(&package_file(folder), Limits::default()).unwrap();
     let entrypoint = folder.join("entrypoint");
     fs_err::write(&entrypoint, "program").unwrap();
-    let (mut archive, length) = context(TargetOs::Linux, "FROM x\n", &entrypoint, b"{}", &package).unwrap();
+    let (mut archive, length) =
+        context(TargetOs::Linux, "FROM x\n", &entrypoint, b"{}", &package, &[]).unwrap();
     let mut bytes = Vec::new();
     archive.read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len() as u64, length);
@@ -74,7 +75,7 @@ fn long_names_survive() {
     archive.append_data(&mut header(EntryType::Regular, 1, 0o644), &long, b"x".as_slice()).unwrap();
     archive.into_inner().unwrap().finish().unwrap();
     let package = unpack(&file, Limits::default()).unwrap();
-    let (written, _) = context(TargetOs::Windows, "FROM x\n", &file, b"{}", &package).unwrap();
+    let (written, _) = context(TargetOs::Windows, "FROM x\n", &file, b"{}", &package, &[]).unwrap();
     let mut archive = tar::Archive::new(written);
     let names: Vec<_> =
         archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();

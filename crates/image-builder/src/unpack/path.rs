@@ -50,16 +50,16 @@ impl EntryPath {
     }
 }
 
-/// Whether a symbolic link at `path` leads to somewhere inside of the archive.
-pub(crate) fn link_stays_inside(path: &EntryPath, target: &str) -> Result<(), &'static str> {
-    const OUTSIDE: &str = "is a link to something outside of the archive";
+/// Whether a symbolic link at `path` leads to somewhere inside of the archive or folder that it is in.
+pub(crate) fn link_stays_inside(path: &str, target: &str) -> Result<(), &'static str> {
+    const OUTSIDE: &str = "is a link to something outside";
     if target.is_empty() || target.len() > LONGEST || target.chars().any(char::is_control) {
         return Err("is a link without a usable target");
     }
     if target.starts_with('/') || target.contains(['\\', ':']) {
         return Err(OUTSIDE);
     }
-    let mut depth = path.text().matches('/').count();
+    let mut depth = path.matches('/').count();
     let mut descended = false;
     for component in target.split('/') {
         match component {
@@ -94,8 +94,7 @@ mod tests {
 
     #[test]
     fn links_are_followed_in_mind() {
-        let link =
-            |path: &str, target: &str| link_stays_inside(&EntryPath::parse(path.as_bytes()).unwrap(), target);
+        let link = |path: &str, target: &str| link_stays_inside(path, target);
         assert!(link("lib/libx.so", "libx.so.1").is_ok());
         assert!(link("a/b/c", "../../d").is_ok());
         for (path, target) in [

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use image_builder::{
-    BuildError, BuildOptions, Console, PackageSource, Push, RegistryCredentials, TargetOs, build_image,
-    plan_build,
+    BuildError, BuildOptions, Console, FolderLayer, PackageSource, Push, RegistryCredentials, TargetOs,
+    build_image, plan_build,
 };
 use jiff::Timestamp;
 
@@ -75,6 +75,7 @@ fn options(words: &BuildImage, environment: &Environment) -> Result<BuildOptions
         entrypoint,
         dockerfile: None,
         base_image: words.source.base_image.clone(),
+        layers: layers(words, os)?,
         repository: repository.parse().with_context(|| format!("read ACR_LOGIN_SERVER in `{repository}`"))?,
         tags: words
             .tag
@@ -89,6 +90,20 @@ fn options(words: &BuildImage, environment: &Environment) -> Result<BuildOptions
         ca_file: environment.get("MAYFLY_CA_FILE").map(Into::into),
         now: now(),
     })
+}
+
+fn layers(words: &BuildImage, os: TargetOs) -> Result<Vec<FolderLayer>> {
+    if os == TargetOs::Windows && !words.layer.is_empty() {
+        return Err(Problem::new(
+            Outcome::Usage,
+            "bake a folder into the image: `--layer` is for Linux images; on Windows nothing keeps a job from writing to it",
+        )
+        .hint("copy it in a Dockerfile of your own, protect it with icacls, and name that image with --base-image")
+        .into());
+    }
+    let read = |text: &String| text.parse::<FolderLayer>();
+    let layers: Result<_, _> = words.layer.iter().map(read).collect();
+    Ok(layers.map_err(|error| Problem::from_error(Outcome::Usage, error))?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command begins now; the library takes the time as an input")]

@@ -208,13 +208,7 @@ async fn populate(
 ) -> Result<()> {
     let Some(agents) = words.agents else { return Ok(()) };
     let inside = environment.with(variables(instance, record));
-    let build = BuildImage {
-        os: cli::Os::Linux,
-        source: words.image.clone(),
-        tag: Vec::new(),
-        push: true,
-        dry_run: false,
-    };
+    let build = BuildImage { source: words.image.clone(), push: true, ..BuildImage::default() };
     let image = build_image::pushed(&build, &inside).await?;
     let deploy_words = Deploy {
         agents,

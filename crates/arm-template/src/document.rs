@@ -4,10 +4,12 @@ mod compile;
 mod reader;
 mod resource;
 mod sections;
+mod types;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::jsonc::Node;
 use crate::tree::{Copy, Tree};
+use crate::types::{Definitions, Limits, TypeDefinition};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ pub(crate) struct Document {
     /// The outermost document: paths and spans count from there.
     pub(crate) origin: Arc<Node>,
     pub(crate) root: Node,
+    pub(crate) definitions: Arc<Definitions>,
     pub(crate) parameters: Vec<Parameter>,
     /// By folded name.
     pub(crate) variables: HashMap<String, Variable>,
@@ -109,12 +112,13 @@ pub(crate) struct Parameter {
     pub(crate) name_span: Span,
     pub(crate) kind: Type,
     pub(crate) default: Option<Tree>,
-    pub(crate) allowed: Option<Vec<Value>>,
-    pub(crate) min_length: Option<i64>,
-    pub(crate) max_length: Option<i64>,
-    pub(crate) min_value: Option<i64>,
-    pub(crate) max_value: Option<i64>,
+    /// Of a plain type; a defined one has its own.
+    pub(crate) limits: Limits,
     pub(crate) nullable: bool,
+    /// Where `kind` does not say all.
+    pub(crate) defined: Option<TypeDefinition>,
+    /// Whether the value is shown nowhere.
+    pub(crate) secure: bool,
 }
 
 #[derive(Debug)]
@@ -140,6 +144,7 @@ pub(crate) struct UserFunction {
 pub(crate) struct FunctionParameter {
     pub(crate) name: String,
     pub(crate) kind: Type,
+    pub(crate) defined: Option<TypeDefinition>,
 }
 
 #[derive(Debug)]
@@ -147,6 +152,10 @@ pub(crate) struct Output {
     pub(crate) name: String,
     pub(crate) name_span: Span,
     pub(crate) kind: Type,
+    pub(crate) defined: Option<TypeDefinition>,
+    /// Whether the value is shown nowhere.
+    pub(crate) secure: bool,
+    pub(crate) nullable: bool,
     pub(crate) condition: Option<Tree>,
     pub(crate) value: OutputValue,
 }

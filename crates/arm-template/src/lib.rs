@@ -25,6 +25,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod types;
 mod value;
 
 pub use deployed::{Deployed, Placeholders};

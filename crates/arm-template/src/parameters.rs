@@ -1,10 +1,10 @@
 //! The values that a deployment gives to a template.
 
 use crate::diagnostic::{Code, Diagnostic, position};
-use crate::document::{Document, Parameter, Type};
+use crate::document::{Document, Parameter};
 use crate::expr::eval::{Budget, Evaluator, Fault, Place};
 use crate::scope::{TemplateScope, locked};
-use crate::value::{equal, folded, get, same_name, text, type_name};
+use crate::value::{folded, get, same_name, text, type_name};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,7 +22,7 @@ pub(crate) fn resolve(
     let document = &scope.document;
     let mut faults: Vec<Diagnostic> = unknown(document, given).into_iter().collect();
     let shown = document.parameters.iter().map(|parameter| {
-        let value = if parameter.kind.is_secure() || get(given, &parameter.name).is_none() {
+        let value = if parameter.secure || get(given, &parameter.name).is_none() {
             Value::Null
         } else {
             get(given, &parameter.name).and_then(|given| given.get("value")).cloned().unwrap_or_default()
@@ -93,7 +93,7 @@ fn history(scope: &TemplateScope) -> Map<String, Value> {
     let parameters = scope.document.parameters.iter().map(|parameter| {
         let kind = parameter.kind.name();
         let shown = match scope.known_parameter(&folded(&parameter.name)) {
-            Some(value) if !parameter.kind.is_secure() => json!({"type": kind, "value": *value}),
+            Some(value) if !parameter.secure => json!({"type": kind, "value": *value}),
             _ => json!({"type": kind}),
         };
         (parameter.name.clone(), shown)
@@ -189,6 +189,15 @@ fn check(document: &Document, parameter: &Parameter, value: &Value) -> Option<Di
     if value.is_null() && parameter.nullable {
         return None;
     }
+    if let Some(defined) = &parameter.defined {
+        let mismatch = defined.check(&document.definitions, value).err()?;
+        let detail = format!(
+            "The provided value for the template parameter '{}' is not valid. {}",
+            parameter.name, mismatch.sentence
+        );
+        let help = format!("the value is that of '{}{}'", parameter.name, mismatch.path);
+        return Some(document.invalid(detail, parameter.name_span).with_help(help));
+    }
     if !parameter.kind.accepts(value) {
         let detail = format!(
             "Template parameter JToken type is not valid. Expected '{}'. Actual '{}'. Please see \
@@ -205,7 +214,7 @@ fn check(document: &Document, parameter: &Parameter, value: &Value) -> Option<Di
     }
     let provided = || {
         let shown = match value {
-            _ if parameter.kind.is_secure() => String::new(),
+            _ if parameter.secure => String::new(),
             Value::Array(_) | Value::Object(_) => String::new(),
             plain => format!(" '{}'", text(plain)),
         };
@@ -215,43 +224,8 @@ fn check(document: &Document, parameter: &Parameter, value: &Value) -> Option<Di
             place(document, parameter)
         )
     };
-    if let Some(allowed) = &parameter.allowed {
-        let is_allowed = |value: &Value| allowed.iter().any(|one| equal(one, value));
-        let fits = match value {
-            Value::Array(values) if parameter.kind == Type::Array => {
-                is_allowed(value) || values.iter().all(is_allowed)
-            }
-            value => is_allowed(value),
-        };
-        if !fits {
-            let allowed: Vec<String> = allowed.iter().map(text).collect();
-            let detail = format!(
-                "{} The parameter value is not part of the allowed value(s): '{}'.",
-                provided(),
-                allowed.join(",")
-            );
-            return Some(document.invalid(detail, parameter.name_span));
-        }
-    }
-    let length = match value {
-        Value::String(text) => Some(text.encode_utf16().count() as i64),
-        Value::Array(values) => Some(values.len() as i64),
-        _ => None,
-    };
-    let bounds = [
-        (length, parameter.min_length, parameter.max_length, "Length of the value"),
-        (value.as_i64(), parameter.min_value, parameter.max_value, "The value"),
-    ];
-    for (measured, least, most, what) in bounds {
-        let Some(measured) = measured else { continue };
-        let broken = match (least, most) {
-            (Some(least), _) if measured < least => {
-                format!("{what} should be greater than or equal to '{least}'.")
-            }
-            (_, Some(most)) if measured > most => format!("{what} should be less than or equal to '{most}'."),
-            _ => continue,
-        };
-        return Some(document.invalid(format!("{} {broken}", provided()), parameter.name_span));
-    }
-    None
+    parameter
+        .limits
+        .broken_by(value)
+        .map(|broken| document.invalid(format!("{} {broken}", provided()), parameter.name_span))
 }

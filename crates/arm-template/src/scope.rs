@@ -128,7 +128,7 @@ impl TemplateScope {
             .document
             .parameters
             .iter()
-            .any(|parameter| parameter.kind.is_secure() && crate::value::folded(&parameter.name) == key);
+            .any(|parameter| parameter.secure && crate::value::folded(&parameter.name) == key);
         if secure {
             collect_texts(&value, &mut locked(&self.secrets));
         }

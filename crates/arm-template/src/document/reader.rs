@@ -3,6 +3,7 @@
 use super::{Document, ResourceDefinition};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::jsonc::{Kind, Node};
+use crate::types::Definitions;
 use crate::value::folded;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ const MEMBERS: &[&str] = &[
     "asserts",
 ];
 /// Those of them that are known and refused.
-const REFUSED: &[&str] = &["definitions", "imports", "extensions", "asserts"];
+const REFUSED: &[&str] = &["imports", "extensions", "asserts"];
 /// Largest template, in bytes.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
 
@@ -36,6 +37,7 @@ pub(super) struct Reader<'d> {
     pub(super) user_functions: HashSet<String>,
     /// Whether the template has languageVersion 2.0.
     pub(super) symbolic: bool,
+    pub(super) definitions: Arc<Definitions>,
     pub(super) faults: Vec<Diagnostic>,
 }
 
@@ -49,6 +51,7 @@ pub(crate) fn read(source: &Arc<str>, origin: &Arc<Node>, root: &Node) -> Result
         origin,
         user_functions: HashSet::new(),
         symbolic: false,
+        definitions: Arc::default(),
         faults: Vec::new(),
     };
     let size = root.span.end - root.span.start;
@@ -88,6 +91,7 @@ impl Reader<'_> {
             source: Arc::clone(&self.source),
             origin: Arc::clone(self.origin),
             root: root.clone(),
+            definitions: Arc::default(),
             parameters: Vec::new(),
             variables: std::collections::HashMap::new(),
             functions: std::collections::HashMap::new(),
@@ -104,6 +108,11 @@ impl Reader<'_> {
         }
         self.known_members(root, "Template", MEMBERS);
         self.header(root);
+        self.definitions = match self.section(root, "definitions", Kind::is_object) {
+            Some(definitions) => Arc::new(self.definitions(definitions)),
+            None => Arc::default(),
+        };
+        document.definitions = Arc::clone(&self.definitions);
         // A nested template of inner scope has its own functions; an outer one uses those around it.
         if let Some(functions) = self.section(root, "functions", Kind::is_array) {
             document.functions = self.functions(functions);

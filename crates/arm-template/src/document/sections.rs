@@ -1,10 +1,12 @@
 //! Parameters, variables, functions and outputs.
 
 use super::reader::Reader;
-use super::{FunctionParameter, Output, OutputValue, Parameter, Type, UserFunction, Variable, VariableValue};
-use crate::diagnostic::Code;
+use super::{
+    FunctionParameter, Output, OutputValue, Parameter, Type, UserFunction, Variable, VariableValue, types,
+};
 use crate::expr::eval::Place;
 use crate::jsonc::{Kind, Member, Node};
+use crate::types::{Limits, TypeDefinition};
 use crate::value::{equal, folded};
 use std::collections::HashMap;
 
@@ -13,28 +15,6 @@ const MAX_PARAMETERS: usize = 256;
 const MAX_VARIABLES: usize = 512;
 const MAX_OUTPUTS: usize = 64;
 const MAX_NAME: usize = 255;
-
-const PARAMETER_MEMBERS: &[&str] = &[
-    "type",
-    "defaultValue",
-    "allowedValues",
-    "minLength",
-    "maxLength",
-    "minValue",
-    "maxValue",
-    "metadata",
-    "nullable",
-    "$ref",
-    "items",
-    "properties",
-    "additionalProperties",
-    "discriminator",
-    "prefixItems",
-    "sealed",
-];
-/// Members of user-defined types.
-const TYPE_MEMBERS: &[&str] =
-    &["$ref", "items", "properties", "additionalProperties", "discriminator", "prefixItems", "sealed"];
 
 impl Reader<'_> {
     fn limited(&mut self, node: &Node, what: &str, most: usize) {
@@ -65,53 +45,30 @@ impl Reader<'_> {
 
     fn parameter(&mut self, member: &Member) -> Option<Parameter> {
         let node = &member.value;
-        self.known_members(node, "TemplateInputParameter", PARAMETER_MEMBERS);
-        for name in TYPE_MEMBERS {
-            if let Some(member) = node.member(name) {
-                self.fault(
-                    Code::FeatureNotSupported,
-                    format!("User-defined types are not supported here: the member '{name}' of a parameter."),
-                    member.name_span,
-                );
-                return None;
-            }
-        }
-        let kind = self.kind(member, "parameter")?;
-        let allowed = match node.get("allowedValues") {
-            None => None,
-            Some(values) => match values.elements() {
-                Some(elements) if !elements.is_empty() => {
-                    Some(elements.iter().map(Node::to_value).collect::<Vec<_>>())
-                }
-                _ => {
-                    self.invalid(
-                        format!(
-                            "The template parameter '{}' {} is not valid: 'allowedValues' must be a non-empty array.",
-                            member.name,
-                            self.place(member.name_span)
-                        ),
-                        values.span,
-                    );
-                    None
-                }
-            },
-        };
+        self.known_members(node, "TemplateInputParameter", &[types::MEMBERS, &["defaultValue"]].concat());
+        let (kind, defined) = self.kind(member, "parameter")?;
         let default = node.get("defaultValue").map(|node| self.tree(node, Place::ParameterDefault, false));
-        let nullable = matches!(node.get("nullable").map(|node| &node.kind), Some(Kind::Bool(true)));
         let parameter = Parameter {
             name: member.name.clone(),
             name_span: member.name_span,
             kind,
             default,
-            allowed,
-            min_length: self.bound(member, "minLength"),
-            max_length: self.bound(member, "maxLength"),
-            min_value: self.bound(member, "minValue"),
-            max_value: self.bound(member, "maxValue"),
-            nullable,
+            limits: if defined.is_some() { Limits::default() } else { self.limits(node, &member.name) },
+            nullable: self.nullable(node, defined.as_ref()),
+            secure: self.secure(kind, defined.as_ref()),
+            defined,
         };
         self.constant_default(&parameter);
         Some(parameter)
+    }
+
+    fn nullable(&self, node: &Node, defined: Option<&TypeDefinition>) -> bool {
+        matches!(node.get("nullable").map(|node| &node.kind), Some(Kind::Bool(true)))
+            || defined.is_some_and(|defined| defined.is_nullable(&self.definitions))
+    }
+
+    fn secure(&self, kind: Type, defined: Option<&TypeDefinition>) -> bool {
+        kind.is_secure() || defined.is_some_and(|defined| defined.holds_secret(&self.definitions))
     }
 
     /// A default that is no expression is checked with the document.
@@ -120,7 +77,7 @@ impl Reader<'_> {
             && let crate::tree::TreeKind::Constant(value) = &default.kind
         {
             let fits = parameter.kind.accepts(value) || (parameter.nullable && value.is_null());
-            let allowed = parameter.allowed.as_ref().is_none_or(|allowed| {
+            let allowed = parameter.limits.allowed.as_ref().is_none_or(|allowed| {
                 allowed.iter().any(|one| equal(one, value)) || parameter.kind == Type::Array
             });
             if !fits || !allowed {
@@ -138,7 +95,14 @@ impl Reader<'_> {
         }
     }
 
-    fn kind(&mut self, member: &Member, what: &str) -> Option<Type> {
+    /// The type by its word, and where that does not say all the whole of it.
+    fn kind(&mut self, member: &Member, what: &str) -> Option<(Type, Option<TypeDefinition>)> {
+        if types::is_aggregate(&member.value) {
+            let defined = self.aggregate(&member.value, &member.name)?;
+            // A chain of references without an end has been reported.
+            let kind = defined.resolved(&self.definitions)?;
+            return Some((kind, Some(defined)));
+        }
         let Some(node) = member.value.get("type") else {
             self.invalid(
                 format!(
@@ -163,24 +127,7 @@ impl Reader<'_> {
                 node.span,
             );
         }
-        kind
-    }
-
-    fn bound(&mut self, member: &Member, name: &str) -> Option<i64> {
-        let node = member.value.get(name)?;
-        match &node.kind {
-            Kind::Number(number) if number.is_i64() => number.as_i64(),
-            _ => {
-                self.invalid(
-                    format!(
-                        "The template parameter '{}' is not valid: '{name}' must be an integer.",
-                        member.name
-                    ),
-                    node.span,
-                );
-                None
-            }
-        }
+        Some((kind?, None))
     }
 
     pub(super) fn variables(&mut self, node: &Node) -> HashMap<String, Variable> {
@@ -230,9 +177,8 @@ impl Reader<'_> {
                 let parameters = parameters
                     .iter()
                     .filter_map(|parameter| {
-                        let text = |name| parameter.get(name).and_then(Node::as_str);
-                        if let (Some(name), Some(kind)) = (text("name"), text("type").and_then(Type::parse)) {
-                            return Some(FunctionParameter { name: name.to_owned(), kind });
+                        if let Some(parameter) = self.function_parameter(parameter) {
+                            return Some(parameter);
                         }
                         self.invalid(
                             format!(
@@ -250,6 +196,17 @@ impl Reader<'_> {
         functions
     }
 
+    fn function_parameter(&mut self, node: &Node) -> Option<FunctionParameter> {
+        let name = node.get("name").and_then(Node::as_str)?;
+        if types::is_aggregate(node) {
+            let defined = self.aggregate(node, name)?;
+            let kind = defined.resolved(&self.definitions)?;
+            return Some(FunctionParameter { name: name.to_owned(), kind, defined: Some(defined) });
+        }
+        let kind = node.get("type").and_then(Node::as_str).and_then(Type::parse)?;
+        Some(FunctionParameter { name: name.to_owned(), kind, defined: None })
+    }
+
     pub(super) fn outputs(&mut self, node: &Node) -> Vec<Output> {
         self.limited(node, "outputs", MAX_OUTPUTS);
         node.members().iter().filter_map(|member| self.output(member)).collect()
@@ -260,20 +217,9 @@ impl Reader<'_> {
         self.known_members(
             node,
             "TemplateOutputParameter",
-            &[
-                "type",
-                "value",
-                "condition",
-                "copy",
-                "metadata",
-                "nullable",
-                "minLength",
-                "maxLength",
-                "minValue",
-                "maxValue",
-            ],
+            &[types::MEMBERS, &["value", "condition", "copy"]].concat(),
         );
-        let kind = self.kind(member, "output")?;
+        let (kind, defined) = self.kind(member, "output")?;
         let condition = node.get("condition").map(|node| self.tree(node, Place::Output, false));
         let value = match (node.get("value"), node.get("copy")) {
             (Some(value), None) => OutputValue::Tree(self.tree(value, Place::Output, true)),
@@ -295,6 +241,15 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Output { name: member.name.clone(), name_span: member.name_span, kind, condition, value })
+        Some(Output {
+            name: member.name.clone(),
+            name_span: member.name_span,
+            kind,
+            secure: self.secure(kind, defined.as_ref()),
+            nullable: self.nullable(node, defined.as_ref()),
+            defined,
+            condition,
+            value,
+        })
     }
 }

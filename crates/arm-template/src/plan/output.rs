@@ -26,7 +26,7 @@ impl Plan {
             let kind = output.kind.name();
             let shown = match value {
                 None => continue,
-                Some(_) if output.kind.is_secure() => json!({"type": kind}),
+                Some(_) if output.secure => json!({"type": kind}),
                 Some(value) => json!({"type": kind, "value": value}),
             };
             outputs.insert(output.name.clone(), shown);
@@ -42,10 +42,6 @@ impl Plan {
     }
 
     /// The value of an output; none when its condition is false.
-    #[expect(
-        clippy::unused_self,
-        reason = "an output belongs to its plan, whose scope the evaluator borrows"
-    )]
     pub(super) fn output(&self, evaluator: &mut Evaluator<'_>, output: &Output) -> Eval<Option<Value>> {
         if let Some(condition) = &output.condition
             && !boolean(evaluator, condition)?
@@ -66,13 +62,20 @@ impl Plan {
             }
         };
         let placeholder = evaluator.placeholders() && value.is_string();
-        if !output.kind.accepts(&value) && !placeholder {
+        let nothing = value.is_null() && output.nullable;
+        if !output.kind.accepts(&value) && !placeholder && !nothing {
             return Err(Fault::new(format!(
                 "Template output JToken type is not valid. Expected '{}'. Actual '{}'. Please see \
                  https://aka.ms/arm-template/#outputs for usage details",
                 output.kind.expected(),
                 type_name(&value)
             )));
+        }
+        // Placeholders may stand anywhere in a value.
+        if let Some(defined) = output.defined.as_ref().filter(|_| !evaluator.placeholders()) {
+            defined.check(&self.document.definitions, &value).map_err(|mismatch| {
+                Fault::new(format!("{} (at '{}{}')", mismatch.sentence, output.name, mismatch.path))
+            })?;
         }
         evaluator.spend(&value)?;
         Ok(Some(value))

@@ -36,7 +36,7 @@ impl Evaluator<'_> {
         let scope = self.scope;
         let key = folded(name);
         let definition = scope.document.parameters.iter().find(|parameter| same_name(&parameter.name, name));
-        if self.placeholders() && definition.is_some_and(|definition| definition.kind.is_secure()) {
+        if self.placeholders() && definition.is_some_and(|definition| definition.secure) {
             // What is printed for people shows no secret.
             return Err(Fault::Deferred);
         }
@@ -155,7 +155,12 @@ impl Evaluator<'_> {
         }
         let mut arguments = Map::new();
         for (parameter, value) in function.parameters.iter().zip(values) {
-            if !parameter.kind.accepts(&value) {
+            if let Some(defined) = &parameter.defined {
+                defined.check(&scope.document.definitions, &value).map_err(|mismatch| {
+                    let place = format!("{}{}", parameter.name, mismatch.path);
+                    Fault::new(unable(&name, format_args!("of '{place}': {}", mismatch.sentence)))
+                })?;
+            } else if !parameter.kind.accepts(&value) {
                 return Err(Fault::new(unable(
                     &name,
                     format_args!(

@@ -15,8 +15,30 @@ const ACCESS_LIFETIME: i64 = 75 * 60;
 /// How long a refresh token holds, in seconds.
 const REFRESH_LIFETIME: i64 = 3 * 60 * 60;
 
+/// The user name that goes with a refresh token.
+pub(crate) const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+
 /// What ACR knows to do with a repository.
 const REPOSITORY_ACTIONS: [&str; 5] = ["pull", "push", "delete", "metadata_read", "metadata_write"];
+
+/// What a role that only pulls may do with a repository.
+const PULL_ACTIONS: [&str; 2] = ["pull", "metadata_read"];
+
+/// What somebody who is let in may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// Everything.
+    All,
+    /// Pull, and nothing else.
+    Pull,
+}
+
+/// Somebody who is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) subject: String,
+    pub(crate) rights: Rights,
+}
 
 /// Something and what may be done with it: `repository:team/agent:pull,push`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,15 +70,19 @@ impl Scope {
         Some(Self { kind: kind.to_owned(), name: name.to_owned(), actions })
     }
 
-    /// What of it this registry grants to somebody who may do everything: nothing that does not exist.
-    pub(crate) fn granted(mut self) -> Option<Self> {
+    /// What of it this registry grants: nothing that does not exist, and nothing that is not held.
+    pub(crate) fn granted(mut self, rights: Rights) -> Option<Self> {
+        let wildcard = self.actions.contains("*");
         match (self.kind.as_str(), self.name.as_str()) {
-            ("repository", _) if self.actions.contains("*") => {
+            ("repository", _) if wildcard => {
                 self.actions = REPOSITORY_ACTIONS.iter().map(|&action| action.to_owned()).collect();
             }
             ("repository", _) => self.actions.retain(|action| REPOSITORY_ACTIONS.contains(&action.as_str())),
             ("registry", "catalog") => self.actions.retain(|action| action == "*"),
             _ => return None,
+        }
+        if rights == Rights::Pull {
+            self.actions.retain(|action| PULL_ACTIONS.contains(&action.as_str()));
         }
         (!self.actions.is_empty()).then_some(self)
     }
@@ -135,26 +161,31 @@ impl Tokens {
     /// A token that access tokens are issued for.
     pub(crate) fn refresh(
         &self,
-        subject: &str,
+        holder: &Holder,
         tenant: &str,
     ) -> Result<SecretString, entra_tokens::KeyError> {
+        let actions: &[&str] = match holder.rights {
+            Rights::All => &["read", "write", "delete", "metadata/read", "metadata/write"],
+            Rights::Pull => &["read", "metadata/read"],
+        };
         let permissions = Permissions {
-            actions: ["read", "write", "delete", "metadata/read", "metadata/write"]
-                .map(str::to_owned)
-                .to_vec(),
+            actions: actions.iter().map(|&action| action.to_owned()).collect(),
             not_actions: Vec::new(),
         };
         let claims = Claims {
             tenant: Some(tenant.to_owned()),
             permissions: Some(permissions),
-            ..self.claims(subject, "refresh_token", REFRESH_LIFETIME)
+            ..self.claims(&holder.subject, "refresh_token", REFRESH_LIFETIME)
         };
         self.key.sign(&claims).map(SecretString::from)
     }
 
-    /// Who the refresh token is for.
-    pub(crate) fn check_refresh(&self, token: &SecretString) -> Result<String, TokenRefusal> {
-        self.check(token, "refresh_token").map(|claims| claims.sub)
+    /// Who the refresh token is for, and what it carries.
+    pub(crate) fn check_refresh(&self, token: &SecretString) -> Result<Holder, TokenRefusal> {
+        let claims = self.check(token, "refresh_token")?;
+        let writes =
+            claims.permissions.is_some_and(|held| held.actions.iter().any(|action| action == "write"));
+        Ok(Holder { subject: claims.sub, rights: if writes { Rights::All } else { Rights::Pull } })
     }
 
     /// Whether the access token opens all that is wanted.
@@ -203,13 +234,25 @@ mod tests {
     fn scopes_are_read_and_cut_to_what_exists() {
         let scope = Scope::parse("repository:localhost:5000/a/b:pull,push,fly").unwrap();
         assert_eq!(scope.name, "localhost:5000/a/b");
-        assert_eq!(scope.granted().unwrap().to_string(), "repository:localhost:5000/a/b:pull,push");
         assert_eq!(
-            Scope::parse("registry:catalog:*").unwrap().granted().unwrap().to_string(),
+            scope.granted(Rights::All).unwrap().to_string(),
+            "repository:localhost:5000/a/b:pull,push"
+        );
+        assert_eq!(
+            Scope::parse("registry:catalog:*").unwrap().granted(Rights::All).unwrap().to_string(),
             "registry:catalog:*"
         );
         for text in ["registry:other:*", "repository:a:", "repository:a:fly", "planet:a:pull"] {
-            assert_eq!(Scope::parse(text).and_then(Scope::granted), None, "{text}");
+            assert_eq!(Scope::parse(text).and_then(|scope| scope.granted(Rights::All)), None, "{text}");
+        }
+        for (wanted, granted) in [
+            ("repository:a:pull,push,delete", Some("repository:a:pull")),
+            ("repository:a:*", Some("repository:a:metadata_read,pull")),
+            ("repository:a:push", None),
+            ("registry:catalog:*", None),
+        ] {
+            let cut = Scope::parse(wanted).unwrap().granted(Rights::Pull).map(|scope| scope.to_string());
+            assert_eq!(cut.as_deref(), granted, "{wanted}");
         }
         for text in ["", "repository", "repository:a", ":a:pull"] {
             assert_eq!(Scope::parse(text), None, "{text}");
@@ -239,8 +282,13 @@ mod tests {
             Err(TokenRefusal::Invalid),
             "an access token is no refresh token"
         );
-        let refresh = tokens.refresh("me", "tenant").unwrap();
-        assert_eq!(tokens.check_refresh(&refresh).as_deref(), Ok("me"));
+        for rights in [Rights::All, Rights::Pull] {
+            let holder = Holder { subject: "me".into(), rights };
+            let refresh = tokens.refresh(&holder, "tenant").unwrap();
+            assert_eq!(tokens.check_refresh(&refresh), Ok(holder));
+        }
+        let me = Holder { subject: "me".into(), rights: Rights::All };
+        let refresh = tokens.refresh(&me, "tenant").unwrap();
         assert_eq!(tokens.check_access(&refresh, &[]), Err(TokenRefusal::Invalid));
 
         let other = Tokens { service: "localhost:5001".into(), ..tokens.clone() };

@@ -13,8 +13,9 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use service_kit::{ServerTls, SharedClock, SharedEntropy, Shutdown, Store, StoreError, serve_https};
+use uuid::Uuid;
 
-use crate::access::Tokens;
+use crate::access::{Holder, Rights, TOKEN_USER, Tokens};
 use crate::content::Content;
 use crate::repository::Catalogue;
 use crate::routes;
@@ -256,6 +257,22 @@ impl Registries {
     /// One registry, by its name in any case.
     pub fn get(&self, name: &str) -> Option<RegistryInfo> {
         self.find(name).map(|registry| registry.info())
+    }
+
+    /// User name and password of a login that only pulls, for a principal that a role lets do so: what the exchange of
+    /// an Entra token gives a client (Azure/acr: AAD-OAuth.md). `server` is `localhost:<port>`; `None`: no registry of
+    /// ours has it.
+    pub fn pull_login(&self, server: &str, principal: Uuid, tenant: Uuid) -> Option<(String, SecretString)> {
+        let name = self.list().into_iter().find(|info| info.login_server.eq_ignore_ascii_case(server))?.name;
+        let holder = Holder { subject: principal.to_string(), rights: Rights::Pull };
+        let token = self.find(&name)?.tokens.refresh(&holder, &tenant.to_string());
+        match token {
+            Ok(token) => Some((TOKEN_USER.to_owned(), token)),
+            Err(error) => {
+                tracing::error!(%error, "sign a refresh token");
+                None
+            }
+        }
     }
 
     /// All registries, by name.

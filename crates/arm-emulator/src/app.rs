@@ -1,11 +1,11 @@
 //! The emulator's state, and what the composition root does with it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use acr_registry::Registries;
 use axum::Router;
-use container_groups::Groups;
+use container_groups::{Groups, PullLogins, RegistryCredential, UserIdentity};
 use entra_tokens::Entra;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::error::ArmError;
-use crate::{engine, records, routes};
+use crate::{engine, providers, records, routes};
 
 /// What an emulated Azure Resource Manager is made of.
 #[derive(Clone, Debug)]
@@ -65,6 +65,24 @@ struct Inner {
     running: Mutex<HashMap<String, Running>>,
 }
 
+/// Logs identities in at the registries that their roles let them pull from. Weak, since the groups hold it and the
+/// emulator holds the groups.
+#[derive(Debug)]
+struct PullAs(Weak<Inner>);
+
+impl PullLogins for PullAs {
+    fn login(&self, server: &str, identity: &UserIdentity) -> Option<RegistryCredential> {
+        let arm = Arm(self.0.upgrade()?);
+        match providers::acr::pull_as(&arm, server, identity) {
+            Ok(login) => login,
+            Err(error) => {
+                error.log();
+                None
+            }
+        }
+    }
+}
+
 /// A deployment that runs in this process.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -75,7 +93,10 @@ pub(crate) struct Running {
 impl Arm {
     /// An emulator on whatever its store holds; call [`Arm::restore`] before serving.
     pub fn new(settings: ArmSettings) -> Self {
-        Self(Arc::new(Inner { settings, records: Mutex::default(), running: Mutex::default() }))
+        let groups = settings.groups.clone();
+        let arm = Self(Arc::new(Inner { settings, records: Mutex::default(), running: Mutex::default() }));
+        groups.set_pull_logins(Arc::new(PullAs(Arc::downgrade(&arm.0))));
+        arm
     }
 
     /// All emulated routes.

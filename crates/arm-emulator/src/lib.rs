@@ -1,8 +1,9 @@
 //! Azure Resource Manager of the sandbox, over HTTP, for clients that nobody here wrote: az, Microsoft's SDKs, the
 //! deployer of this workspace.
 //!
-//! [`Arm`] holds resource groups, deployments and their history, and two resource providers: container groups and
-//! container registries. It is strict: an unknown route, api-version, type or property is answered with ARM's own
+//! [`Arm`] holds resource groups, deployments and their history, and the resource providers: container groups, container
+//! registries, user-assigned identities, role assignments. [`Arm::identity_router`] is the endpoint where a container
+//! with an identity gets its tokens. It is strict: an unknown route, api-version, type or property is answered with ARM's own
 //! error, naming what is supported. Secrets that come in never go out again.
 //!
 //! What runs is the business of `container_groups`, what a template means that of `arm_template`, who may call that
@@ -14,6 +15,7 @@ mod engine;
 mod error;
 mod fields;
 mod filter;
+mod identity_endpoint;
 mod location;
 mod metadata;
 mod providers;

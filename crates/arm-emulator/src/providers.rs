@@ -3,6 +3,7 @@
 
 pub(crate) mod aci;
 pub(crate) mod acr;
+pub(crate) mod msi;
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::app::Arm;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::Tags;
 use crate::location;
-use crate::records::groups;
+use crate::records::{groups, roles};
 use crate::resource_id::ResourceId;
 
 /// A resource type that the emulator runs.
@@ -18,6 +19,7 @@ use crate::resource_id::ResourceId;
 pub(crate) enum Kind {
     ContainerGroup,
     Registry,
+    UserAssignedIdentity,
 }
 
 /// How far a resource is.
@@ -36,12 +38,13 @@ pub(crate) struct Put {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::ContainerGroup, Self::Registry];
+    pub(crate) const ALL: [Self; 3] = [Self::ContainerGroup, Self::Registry, Self::UserAssignedIdentity];
 
     pub(crate) fn namespace(self) -> &'static str {
         match self {
             Self::ContainerGroup => "Microsoft.ContainerInstance",
             Self::Registry => "Microsoft.ContainerRegistry",
+            Self::UserAssignedIdentity => "Microsoft.ManagedIdentity",
         }
     }
 
@@ -50,6 +53,7 @@ impl Kind {
         match self {
             Self::ContainerGroup => "containerGroups",
             Self::Registry => "registries",
+            Self::UserAssignedIdentity => "userAssignedIdentities",
         }
     }
 
@@ -58,6 +62,7 @@ impl Kind {
         match self {
             Self::ContainerGroup => "Microsoft.ContainerInstance/containerGroups",
             Self::Registry => "Microsoft.ContainerRegistry/registries",
+            Self::UserAssignedIdentity => "Microsoft.ManagedIdentity/userAssignedIdentities",
         }
     }
 
@@ -113,6 +118,7 @@ pub(crate) fn check(kind: Kind, id: &ResourceId, body: &Value) -> Result<(), Arm
     match kind {
         Kind::ContainerGroup => aci::read::group(id, body).map(|_| ()),
         Kind::Registry => acr::read::registry(id, body).map(|_| ()),
+        Kind::UserAssignedIdentity => msi::read(id, body).map(|_| ()),
     }
 }
 
@@ -122,6 +128,7 @@ pub(crate) async fn put(arm: &Arm, kind: Kind, id: &ResourceId, body: &Value) ->
     match kind {
         Kind::ContainerGroup => aci::put(arm, id, body).await,
         Kind::Registry => acr::put(arm, id, body).await,
+        Kind::UserAssignedIdentity => msi::put(arm, id, body),
     }
 }
 
@@ -134,6 +141,7 @@ pub(crate) async fn settled(
     match kind {
         Kind::ContainerGroup => aci::settled(arm, id).await,
         Kind::Registry => acr::provisioning(arm, id),
+        Kind::UserAssignedIdentity => msi::provisioning(arm, id),
     }
 }
 
@@ -141,6 +149,7 @@ pub(crate) fn provisioning(arm: &Arm, id: &ResourceId) -> Result<Option<Provisio
     match Kind::of(arm, id)? {
         (Kind::ContainerGroup, id) => aci::provisioning(arm, &id),
         (Kind::Registry, id) => acr::provisioning(arm, &id),
+        (Kind::UserAssignedIdentity, id) => msi::provisioning(arm, &id),
     }
 }
 
@@ -149,6 +158,7 @@ pub(crate) fn get(arm: &Arm, kind: Kind, id: &ResourceId) -> Result<Option<Value
     match kind {
         Kind::ContainerGroup => aci::get(arm, id),
         Kind::Registry => acr::get(arm, id),
+        Kind::UserAssignedIdentity => msi::get(arm, id),
     }
 }
 
@@ -162,9 +172,11 @@ pub(crate) fn existing(arm: &Arm, kind: Kind, id: &ResourceId) -> Result<Value, 
 
 /// Deletes a resource with what belongs to it; gives what it was, or nothing when there was none.
 pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
+    roles::forget_scope(arm, &id.to_string())?;
     match Kind::of(arm, id)? {
         (Kind::ContainerGroup, id) => aci::delete(arm, &id).await,
         (Kind::Registry, id) => acr::delete(arm, &id).await,
+        (Kind::UserAssignedIdentity, id) => msi::delete(arm, &id),
     }
 }
 
@@ -174,6 +186,7 @@ pub(crate) fn retag(arm: &Arm, kind: Kind, id: &ResourceId, tags: Tags) -> Resul
     match kind {
         Kind::ContainerGroup => aci::retag(arm, id, tags),
         Kind::Registry => acr::retag(arm, id, tags),
+        Kind::UserAssignedIdentity => msi::retag(arm, id, tags),
     }
 }
 
@@ -182,6 +195,7 @@ pub(crate) fn list(arm: &Arm, kind: Kind, group: Option<&str>) -> Result<Vec<Val
     match kind {
         Kind::ContainerGroup => Ok(aci::list(arm, group)),
         Kind::Registry => acr::list(arm, group),
+        Kind::UserAssignedIdentity => msi::list(arm, group),
     }
 }
 

@@ -2,5 +2,7 @@
 
 pub(crate) mod deployments;
 pub(crate) mod groups;
+pub(crate) mod identities;
 pub(crate) mod operations;
 pub(crate) mod registries;
+pub(crate) mod roles;

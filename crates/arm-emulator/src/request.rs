@@ -9,7 +9,7 @@ use axum::http::uri::{PathAndQuery, Uri};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use entra_tokens::TokenError;
+use entra_tokens::{Claims, TokenError};
 use tracing::Instrument;
 use url::form_urlencoded;
 
@@ -151,7 +151,8 @@ fn admitted(arm: &Arm, request: &Request) -> Result<ApiVersion, ArmError> {
     let path = request.uri().path();
     // The one document that clients read before they can log in.
     if path != "/metadata/endpoints" {
-        authenticate(arm, request.headers())?;
+        let claims = authenticate(arm, request.headers())?;
+        authorize(arm, &claims, request)?;
     }
     let version = api_version(&Query::of(request.uri()))?;
     let mut segments = path.split('/').skip(1);
@@ -197,7 +198,7 @@ pub(crate) fn is_api_version(text: &str) -> bool {
     shape && date.parse::<jiff::civil::Date>().is_ok()
 }
 
-fn authenticate(arm: &Arm, headers: &HeaderMap) -> Result<(), ArmError> {
+fn authenticate(arm: &Arm, headers: &HeaderMap) -> Result<Claims, ArmError> {
     let Some(header) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthorized(
             arm,
@@ -218,7 +219,7 @@ fn authenticate(arm: &Arm, headers: &HeaderMap) -> Result<(), ArmError> {
     };
     let own = arm.settings().endpoint.as_str();
     let audiences = [own, PUBLIC_AUDIENCES[0], PUBLIC_AUDIENCES[1]];
-    arm.settings().entra.verify(token, &audiences).map(|_| ()).map_err(|error| match error {
+    arm.settings().entra.verify(token, &audiences).map_err(|error| match error {
         TokenError::Expired(at) => unauthorized(
             arm,
             "ExpiredAuthenticationToken",
@@ -247,8 +248,27 @@ fn authenticate(arm: &Arm, headers: &HeaderMap) -> Result<(), ArmError> {
                 authority(arm)
             ),
         ),
-        TokenError::Foreign(_) => unauthorized(arm, "InvalidAuthenticationToken", "The access token is invalid."),
+        TokenError::Foreign(_) | TokenError::Issuer(_) => {
+            unauthorized(arm, "InvalidAuthenticationToken", "The access token is invalid.")
+        }
     })
+}
+
+/// Only the owner's service principal has a role in the subscription; whoever else is of the tenant has none.
+fn authorize(arm: &Arm, claims: &Claims, request: &Request) -> Result<(), ArmError> {
+    if claims.appid == arm.settings().entra.settings().client_id {
+        return Ok(());
+    }
+    let (method, path) = (request.method(), request.uri().path());
+    Err(ArmError::new(
+        StatusCode::FORBIDDEN,
+        "AuthorizationFailed",
+        format!(
+            "The client '{}' with object id '{}' does not have authorization to perform action '{method}' over scope \
+             '{path}' or the scope is invalid. If access was recently granted, please refresh your credentials.",
+            claims.appid, claims.oid
+        ),
+    ))
 }
 
 fn time(second: i64) -> String {

@@ -2,12 +2,14 @@
 
 mod container_groups;
 mod deployments;
+mod identities;
 mod metadata;
 mod operations;
 mod providers;
 mod registries;
 mod resource_groups;
 mod resources;
+mod role_assignments;
 mod subscriptions;
 mod unknown;
 
@@ -28,6 +30,8 @@ pub(crate) fn router(arm: Arm) -> Router {
         .merge(deployments::routes())
         .merge(container_groups::routes())
         .merge(registries::routes())
+        .merge(identities::routes())
+        .merge(role_assignments::routes())
         .merge(operations::routes())
         .fallback(unknown::route)
         .method_not_allowed_fallback(unknown::method)

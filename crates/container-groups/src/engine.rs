@@ -8,6 +8,7 @@ mod network;
 mod subnet;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -198,6 +199,18 @@ impl Runtime for DockerRuntime {
             }
         }
         Ok(found)
+    }
+
+    async fn address(&self, id: &str) -> Result<Option<IpAddr>, RuntimeError> {
+        match self.docker.inspect_container(id, None).await {
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(failed(&format!("inspect container `{id}`"), error)),
+            Ok(seen) => {
+                let networks =
+                    seen.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
+                Ok(networks.into_values().find_map(|one| one.ip_address?.parse().ok()))
+            }
+        }
     }
 
     async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError> {

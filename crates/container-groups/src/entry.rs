@@ -1,12 +1,13 @@
 //! One group, as its worker and its readers share it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::GroupError;
+use crate::identity::PullLogins;
 use crate::logs::LogFiles;
 use crate::record::Record;
 use crate::runtime::Runtime;
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) switches: Mutex<Switches>,
     pub(crate) logs: LogFiles,
+    pub(crate) pull_logins: OnceLock<Arc<dyn PullLogins>>,
 }
 
 impl Shared {

@@ -1,6 +1,7 @@
 //! A container engine in memory, for tests of services.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ struct State {
     created: u64,
     kills: Vec<(ContainerId, Duration)>,
     most_running: BTreeMap<(String, String), usize>,
+    addresses: BTreeMap<ContainerId, IpAddr>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,6 +64,7 @@ impl FakeRuntime {
             created: 0,
             kills: Vec::new(),
             most_running: BTreeMap::new(),
+            addresses: BTreeMap::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0), clock }
     }
@@ -154,6 +157,11 @@ impl FakeRuntime {
                 held.log.extend_from_slice(text.as_bytes());
             }
         });
+    }
+
+    /// Gives a container an address; without one it has that of this host.
+    pub fn set_address(&self, id: &str, address: IpAddr) {
+        self.change(|state| state.addresses.insert(id.to_owned(), address));
     }
 
     /// Makes a container vanish behind the service's back.
@@ -343,6 +351,14 @@ impl Runtime for FakeRuntime {
             seen.labels.instance == instance && group.is_none_or(|group| seen.labels.group == group)
         };
         Ok(self.containers().into_iter().filter(ours).collect())
+    }
+
+    async fn address(&self, id: &str) -> Result<Option<IpAddr>, RuntimeError> {
+        let state = self.up("address")?;
+        let held = state.containers.iter().find(|held| held.seen.id == id);
+        let runs = held.is_some_and(|held| matches!(held.seen.status, SeenStatus::Running { .. }));
+        let address = state.addresses.get(id).copied();
+        Ok(runs.then(|| address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
 
     async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError> {

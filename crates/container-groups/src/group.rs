@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::error::GroupError;
+use crate::identity::{GroupIdentity, RegistryIdentity};
 
 /// The full resource id of a container group. Compared case-insensitively; keeps the casing it was given.
 #[derive(Clone)]
@@ -163,6 +164,10 @@ pub struct GroupSpec {
     pub containers: Vec<ContainerSpec>,
     /// Who may pull from which registry.
     pub registry_credentials: Vec<RegistryCredential>,
+    /// Which registries are pulled from as which identity of the group.
+    pub registry_identities: Vec<RegistryIdentity>,
+    /// Who the group is.
+    pub identity: GroupIdentity,
     /// Volumes that containers may mount.
     pub volumes: Vec<VolumeSpec>,
     /// The address of the group. Kept and shown; no port is published on the host.
@@ -181,6 +186,8 @@ impl GroupSpec {
             restart_policy: RestartPolicy::Always,
             containers: Vec::new(),
             registry_credentials: Vec::new(),
+            registry_identities: Vec::new(),
+            identity: GroupIdentity::default(),
             volumes: Vec::new(),
             ip_address: None,
         }

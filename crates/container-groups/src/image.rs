@@ -12,13 +12,16 @@ pub(crate) fn registry(image: &str) -> Option<&str> {
 
 /// The login that a group brings for the image.
 pub(crate) fn login<'a>(image: &str, logins: &'a [RegistryCredential]) -> Option<&'a RegistryCredential> {
-    logins.iter().find(|login| {
-        let server = login.server.trim_start_matches("https://").trim_end_matches('/');
-        match registry(image) {
-            Some(host) => server.eq_ignore_ascii_case(host),
-            None => ["docker.io", "index.docker.io", "index.docker.io/v1"].contains(&server),
-        }
-    })
+    logins.iter().find(|login| is_of(image, &login.server))
+}
+
+/// Whether an image is of a registry.
+pub(crate) fn is_of(image: &str, server: &str) -> bool {
+    let server = server.trim_start_matches("https://").trim_end_matches('/');
+    match registry(image) {
+        Some(host) => server.eq_ignore_ascii_case(host),
+        None => ["docker.io", "index.docker.io", "index.docker.io/v1"].contains(&server),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod entry;
 mod error;
 mod fake;
 mod group;
+mod identity;
 mod image;
 mod logs;
 mod record;
@@ -37,6 +38,7 @@ pub use group::{
     ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress, IpAddressKind, OsType,
     Protocol, RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
 };
+pub use identity::{Claimant, GroupIdentity, IdentityPrincipal, PullLogins, RegistryIdentity, UserIdentity};
 pub use runtime::{
     ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
     Runtime, RuntimeError, Seen, SeenStatus,

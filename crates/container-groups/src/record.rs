@@ -229,6 +229,8 @@ impl Record {
                     username: login.username.clone(),
                 })
                 .collect(),
+            registry_identities: spec.registry_identities.clone(),
+            identity: spec.identity.clone(),
             volumes: spec
                 .volumes
                 .iter()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,6 +49,9 @@ pub trait Runtime: Send + Sync + Debug {
 
     /// All containers of an instance, or of one of its groups.
     async fn list(&self, instance: &str, group: Option<&str>) -> Result<Vec<Seen>, RuntimeError>;
+
+    /// The address that a running container has in its network; `None` for one that does not run.
+    async fn address(&self, id: &str) -> Result<Option<IpAddr>, RuntimeError>;
 
     /// The last `max_bytes` at most of what a container wrote, both streams in order.
     async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError>;

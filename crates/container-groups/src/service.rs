@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::entry::{Command, Entry, Shared};
 use crate::error::GroupError;
 use crate::group::{GroupId, GroupSpec, OsType};
-use crate::image;
+use crate::identity;
 use crate::logs::{self, LogFiles};
 use crate::record::{Operation, Record, cores};
 use crate::runtime::{Runtime, RuntimeError, Seen, SeenStatus};
@@ -86,6 +86,8 @@ pub struct GroupSettings {
     pub instance: String,
     /// The engine's network that containers are attached to.
     pub network: String,
+    /// Where containers of groups with an identity ask for tokens; `None`: nowhere.
+    pub identity_endpoint: Option<String>,
     /// Undocumented behaviour.
     pub switches: Switches,
     /// Limits of the subscription.
@@ -122,7 +124,8 @@ impl Groups {
     /// A service without groups; [`Groups::adopt`] brings back those of the store.
     pub fn new(settings: GroupSettings, runtime: Arc<dyn Runtime>) -> Self {
         let (switches, logs) = (Mutex::new(settings.switches), LogFiles::new(settings.logs_dir.clone()));
-        Self { shared: Arc::new(Shared { settings, runtime, switches, logs }), table: Arc::default() }
+        let shared = Shared { settings, runtime, switches, logs, pull_logins: OnceLock::new() };
+        Self { shared: Arc::new(shared), table: Arc::default() }
     }
 
     /// Creates or updates a group. Returns when the request is accepted; [`Groups::settled`] waits for the outcome.
@@ -345,6 +348,14 @@ impl Groups {
         self.shared.switches()
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Arc<Entry>> {
+        self.table().values().cloned().collect()
+    }
+
     fn table(&self) -> MutexGuard<'_, BTreeMap<GroupId, Arc<Entry>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -402,8 +413,8 @@ impl Groups {
     }
 
     async fn check_image(&self, spec: &GroupSpec, image: &str) -> Result<(), GroupError> {
-        let login = image::login(image, &spec.registry_credentials);
-        match self.shared.runtime.check_image(image, login).await {
+        let login = identity::login(&self.shared, spec, image);
+        match self.shared.runtime.check_image(image, login.as_ref()).await {
             Ok(()) => Ok(()),
             Err(error @ RuntimeError::Unavailable { .. }) => Err(GroupError::runtime(&error)),
             Err(error) => {

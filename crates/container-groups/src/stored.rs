@@ -13,6 +13,7 @@ use crate::group::{
     ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress, OsType,
     RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
 };
+use crate::identity::{GroupIdentity, RegistryIdentity};
 use crate::record::{Operation, Progress, Record};
 use crate::view::{EventView, ProvisioningState};
 
@@ -42,6 +43,10 @@ struct StoredSpec {
     restart_policy: RestartPolicy,
     containers: Vec<StoredContainer>,
     registry_credentials: Vec<(String, String, String)>,
+    #[serde(default)]
+    registry_identities: Vec<RegistryIdentity>,
+    #[serde(default)]
+    identity: GroupIdentity,
     volumes: Vec<(String, Option<BTreeMap<String, String>>)>,
     ip_address: Option<IpAddress>,
 }
@@ -136,9 +141,14 @@ pub(crate) fn hash_key(store: &Store, entropy: &SharedEntropy) -> Result<Vec<u8>
 /// A hash of what a group is made from and by which deployment. Keyed, so that a label does not help to guess a secret.
 pub(crate) fn deployment_hash(key: &[u8], record: &Record) -> String {
     let text = serde_json::to_vec(&(record.deployments, spec_out(&record.spec))).unwrap_or_default();
-    let inner = Sha256::new().chain_update(key).chain_update([0x36]).chain_update(&text).finalize();
+    keyed_hash(key, &text)[..32].to_owned()
+}
+
+/// A hash that only who has the key can make, as 64 hex digits. The key comes first and has one length.
+pub(crate) fn keyed_hash(key: &[u8], text: &[u8]) -> String {
+    let inner = Sha256::new().chain_update(key).chain_update([0x36]).chain_update(text).finalize();
     let outer = Sha256::new().chain_update(key).chain_update([0x5c]).chain_update(inner).finalize();
-    hex::encode(&outer[..16])
+    hex::encode(outer)
 }
 
 fn spec_out(spec: &GroupSpec) -> StoredSpec {
@@ -157,6 +167,8 @@ fn spec_out(spec: &GroupSpec) -> StoredSpec {
                 (login.server.clone(), login.username.clone(), login.password.expose_secret().to_owned())
             })
             .collect(),
+        registry_identities: spec.registry_identities.clone(),
+        identity: spec.identity.clone(),
         volumes: spec.volumes.iter().map(volume_out).collect(),
         ip_address: spec.ip_address.clone(),
     }
@@ -215,6 +227,8 @@ fn spec_in(spec: StoredSpec, id: GroupId) -> GroupSpec {
                 password: password.into(),
             })
             .collect(),
+        registry_identities: spec.registry_identities,
+        identity: spec.identity,
         volumes: spec
             .volumes
             .into_iter()

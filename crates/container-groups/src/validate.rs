@@ -57,6 +57,7 @@ pub(crate) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
         ));
     }
     check_volumes(spec)?;
+    check_registry_identities(spec)?;
     for container in &spec.containers {
         check_container(spec, container)?;
     }
@@ -120,6 +121,19 @@ fn check_container(spec: &GroupSpec, container: &ContainerSpec) -> Result<(), Gr
         }
     }
     Ok(())
+}
+
+/// The code is documented for a service that is too old for this; for an identity that is not assigned it is assumed.
+fn check_registry_identities(spec: &GroupSpec) -> Result<(), GroupError> {
+    let stranger = spec.registry_identities.iter().find(|one| spec.identity.user(&one.identity).is_none());
+    let Some(stranger) = stranger else { return Ok(()) };
+    Err(bad(
+        "InvalidImageRegistryCredentialType",
+        format!(
+            "The identity '{}' in 'imageRegistryCredentials' of container group '{}' is not assigned to the container group.",
+            stranger.identity, spec.name
+        ),
+    ))
 }
 
 fn check_volumes(spec: &GroupSpec) -> Result<(), GroupError> {

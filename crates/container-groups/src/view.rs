@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::GroupError;
 use crate::group::{ContainerPort, GroupId, IpAddress, OsType, RestartPolicy, VolumeMount};
+use crate::identity::{GroupIdentity, RegistryIdentity};
 
 /// How far the last operation on a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,10 @@ pub struct GroupView {
     pub restart_policy: RestartPolicy,
     /// Registries and users, without passwords.
     pub registry_credentials: Vec<RegistryCredentialView>,
+    /// Registries that are pulled from as an identity.
+    pub registry_identities: Vec<RegistryIdentity>,
+    /// Who the group is.
+    pub identity: GroupIdentity,
     /// Volumes, without contents.
     pub volumes: Vec<VolumeView>,
     /// The address, as it was asked for.

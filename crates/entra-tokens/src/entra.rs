@@ -1,6 +1,6 @@
 //! Issuing and verifying the tokens of one tenant.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +9,7 @@ use service_kit::{SharedClock, SharedEntropy};
 use url::Url;
 use uuid::Uuid;
 
+use crate::applications::Applications;
 use crate::keys::{KeyError, SigningKey};
 
 /// How long an access token is valid, in seconds, as Entra reports it.
@@ -16,7 +17,11 @@ pub(crate) const LIFETIME: i64 = 3599;
 /// Clocks of callers may be off by this much, in seconds.
 const SKEW: i64 = 300;
 
-/// One tenant with one service principal.
+/// The application id of Azure DevOps, which is also the audience of tokens for it
+/// (Microsoft Learn: Azure DevOps, service principals and managed identities).
+pub const AZURE_DEVOPS: &str = "499b84ac-1321-427f-aa17-267ca6975798";
+
+/// One tenant with the application that owns everything in the subscription.
 #[derive(Debug, Clone)]
 pub struct EntraSettings {
     /// The directory.
@@ -41,6 +46,29 @@ pub(crate) struct Inner {
     pub(crate) key: SigningKey,
     pub(crate) clock: SharedClock,
     pub(crate) entropy: SharedEntropy,
+    pub(crate) applications: Mutex<Applications>,
+}
+
+/// Somebody who tokens are issued to: a service principal or a managed identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// The application id; a managed identity has one too.
+    pub client_id: Uuid,
+    /// The object in the directory: what rights are given to.
+    pub object_id: Uuid,
+    /// The Azure resource of a managed identity, `xms_mirid` in its tokens.
+    pub resource_id: Option<String>,
+}
+
+/// A token with its times, as the identity endpoint shows them.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The access token.
+    pub token: SecretString,
+    /// Valid from here on, in seconds since 1970.
+    pub not_before: i64,
+    /// Not valid from here on, in seconds since 1970.
+    pub expires_on: i64,
 }
 
 /// What an access token says, as far as the emulators read it. Claim names as in Microsoft's access token reference.
@@ -70,6 +98,9 @@ pub struct Claims {
     pub ver: String,
     /// Unique per token.
     pub uti: String,
+    /// The Azure resource, for managed identities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xms_mirid: Option<String>,
 }
 
 /// Why a token was refused.
@@ -92,6 +123,9 @@ pub enum TokenError {
         /// What would have been accepted.
         expected: String,
     },
+    /// Signed by us in another's name.
+    #[error("the access token says it was issued by `{0}`")]
+    Issuer(String),
     /// Another directory.
     #[error("the access token is from tenant `{0}`")]
     Tenant(Uuid),
@@ -100,7 +134,8 @@ pub enum TokenError {
 impl Entra {
     /// A tenant that signs with `key`.
     pub fn new(settings: EntraSettings, key: SigningKey, clock: SharedClock, entropy: SharedEntropy) -> Self {
-        Self(Arc::new(Inner { settings, key, clock, entropy }))
+        let applications = Mutex::new(Applications::of(&settings));
+        Self(Arc::new(Inner { settings, key, clock, entropy, applications }))
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -112,37 +147,69 @@ impl Entra {
         &self.0.settings
     }
 
-    /// The object id of the service principal: derived from the application id, so it stays the same.
+    /// The object id of the owner's service principal.
     pub fn object_id(&self) -> Uuid {
-        Uuid::new_v5(&self.0.settings.tenant_id, self.0.settings.client_id.as_bytes())
+        self.object_id_of(self.0.settings.client_id)
     }
 
-    /// Whether these are the principal's credentials. Takes the same time however much of the secret is right.
+    /// The object id of an application's service principal: derived from the application id, so it stays the same.
+    pub fn object_id_of(&self, client_id: Uuid) -> Uuid {
+        Uuid::new_v5(&self.0.settings.tenant_id, client_id.as_bytes())
+    }
+
+    /// Whether an object of the directory is the service principal of one of its applications.
+    pub fn is_service_principal(&self, object_id: Uuid) -> bool {
+        self.applications().all().any(|one| self.object_id_of(one.client_id) == object_id)
+    }
+
+    pub(crate) fn service_principal(&self, client_id: Uuid) -> Principal {
+        Principal { client_id, object_id: self.object_id_of(client_id), resource_id: None }
+    }
+
+    /// Whether these are the owner's credentials; other applications are not meant. Takes the same time however much of the secret is right.
     pub fn accepts(&self, client_id: &str, secret: &SecretString) -> bool {
         let expected = self.0.settings.client_secret.expose_secret().as_bytes();
         let same_secret = verify_slices_are_equal(expected, secret.expose_secret().as_bytes()).is_ok();
         client_id.parse::<Uuid>().is_ok_and(|id| id == self.0.settings.client_id) && same_secret
     }
 
-    /// An access token for `audience`.
+    /// An access token of the owner for `audience`.
     pub fn issue(&self, audience: &str) -> Result<SecretString, KeyError> {
-        let settings = &self.0.settings;
+        let owner = self.service_principal(self.0.settings.client_id);
+        self.issue_to(&owner, audience, LIFETIME).map(|issued| issued.token)
+    }
+
+    /// An access token of `principal` for `audience`, valid for `lifetime` seconds. Whether the principal exists and may
+    /// have it is the caller's to know.
+    pub fn issue_to(&self, principal: &Principal, audience: &str, lifetime: i64) -> Result<Issued, KeyError> {
         let now = self.0.clock.now().as_second();
         let claims = Claims {
             aud: audience.to_owned(),
-            iss: format!("https://sts.windows.net/{}/", settings.tenant_id),
+            iss: self.issuer(),
             iat: now,
             nbf: now,
-            exp: now + LIFETIME,
-            appid: settings.client_id,
-            oid: self.object_id(),
-            sub: self.object_id(),
-            tid: settings.tenant_id,
+            exp: now + lifetime,
+            appid: principal.client_id,
+            oid: principal.object_id,
+            sub: principal.object_id,
+            tid: self.0.settings.tenant_id,
             idtyp: "app".into(),
             ver: "1.0".into(),
             uti: self.0.entropy.token(16),
+            xms_mirid: principal.resource_id.clone(),
         };
-        self.0.key.sign(&claims).map(SecretString::from)
+        let token = self.0.key.sign(&claims).map(SecretString::from)?;
+        Ok(Issued { token, not_before: claims.nbf, expires_on: claims.exp })
+    }
+
+    /// The audience as it was asked for, if tokens are issued for it.
+    pub fn known_audience<'a>(&self, asked: &'a str) -> Option<&'a str> {
+        let bare = asked.trim_end_matches('/');
+        self.0.settings.audiences.iter().any(|known| known == bare).then_some(asked)
+    }
+
+    fn issuer(&self) -> String {
+        format!("https://sts.windows.net/{}/", self.0.settings.tenant_id)
     }
 
     /// Checks a bearer token for one of the accepted audiences (compared without a trailing slash).
@@ -151,6 +218,9 @@ impl Entra {
         let now = self.0.clock.now().as_second();
         if claims.tid != self.0.settings.tenant_id {
             return Err(TokenError::Tenant(claims.tid));
+        }
+        if claims.iss != self.issuer() {
+            return Err(TokenError::Issuer(claims.iss));
         }
         if claims.exp <= now {
             return Err(TokenError::Expired(claims.exp));

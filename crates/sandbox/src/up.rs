@@ -234,6 +234,7 @@ async fn serve(
         GroupSettings {
             instance: base.instance.name().to_owned(),
             network: base.network.clone(),
+            identity_endpoint: None,
             switches: base.options.groups,
             quota: base.options.quota,
             store: base.store.clone(),

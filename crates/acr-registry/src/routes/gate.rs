@@ -8,12 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::access::{Scope, TokenRefusal};
+use crate::access::{Holder, Rights, Scope, TOKEN_USER, TokenRefusal};
 use crate::error::OciError;
 use crate::registries::Registry;
-
-/// The user name that goes with a refresh token.
-const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
 /// What ACR says to strangers and to those with a wrong password alike.
 pub(super) const REQUIRED: &str =
@@ -30,8 +27,14 @@ pub(super) fn admit(registry: &Registry, headers: &HeaderMap, wanted: &[Scope]) 
     match credentials(headers) {
         None => Err(challenge(registry, wanted, None)),
         Some(Credentials::Basic(username, password)) => {
-            let known = subject(registry, &username, &password).is_some();
-            if known { Ok(()) } else { Err(challenge(registry, wanted, None)) }
+            let holder =
+                subject(registry, &username, &password).ok_or_else(|| challenge(registry, wanted, None))?;
+            let held = |scope: &Scope| scope.clone().granted(holder.rights).as_ref() == Some(scope);
+            if wanted.iter().all(held) {
+                Ok(())
+            } else {
+                Err(challenge(registry, wanted, Some("insufficient_scope")))
+            }
         }
         Some(Credentials::Bearer(token)) => registry.tokens.check_access(&token, wanted).map_err(|refusal| {
             let error = match refusal {
@@ -44,12 +47,13 @@ pub(super) fn admit(registry: &Registry, headers: &HeaderMap, wanted: &[Scope]) 
 }
 
 /// Who logs in with this name and password: the admin user, a service principal, or the owner of a refresh token.
-pub(super) fn subject(registry: &Registry, username: &str, password: &SecretString) -> Option<String> {
+pub(super) fn subject(registry: &Registry, username: &str, password: &SecretString) -> Option<Holder> {
     if username == TOKEN_USER {
         return registry.tokens.check_refresh(password).ok();
     }
     let principal = || registry.entra.as_ref().is_some_and(|entra| entra.accepts(username, password));
-    (registry.is_admin(username, password) || principal()).then(|| username.to_owned())
+    (registry.is_admin(username, password) || principal())
+        .then(|| Holder { subject: username.to_owned(), rights: Rights::All })
 }
 
 /// Reads the `Authorization` header. What is none of the two kinds counts as nothing.

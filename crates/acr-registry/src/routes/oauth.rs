@@ -11,7 +11,7 @@ use axum::{Form, Json};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::access::Scope;
+use crate::access::{Holder, Rights, Scope};
 use crate::error::OciError;
 use crate::registries::Registry;
 use crate::routes::gate::{self, Credentials};
@@ -29,11 +29,11 @@ pub(super) async fn token_get(State(door): State<Door>, request: Request) -> Res
                 "a user name and a password are required: anonymous access is disabled",
             ));
         };
-        let Some(subject) = gate::subject(registry, &username, &password) else {
+        let Some(holder) = gate::subject(registry, &username, &password) else {
             return Err(unauthorized(gate::REQUIRED));
         };
         check_service(registry, &query)?;
-        access_token(registry, &subject, &query)
+        access_token(registry, &holder, &query)
     };
     flat(answer())
 }
@@ -46,7 +46,7 @@ pub(super) async fn token_post(
     let answer = || {
         let registry = door.registry()?;
         let form = read(form)?;
-        let subject = match field(&form, "grant_type").unwrap_or_default() {
+        let holder = match field(&form, "grant_type").unwrap_or_default() {
             "refresh_token" => {
                 let token = secret(&form, "refresh_token")?;
                 registry
@@ -57,13 +57,13 @@ pub(super) async fn token_post(
             "password" => {
                 let username = field(&form, "username").ok_or_else(|| missing("username"))?;
                 let password = secret(&form, "password")?;
-                let subject = gate::subject(registry, username, &password);
-                subject.ok_or_else(|| unauthorized(gate::REQUIRED))?
+                let holder = gate::subject(registry, username, &password);
+                holder.ok_or_else(|| unauthorized(gate::REQUIRED))?
             }
             other => return Err(unsupported_grant(other, "refresh_token, password")),
         };
         check_service(registry, &form)?;
-        access_token(registry, &subject, &form)
+        access_token(registry, &holder, &form)
     };
     flat(answer())
 }
@@ -86,27 +86,35 @@ pub(super) async fn exchange(State(door): State<Door>, form: Result<Form<Pairs>,
         let claims = entra
             .verify(token.expose_secret(), &audiences)
             .map_err(|error| unauthorized(&error.to_string()))?;
+        // Roles are the control plane's; what it lets pull gets its login there, not here.
+        if claims.appid != entra.settings().client_id {
+            return Err(unauthorized(&format!(
+                "the principal `{}` has no role at this registry",
+                claims.oid
+            )));
+        }
+        let holder = Holder { subject: claims.appid.to_string(), rights: Rights::All };
         let refresh = registry
             .tokens
-            .refresh(&claims.appid.to_string(), &claims.tid.to_string())
+            .refresh(&holder, &claims.tid.to_string())
             .map_err(|error| OciError::internal("sign a token", &error))?;
         Ok(Json(json!({ "refresh_token": refresh.expose_secret() })).into_response())
     };
     flat(answer())
 }
 
-fn access_token(registry: &Registry, subject: &str, pairs: &Pairs) -> Result<Response, OciError> {
+fn access_token(registry: &Registry, holder: &Holder, pairs: &Pairs) -> Result<Response, OciError> {
     let mut access = Vec::new();
     // Several scopes come as several parameters, or in one with spaces between them.
     for text in pairs.iter().filter(|(key, _)| key == "scope").flat_map(|(_, value)| value.split_whitespace())
     {
         let scope = Scope::parse(text)
             .ok_or_else(|| OciError::bad_request("UNSUPPORTED", format!("`{text}` is not a scope")))?;
-        access.extend(scope.granted());
+        access.extend(scope.granted(holder.rights));
     }
     let token = registry
         .tokens
-        .access(subject, access)
+        .access(&holder.subject, access)
         .map_err(|error| OciError::internal("sign a token", &error))?;
     Ok(Json(json!({ "access_token": token.expose_secret() })).into_response())
 }

@@ -1,5 +1,6 @@
 //! `Microsoft.ContainerInstance`: ARM's side of container groups. What runs is `container_groups`' business.
 
+pub(crate) mod identity;
 pub(crate) mod read;
 pub(crate) mod show;
 
@@ -15,12 +16,14 @@ use crate::records::groups;
 use crate::resource_id::ResourceId;
 
 pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put, ArmError> {
-    let spec = read::group(id, body)?;
-    if let Some(existing) = arm.settings().groups.get(&spec.id) {
+    let read::WantedGroup { mut spec, identity } = read::group(id, body)?;
+    let existing = arm.settings().groups.get(&spec.id);
+    if let Some(existing) = &existing {
         check_not_moved(id, &existing.location, &spec.location)?;
     }
+    spec.identity = identity::resolve(arm, id, identity, existing.as_ref())?;
     let put = arm.settings().groups.put(spec).await.map_err(error)?;
-    Ok(Put { created: put.created, body: show::group(&put.view) })
+    Ok(Put { created: put.created, body: show::group(arm, &put.view) })
 }
 
 pub(crate) fn view(arm: &Arm, id: &ResourceId) -> Result<Option<GroupView>, ArmError> {
@@ -28,7 +31,7 @@ pub(crate) fn view(arm: &Arm, id: &ResourceId) -> Result<Option<GroupView>, ArmE
 }
 
 pub(crate) fn get(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
-    Ok(view(arm, id)?.as_ref().map(show::group))
+    Ok(view(arm, id)?.as_ref().map(|view| show::group(arm, view)))
 }
 
 pub(crate) fn list(arm: &Arm, group: Option<&str>) -> Vec<Value> {
@@ -36,17 +39,17 @@ pub(crate) fn list(arm: &Arm, group: Option<&str>) -> Vec<Value> {
         Some(group) => arm.settings().groups.list_in(&groups::id(arm, group)),
         None => arm.settings().groups.list(),
     };
-    views.iter().map(show::group).collect()
+    views.iter().map(|view| show::group(arm, view)).collect()
 }
 
 pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
     let deleted = arm.settings().groups.delete(&group_id(id)?).await.map_err(error)?;
-    Ok(deleted.as_ref().map(show::group))
+    Ok(deleted.as_ref().map(|view| show::group(arm, view)))
 }
 
 pub(crate) fn retag(arm: &Arm, id: &ResourceId, tags: Tags) -> Result<Value, ArmError> {
     let view = arm.settings().groups.set_tags(&group_id(id)?, tags).map_err(error)?;
-    Ok(show::group(&view))
+    Ok(show::group(arm, &view))
 }
 
 pub(crate) async fn settled(arm: &Arm, id: &ResourceId) -> Result<Option<Provisioning>, ArmError> {

@@ -3,6 +3,7 @@
 pub(crate) mod read;
 
 use acr_registry::CreateRegistry;
+use container_groups::{RegistryCredential, UserIdentity};
 use serde_json::{Value, json};
 
 use crate::app::Arm;
@@ -11,6 +12,7 @@ use crate::fields::Tags;
 use crate::providers::{Kind, Provisioning, Put, check_not_moved};
 use crate::records::groups;
 use crate::records::registries::{self, RegistryRecord};
+use crate::records::{identities, roles};
 use crate::resource_id::ResourceId;
 
 pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put, ArmError> {
@@ -89,6 +91,29 @@ pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, 
 
 pub(crate) fn provisioning(arm: &Arm, id: &ResourceId) -> Result<Option<Provisioning>, ArmError> {
     Ok(find(arm, id)?.map(|_| Provisioning::Succeeded))
+}
+
+/// The login of an identity that has a role at the registry, or around it. `None`: the registry is not ours, the identity
+/// is gone, or it has no role.
+pub(crate) fn pull_as(
+    arm: &Arm,
+    server: &str,
+    identity: &UserIdentity,
+) -> Result<Option<RegistryCredential>, ArmError> {
+    let registries = &arm.settings().registries;
+    let is_it = |record: &RegistryRecord| {
+        registries.get(&record.name).is_some_and(|info| info.login_server.eq_ignore_ascii_case(server))
+    };
+    let Some(record) = registries::list(arm)?.into_iter().find(is_it) else { return Ok(None) };
+    let principal = identity.principal.principal_id;
+    let id = identity.resource_id.parse().map_err(ArmError::internal)?;
+    let alive = identities::find(arm, &id)?.is_some_and(|one| one.principal_id == principal);
+    if !alive || !roles::may_pull(arm, principal, &record.id.to_string())? {
+        tracing::warn!(%principal, registry = %record.name, "an identity without a role tries to pull");
+        return Ok(None);
+    }
+    let login = registries.pull_login(server, principal, arm.settings().tenant_id);
+    Ok(login.map(|(username, password)| RegistryCredential { server: server.to_owned(), username, password }))
 }
 
 /// Name and both passwords. The one answer that carries secrets, because the protocol demands it.

@@ -8,6 +8,7 @@ use crate::app::Arm;
 use crate::error::ArmError;
 use crate::fields::Tags;
 use crate::location;
+use crate::records::roles;
 
 const TABLE: &str = "arm.resource-groups";
 
@@ -176,6 +177,7 @@ pub(crate) fn keep(arm: &Arm, name: &str) -> Result<(), ArmError> {
 }
 
 pub(crate) fn remove(arm: &Arm, name: &str) -> Result<(), ArmError> {
+    roles::forget_scope(arm, &id(arm, name))?;
     Ok(arm.store().delete(TABLE, &name.to_lowercase())?)
 }
 

@@ -65,8 +65,13 @@ async fn operations() -> Json<Value> {
     ]}))
 }
 
-const NAMESPACES: [&str; 3] =
-    ["Microsoft.ContainerInstance", "Microsoft.ContainerRegistry", "Microsoft.Resources"];
+const NAMESPACES: [&str; 5] = [
+    "Microsoft.Authorization",
+    "Microsoft.ContainerInstance",
+    "Microsoft.ContainerRegistry",
+    "Microsoft.ManagedIdentity",
+    "Microsoft.Resources",
+];
 
 fn find(arm: &Arm, namespace: &str) -> Result<Value, ArmError> {
     let found = NAMESPACES.iter().find(|known| known.eq_ignore_ascii_case(namespace));
@@ -79,7 +84,9 @@ fn provider(arm: &Arm, namespace: &str) -> Value {
     match namespace {
         "Microsoft.Resources" => types.extend(["deployments", "resourceGroups", "subscriptions", "tenants"]),
         "Microsoft.ContainerInstance" => types.push("locations/usages"),
-        _ => types.push("checkNameAvailability"),
+        "Microsoft.ContainerRegistry" => types.push("checkNameAvailability"),
+        "Microsoft.Authorization" => types.push("roleAssignments"),
+        _ => {}
     }
     let locations: Vec<_> = LOCATIONS.iter().map(|(_, display)| display).collect();
     let types: Vec<_> = types

@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 use crate::engine::plan::is_deployment;
 use crate::error::ArmError;
 use crate::providers::{Kind, unknown_type};
+use crate::records::roles;
 use crate::request::GivenPath;
 
 const SUPPORTED: &str = "/subscriptions, /tenants, /metadata/endpoints, \
      /subscriptions/{id}/(locations|providers|resources|resourcegroups), \
      /subscriptions/{id}/resourcegroups/{name}/resources and the resources of Microsoft.Resources/deployments, \
-     Microsoft.ContainerInstance/containerGroups and Microsoft.ContainerRegistry/registries";
+     Microsoft.ContainerInstance/containerGroups, Microsoft.ContainerRegistry/registries, \
+     Microsoft.ManagedIdentity/userAssignedIdentities and Microsoft.Authorization/roleAssignments";
 
 /// No route has this path.
 pub(crate) async fn route(Extension(GivenPath(path)): Extension<GivenPath>) -> ArmError {
@@ -24,6 +26,7 @@ pub(crate) async fn route(Extension(GivenPath(path)): Extension<GivenPath>) -> A
         let short = segments.next().unwrap_or_default();
         let known = Kind::find(&format!("{namespace}/{short}")).is_ok()
             || is_deployment(&format!("{namespace}/{short}"))
+            || format!("{namespace}/{short}").eq_ignore_ascii_case(roles::TYPE)
             || (short.eq_ignore_ascii_case("locations")
                 && Kind::ALL.iter().any(|kind| kind.namespace().eq_ignore_ascii_case(namespace)));
         if !known {

@@ -146,6 +146,7 @@ impl Stack {
             GroupSettings {
                 instance: "test".into(),
                 network: "test".into(),
+                identity_endpoint: Some("http://identity.invalid/token".into()),
                 switches: Switches { restart_backoff: RestartBackoff::Off, ..Switches::default() },
                 quota: kept.quota,
                 store: kept.store.clone(),

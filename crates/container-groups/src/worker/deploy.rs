@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 
 use crate::error::GroupError;
 use crate::group::{ContainerSpec, GroupSpec, VolumeSource};
-use crate::image;
+use crate::identity;
 use crate::logs::short_hash;
 use crate::record::Note;
 use crate::runtime::{CreateHolder, Labels, RuntimeError, Seen, SeenStatus};
@@ -90,9 +90,9 @@ impl Worker {
     pub(super) async fn pull(&mut self, spec: &GroupSpec, container: &ContainerSpec) -> Result<(), Trouble> {
         let image = &container.image;
         self.note(&container.name, Note::normal("Pulling", format!("pulling image \"{image}\"")));
-        let login = image::login(image, &spec.registry_credentials);
+        let login = identity::login(&self.shared, spec, image);
         let pulled = tokio::select! {
-            pulled = self.shared.runtime.pull(image, login) => pulled,
+            pulled = self.shared.runtime.pull(image, login.as_ref()) => pulled,
             () = self.entry.cancel.cancelled() => return Err(Trouble::Cancelled),
         };
         match pulled {

@@ -9,6 +9,7 @@ use service_kit::SharedClock;
 
 use crate::entry::Shared;
 use crate::group::{ContainerSpec, EnvValue, VolumeSource};
+use crate::identity;
 use crate::logs::{ENDED_BYTES, short_hash};
 use crate::record::{Note, Record};
 use crate::restart::Rules;
@@ -172,6 +173,7 @@ impl Worker {
             Some(id) if record.spec.containers.len() > 1 => NetworkMode::Share(id.clone()),
             _ => NetworkMode::Attach(settings.network.clone()),
         };
+        let identity = identity::variables(&self.shared, &record.spec, container, generation);
         let memory = spec.memory_limit_gb.unwrap_or(spec.memory_gb);
         Some(CreateContainer {
             name: format!(
@@ -191,6 +193,8 @@ impl Worker {
             environment: spec
                 .environment
                 .iter()
+                // The platform's own win.
+                .filter(|variable| !identity.iter().any(|(name, _)| *name == variable.name))
                 .map(|variable| {
                     let value = match &variable.value {
                         EnvValue::Plain(value) => SecretString::from(value.clone()),
@@ -198,6 +202,7 @@ impl Worker {
                     };
                     (variable.name.clone(), value)
                 })
+                .chain(identity.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())))
                 .collect(),
             cpu: spec.cpu_limit.unwrap_or(spec.cpu),
             memory_bytes: (memory * f64::from(1 << 30)) as i64,

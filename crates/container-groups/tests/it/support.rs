@@ -66,6 +66,7 @@ impl Home {
         let settings = GroupSettings {
             instance: self.instance.clone(),
             network: self.network.clone(),
+            identity_endpoint: Some("http://identity.invalid/token".to_owned()),
             switches,
             quota: self.quota,
             store: self.store.clone(),

@@ -5,19 +5,27 @@ use std::collections::BTreeMap;
 
 use container_groups::{
     ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupSpec, IpAddress, IpAddressKind, OsType, Protocol,
-    RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
+    RegistryCredential, RegistryIdentity, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
 };
 use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::error::ArmError;
 use crate::fields::Fields;
+use crate::providers::aci::identity::{self, WantedIdentity};
 use crate::providers::{Kind, aci, checked_location};
 use crate::resource_id::ResourceId;
 
 const LATER: &str = "leave it out";
 
-pub(crate) fn group(id: &ResourceId, body: &Value) -> Result<GroupSpec, ArmError> {
+/// A group as a PUT wants it; who its identities are is still to be looked up.
+#[derive(Debug)]
+pub(crate) struct WantedGroup {
+    pub(crate) spec: GroupSpec,
+    pub(crate) identity: WantedIdentity,
+}
+
+pub(crate) fn group(id: &ResourceId, body: &Value) -> Result<WantedGroup, ArmError> {
     let mut fields = Fields::of(body, "")?;
     // Given by the route; a client that sends back what it read repeats them.
     for echoed in ["id", "name", "type", "apiVersion", "systemData"] {
@@ -27,17 +35,11 @@ pub(crate) fn group(id: &ResourceId, body: &Value) -> Result<GroupSpec, ArmError
     let mut spec = GroupSpec::new(aci::group_id(id)?, location);
     spec.tags = fields.tags()?.unwrap_or_default();
     fields.unsupported("zones", LATER)?;
-    identity(&mut fields)?;
+    let identity = identity::read(&mut fields)?;
     let properties = fields.required_object("properties")?;
     fields.finish()?;
     read_properties(properties, &mut spec)?;
-    Ok(spec)
-}
-
-fn identity(fields: &mut Fields<'_>) -> Result<(), ArmError> {
-    let Some(mut identity) = fields.object("identity")? else { return Ok(()) };
-    identity.word("type", &["None"])?;
-    identity.finish()
+    Ok(WantedGroup { spec, identity })
 }
 
 fn read_properties(mut fields: Fields<'_>, spec: &mut GroupSpec) -> Result<(), ArmError> {
@@ -68,7 +70,10 @@ fn read_properties(mut fields: Fields<'_>, spec: &mut GroupSpec) -> Result<(), A
         spec.containers.push(read_container(Fields::of(container, path)?)?);
     }
     for (path, credential) in fields.array("imageRegistryCredentials")? {
-        spec.registry_credentials.push(read_credential(Fields::of(credential, path)?)?);
+        match read_credential(Fields::of(credential, path)?)? {
+            Credential::Password(login) => spec.registry_credentials.push(login),
+            Credential::Identity(identity) => spec.registry_identities.push(identity),
+        }
     }
     for (path, volume) in fields.array("volumes")? {
         spec.volumes.push(read_volume(Fields::of(volume, path)?)?);
@@ -187,15 +192,28 @@ fn read_mount(mut fields: Fields<'_>) -> Result<VolumeMount, ArmError> {
     Ok(VolumeMount { name, mount_path, read_only })
 }
 
-fn read_credential(mut fields: Fields<'_>) -> Result<RegistryCredential, ArmError> {
-    fields.unsupported("identity", "use 'username' and 'password'")?;
-    fields.unsupported("identityUrl", "use 'username' and 'password'")?;
+/// How a registry is logged in to.
+enum Credential {
+    Password(RegistryCredential),
+    Identity(RegistryIdentity),
+}
+
+fn read_credential(mut fields: Fields<'_>) -> Result<Credential, ArmError> {
+    fields.unsupported("identityUrl", "use 'identity'")?;
     let server = fields.required_string("server")?.to_owned();
+    if let Some(identity) = fields.string("identity")? {
+        let identity = identity.to_owned();
+        for name in ["username", "password", "passwordReference"] {
+            fields.unsupported(name, "give 'identity' alone")?;
+        }
+        fields.finish()?;
+        return Ok(Credential::Identity(RegistryIdentity { server, identity }));
+    }
     let username = fields.required_string("username")?.to_owned();
     let password = SecretString::from(fields.required_string("password")?);
     fields.unsupported("passwordReference", "use 'password'")?;
     fields.finish()?;
-    Ok(RegistryCredential { server, username, password })
+    Ok(Credential::Password(RegistryCredential { server, username, password }))
 }
 
 fn read_volume(mut fields: Fields<'_>) -> Result<VolumeSpec, ArmError> {
@@ -282,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_group_as_az_and_templates_send_it_is_read() {
-        let spec = group(&id(), &body()).unwrap();
+        let spec = group(&id(), &body()).unwrap().spec;
         assert_eq!((spec.location.as_str(), spec.containers[0].cpu), ("westeurope", 0.5));
         assert!(matches!(spec.containers[0].environment[1].value, EnvValue::Secure(_)));
         assert!(!format!("{spec:?}").contains("hunter2"));

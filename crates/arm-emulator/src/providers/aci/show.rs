@@ -6,9 +6,11 @@ use container_groups::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::app::Arm;
 use crate::providers::Kind;
+use crate::providers::aci::identity;
 
-pub(crate) fn group(view: &GroupView) -> Value {
+pub(crate) fn group(arm: &Arm, view: &GroupView) -> Value {
     let mut properties = json!({
         "sku": "Standard",
         "provisioningState": view.provisioning_state.as_str(),
@@ -20,10 +22,13 @@ pub(crate) fn group(view: &GroupView) -> Value {
         "osType": view.os_type.as_str(),
         "instanceView": { "events": events(&view.events), "state": view.state.as_str() },
     });
-    if !view.registry_credentials.is_empty() {
-        let credentials = view.registry_credentials.iter();
-        properties["imageRegistryCredentials"] =
-            credentials.map(|entry| json!({ "server": entry.server, "username": entry.username })).collect();
+    let passwords = view.registry_credentials.iter();
+    let passwords = passwords.map(|one| json!({ "server": one.server, "username": one.username }));
+    let identities = view.registry_identities.iter();
+    let identities = identities.map(|one| json!({ "server": one.server, "identity": one.identity }));
+    let credentials: Vec<Value> = passwords.chain(identities).collect();
+    if !credentials.is_empty() {
+        properties["imageRegistryCredentials"] = credentials.into();
     }
     if !view.volumes.is_empty() {
         properties["volumes"] = view.volumes.iter().map(volume).collect();
@@ -31,14 +36,18 @@ pub(crate) fn group(view: &GroupView) -> Value {
     if let Some(address) = &view.ip_address {
         properties["ipAddress"] = ip_address(address, &view.location);
     }
-    json!({
+    let mut shown = json!({
         "id": view.id.as_str(),
         "name": view.name,
         "type": Kind::ContainerGroup.full(),
         "location": view.location,
         "tags": view.tags,
         "properties": properties,
-    })
+    });
+    if let Some(identity) = identity::show(arm, &view.identity) {
+        shown["identity"] = identity;
+    }
+    shown
 }
 
 fn container(view: &ContainerView) -> Value {

@@ -1,0 +1,188 @@
+//! The control routes: registering applications and whose tokens stand for them. Whoever mounts them checks who asks.
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use service_kit::StoreError;
+use uuid::Uuid;
+
+use crate::applications::Application;
+use crate::entra::Entra;
+use crate::federation::{AUDIENCE, FederatedCredential, PublicKey};
+
+impl Entra {
+    /// The control routes, to be nested where the sandbox wants them.
+    pub fn control_router(&self) -> Router {
+        Router::new()
+            .route("/applications", get(list).post(register))
+            .route("/applications/{client}", delete(remove))
+            .route("/applications/{client}/federatedCredentials", post(federate))
+            .route("/applications/{client}/federatedCredentials/{name}", delete(part))
+            .with_state(self.clone())
+    }
+}
+
+/// `{"error": "…"}`, as the sandbox's other control routes answer.
+struct Refused(StatusCode, String);
+
+impl Refused {
+    fn bad(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
+    }
+
+    fn unknown(client: Uuid) -> Self {
+        Self(StatusCode::NOT_FOUND, format!("there is no application `{client}` in this tenant"))
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "an application could not be kept");
+        Self(StatusCode::INTERNAL_SERVER_ERROR, "the application could not be kept".to_owned())
+    }
+}
+
+impl From<JsonRejection> for Refused {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+type Input<T> = Result<Json<T>, JsonRejection>;
+
+async fn list(State(entra): State<Entra>) -> Json<Value> {
+    let applications = entra.applications();
+    let shown: Vec<_> = applications.all().map(|one| show(&entra, one)).collect();
+    drop(applications);
+    Json(json!({ "applications": shown }))
+}
+
+fn show(entra: &Entra, application: &Application) -> Value {
+    let federated = application.federated.iter().map(|one| {
+        json!({ "name": one.name, "issuer": one.issuer, "subject": one.subject, "audience": one.audience })
+    });
+    json!({
+        "clientId": application.client_id,
+        "objectId": entra.object_id_of(application.client_id),
+        "displayName": application.display_name,
+        "federatedCredentials": federated.collect::<Vec<_>>(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewApplication {
+    display_name: String,
+}
+
+/// Makes an application with a secret, which is shown this once.
+async fn register(State(entra): State<Entra>, body: Input<NewApplication>) -> Result<Response, Refused> {
+    let Json(body) = body?;
+    if body.display_name.trim().is_empty() {
+        return Err(Refused::bad("`displayName` is empty"));
+    }
+    let secret = SecretString::from(entra.inner().entropy.token(30));
+    let application = Application {
+        client_id: entra.inner().entropy.uuid(),
+        display_name: body.display_name,
+        secret: Some(secret.clone()),
+        federated: Vec::new(),
+    };
+    let mut shown = show(&entra, &application);
+    shown["clientSecret"] = secret.expose_secret().into();
+    entra.applications().put(application)?;
+    Ok((StatusCode::CREATED, Json(shown)).into_response())
+}
+
+async fn remove(State(entra): State<Entra>, Path(client): Path<Uuid>) -> Result<StatusCode, Refused> {
+    let mut applications = entra.applications();
+    if applications.is_owner(client) {
+        return Err(Refused(StatusCode::CONFLICT, "the subscription's owner stays".to_owned()));
+    }
+    applications.find(client).ok_or_else(|| Refused::unknown(client))?;
+    applications.remove(client)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCredential {
+    name: String,
+    issuer: String,
+    subject: String,
+    /// The issuer's JSON Web Key Set (RFC 7517).
+    jwks: KeySet,
+    audiences: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<PublicKey>,
+}
+
+async fn federate(
+    State(entra): State<Entra>,
+    Path(client): Path<Uuid>,
+    body: Input<NewCredential>,
+) -> Result<Response, Refused> {
+    let Json(body) = body?;
+    if [&body.name, &body.issuer, &body.subject].iter().any(|text| text.trim().is_empty()) {
+        return Err(Refused::bad("`name`, `issuer` and `subject` must not be empty"));
+    }
+    let audiences = body.audiences.unwrap_or_else(|| vec![AUDIENCE.to_owned()]);
+    let [audience] = audiences.as_slice() else {
+        return Err(Refused::bad("a federated credential has exactly one audience"));
+    };
+    if body.jwks.keys.is_empty() || body.jwks.keys.iter().any(|key| key.decoding().is_none()) {
+        return Err(Refused::bad("`jwks.keys` needs one RSA key at least, each with `kty`, `n` and `e`"));
+    }
+    let credential = FederatedCredential {
+        name: body.name,
+        issuer: body.issuer,
+        subject: body.subject,
+        audience: audience.clone(),
+        keys: body.jwks.keys,
+    };
+    let mut applications = entra.applications();
+    let mut application = applications.find(client).ok_or_else(|| Refused::unknown(client))?.clone();
+    // One name or one pair of issuer and subject stands once, as in Entra.
+    let clash = |one: &FederatedCredential| {
+        one.name == credential.name || (one.issuer == credential.issuer && one.subject == credential.subject)
+    };
+    if application.federated.iter().any(clash) {
+        let why = "a federated credential with this name, or this issuer and subject, exists already";
+        return Err(Refused(StatusCode::CONFLICT, why.to_owned()));
+    }
+    application.federated.push(credential);
+    let shown = show(&entra, &application);
+    applications.put(application)?;
+    Ok((StatusCode::CREATED, Json(shown)).into_response())
+}
+
+async fn part(
+    State(entra): State<Entra>,
+    Path((client, name)): Path<(Uuid, String)>,
+) -> Result<StatusCode, Refused> {
+    let mut applications = entra.applications();
+    let mut application = applications.find(client).ok_or_else(|| Refused::unknown(client))?.clone();
+    let before = application.federated.len();
+    application.federated.retain(|one| one.name != name);
+    if application.federated.len() == before {
+        let why = format!("the application `{client}` has no federated credential `{name}`");
+        return Err(Refused(StatusCode::NOT_FOUND, why));
+    }
+    applications.put(application)?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,187 @@
+//! A mapping, read key by key.
+
+use std::ops::RangeInclusive;
+
+use crate::fault::{Found, Position};
+use crate::yaml::{Entry, Node, Value};
+
+/// A mapping and the way to it.
+pub(super) struct Fields<'a> {
+    entries: &'a [Entry],
+    path: String,
+    pub(super) at: Position,
+}
+
+impl<'a> Fields<'a> {
+    /// The mapping that a node must be.
+    pub(super) fn of(node: &'a Node, path: &str, found: &mut Found) -> Option<Self> {
+        match &node.value {
+            Value::Map(entries) => Some(Self { entries, path: path.to_owned(), at: node.at }),
+            other => {
+                let kind = other.kind();
+                let message = if path.is_empty() {
+                    format!("the file is {kind}; it needs a mapping with `steps` or `jobs`")
+                } else {
+                    format!("is {kind}; it needs a mapping: `key: value`")
+                };
+                found.add(node.at, path, message);
+                None
+            }
+        }
+    }
+
+    /// The way to a key.
+    pub(super) fn path(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// What is under a key.
+    pub(super) fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// All keys.
+    pub(super) fn entries(&self) -> &'a [Entry] {
+        self.entries
+    }
+
+    /// Notes a fault with a key's value.
+    pub(super) fn refuse(&self, key: &str, why: &str, found: &mut Found) {
+        // Where there is nothing, the library says where the next thing begins.
+        let place =
+            |entry: &Entry| if matches!(entry.value.value, Value::Null) { entry.at } else { entry.value.at };
+        let at = self.get(key).map_or(self.at, place);
+        found.add(at, &self.path(key), why);
+    }
+
+    /// Notes every key that is not supported here.
+    pub(super) fn only(&self, supported: &[&str], found: &mut Found) {
+        for entry in self.entries {
+            let key = entry.key.as_str();
+            if supported.contains(&key) {
+                continue;
+            }
+            let message = match (supported.iter().find(|known| known.eq_ignore_ascii_case(key)), why(key)) {
+                (Some(known), _) => format!("is not a key; it is written `{known}`"),
+                (None, Some(why)) => format!("is not supported: {why}"),
+                (None, None) => format!("is not supported here; supported: {}", supported.join(", ")),
+            };
+            found.add(entry.at, &self.path(key), message);
+        }
+    }
+
+    /// Text that is not empty.
+    pub(super) fn text(&self, key: &str, found: &mut Found) -> Option<String> {
+        let entry = self.get(key)?;
+        match &entry.value.value {
+            Value::Text(text) if !text.is_empty() => Some(text.clone()),
+            Value::Text(_) | Value::Null => {
+                self.refuse(key, "is empty", found);
+                None
+            }
+            other => {
+                self.refuse(key, &format!("is {}; it needs text", other.kind()), found);
+                None
+            }
+        }
+    }
+
+    /// Text, or a list of texts.
+    pub(super) fn texts(&self, key: &str, found: &mut Found) -> Vec<String> {
+        self.places(key, found).into_iter().map(|(text, _)| text).collect()
+    }
+
+    /// Text, or a list of texts, with their places.
+    pub(super) fn places(&self, key: &str, found: &mut Found) -> Vec<(String, Position)> {
+        let Some(entry) = self.get(key) else { return Vec::new() };
+        let nodes = match &entry.value.value {
+            Value::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(&entry.value),
+        };
+        let mut texts = Vec::new();
+        for node in nodes {
+            match &node.value {
+                Value::Text(text) if !text.is_empty() => texts.push((text.clone(), node.at)),
+                other => {
+                    let message = format!("holds {}; it needs text or a list of texts", other.kind());
+                    found.add(node.at, &self.path(key), message);
+                }
+            }
+        }
+        texts
+    }
+
+    /// A list under an entry.
+    pub(super) fn list(&self, entry: &'a Entry, found: &mut Found) -> Option<&'a [Node]> {
+        if let Value::List(items) = &entry.value.value {
+            return Some(items);
+        }
+        self.refuse(&entry.key, &format!("is {}; it needs a list", entry.value.value.kind()), found);
+        None
+    }
+
+    /// A truth value in one of the words of Azure Pipelines (azure-devops-yaml-schema: boolean.md).
+    pub(super) fn flag(&self, key: &str, default: bool, found: &mut Found) -> bool {
+        let Some(entry) = self.get(key) else { return default };
+        let word = if let Value::Text(text) = &entry.value.value {
+            text.to_ascii_lowercase()
+        } else {
+            String::new()
+        };
+        match word.as_str() {
+            "true" | "y" | "yes" | "on" => true,
+            "false" | "n" | "no" | "off" => false,
+            _ => {
+                self.refuse(key, "is neither true nor false; a variable cannot stand here", found);
+                default
+            }
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn number(
+        &self,
+        key: &str,
+        range: RangeInclusive<u32>,
+        default: u32,
+        found: &mut Found,
+    ) -> u32 {
+        let Some(entry) = self.get(key) else { return default };
+        let number = match &entry.value.value {
+            Value::Text(text) => text.parse().ok().filter(|number| range.contains(number)),
+            _ => None,
+        };
+        number.unwrap_or_else(|| {
+            let (from, to) = range.into_inner();
+            self.refuse(
+                key,
+                &format!("is no whole number from {from} to {to}; a variable cannot stand here"),
+                found,
+            );
+            default
+        })
+    }
+}
+
+/// Why a key that Azure Pipelines has is not there, and what to do instead.
+fn why(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "template" | "extends" | "parameters" | "templateContext" => {
+            "there are no templates; write out what the template holds"
+        }
+        "task" => "only scripts run here; call the tool from `script`, `bash`, `pwsh` or `powershell`",
+        "inputs" => "it belongs to `task`",
+        "stages" | "stage" => "there are no stages; put the jobs of one stage under `jobs`",
+        "deployment" | "environment" => "there are no deployment jobs; write a `job`",
+        "resources" | "uses" => "there are no repositories, containers or other pipelines to refer to",
+        "schedules" => "runs are queued by hand, nothing else starts them",
+        "vmImage" => "there are no Microsoft-hosted agents; name a pool instead: `name: Default`",
+        "group" => "there are no variable groups; write the variables out: `name`, `value`",
+        "container" | "services" | "target" => {
+            "a job runs in the agent's own container; build the image to suit"
+        }
+        "workspace" => "every job starts in a new container, there is nothing to clean",
+        "download" | "downloadBuild" | "publish" | "getPackage" => "there are no artifacts",
+        _ => return None,
+    })
+}

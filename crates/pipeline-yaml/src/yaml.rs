@@ -1,0 +1,214 @@
+//! The text as a tree with places. The only module that knows the YAML library.
+
+use std::collections::HashMap;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+
+use crate::fault::{Found, Position};
+
+/// Longest file, in bytes.
+const LONGEST: usize = 256 << 10;
+/// Deepest nesting. A pipeline file needs seven.
+const DEEPEST: usize = 32;
+
+/// A value and where it begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) at: Position,
+    pub(crate) value: Value,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// Any other scalar, as it is written: Azure Pipelines knows no numbers or truth values here.
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) at: Position,
+    pub(crate) value: Node,
+}
+
+impl Value {
+    /// What it is, in a sentence.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "empty",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Reads the only document of a text. Faults of YAML itself end the reading, others do not.
+pub(crate) fn read(text: &str, found: &mut Found) -> Option<Node> {
+    let start = Position { line: 1, column: 1 };
+    if text.len() > LONGEST {
+        found.add(start, "", format!("the file has {} bytes; the most is {LONGEST}", text.len()));
+        return None;
+    }
+    // Windows editors put it there; YAML allows it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { parser: Parser::new_from_str(text), text, depth: 0, found };
+    let root = reader.document();
+    if matches!(&root, Some(Node { value: Value::Null, .. })) {
+        found.add(start, "", "the file is empty; it needs `steps` or `jobs`");
+        return None;
+    }
+    root
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    text: &'a str,
+    depth: usize,
+    found: &'a mut Found,
+}
+
+fn position(marker: Marker) -> Position {
+    Position { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<(Event<'a>, Span)> {
+        match self.parser.next_event()? {
+            Ok(event) => Some(event),
+            Err(error) => {
+                let at = position(*error.marker());
+                self.found.add(at, "", format!("this is no YAML: {}", error.info()));
+                None
+            }
+        }
+    }
+
+    fn document(&mut self) -> Option<Node> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            let at = position(span.start);
+            match event {
+                Event::StreamEnd => break,
+                Event::DocumentStart(_) if root.is_some() => {
+                    self.found.add(at, "", "a second document begins here; a pipeline file has one");
+                    return root;
+                }
+                Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+                event => root = Some(self.node(event, span)?),
+            }
+        }
+        Some(root.unwrap_or(Node { at: Position { line: 1, column: 1 }, value: Value::Null }))
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span) -> Option<Node> {
+        let at = position(span.start);
+        let value = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.plain_only(at, anchor, tag.is_some());
+                self.no_template(&text, span);
+                if style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
+                    Value::Null
+                } else {
+                    Value::Text(text.into_owned())
+                }
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.plain_only(at, anchor, tag.is_some());
+                Value::List(self.nested(at, Self::list)?)
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.plain_only(at, anchor, tag.is_some());
+                Value::Map(self.nested(at, Self::map)?)
+            }
+            Event::Alias(_) => {
+                self.found.add(at, "", "aliases (`*name`) are not supported; write the value out");
+                Value::Null
+            }
+            _ => return None,
+        };
+        Some(Node { at, value })
+    }
+
+    fn nested<T>(&mut self, at: Position, read: fn(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth == DEEPEST {
+            self.found.add(at, "", format!("the file is nested deeper than {DEEPEST} levels"));
+            return None;
+        }
+        self.depth += 1;
+        let inner = read(self);
+        self.depth -= 1;
+        inner
+    }
+
+    fn list(&mut self) -> Option<Vec<Node>> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Some(items),
+                (event, span) => items.push(self.node(event, span)?),
+            }
+        }
+    }
+
+    fn map(&mut self) -> Option<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut lines: HashMap<String, usize> = HashMap::new();
+        loop {
+            let (event, span) = match self.next()? {
+                (Event::MappingEnd, _) => return Some(entries),
+                other => other,
+            };
+            let key = self.node(event, span)?;
+            let (event, span) = self.next()?;
+            let value = self.node(event, span)?;
+            let Value::Text(name) = key.value else {
+                self.found.add(key.at, "", format!("a key must be text; this one is {}", key.value.kind()));
+                continue;
+            };
+            if let Some(line) = lines.insert(name.clone(), key.at.line) {
+                self.found.add(key.at, &name, format!("is there twice; the first is in line {line}"));
+                continue;
+            }
+            entries.push(Entry { key: name, at: key.at, value });
+        }
+    }
+
+    /// Azure Pipelines refuses anchors too, and has no use for tags.
+    fn plain_only(&mut self, at: Position, anchor: usize, tagged: bool) {
+        if anchor != 0 {
+            self.found.add(
+                at,
+                "",
+                "anchors (`&name`) are not supported; write the value out where it is used",
+            );
+        }
+        if tagged {
+            self.found.add(at, "", "tags (`!name`) are not supported; every value is text");
+        }
+    }
+
+    /// The service replaces template expressions in every text before it reads the file, in scripts too.
+    fn no_template(&mut self, text: &str, span: Span) {
+        if !text.contains("${{") {
+            return;
+        }
+        let start = position(span.start);
+        let lines = self.text.lines().enumerate().skip(start.line - 1);
+        let at = lines
+            .map(|(index, line)| (index + 1, line.find("${{").map(|byte| line[..byte].chars().count() + 1)))
+            .find_map(|(line, column)| Some(Position { line, column: column? }))
+            .unwrap_or(start);
+        self.found.add(
+            at,
+            "",
+            "template expressions (`${{ }}`) are not supported; write the value, or use a variable: `$(name)`",
+        );
+    }
+}

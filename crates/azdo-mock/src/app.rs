@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use entra_tokens::Entra;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
@@ -41,6 +42,7 @@ struct Inner {
     changed: watch::Sender<u64>,
     journal: Mutex<Journal>,
     faults: Faults,
+    entra: Option<Entra>,
     packages: Vec<Package>,
     files: Files,
     clock: SharedClock,
@@ -112,6 +114,7 @@ impl AzureDevOps {
             changed: watch::Sender::new(0),
             journal: Mutex::default(),
             faults: Faults::default(),
+            entra: settings.entra,
             packages,
             files,
             clock: settings.clock,
@@ -236,6 +239,11 @@ impl AzureDevOps {
 
     pub(crate) fn faults(&self) -> &Faults {
         &self.0.faults
+    }
+
+    /// Whose access tokens are taken.
+    pub(crate) fn entra(&self) -> Option<&Entra> {
+        self.0.entra.as_ref()
     }
 
     pub(crate) fn packages(&self) -> &[Package] {

@@ -6,11 +6,13 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use entra_tokens::AZURE_DEVOPS;
 
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::journal::{Entry, redacted};
 use crate::settings::BadCredential;
+use crate::state::members::PoolRights;
 use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
 use crate::wire::ids::{AgentId, PlanId};
@@ -58,14 +60,15 @@ fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>,
     let open = request.method() == Method::OPTIONS
         || rest == "/_apis/oauth2/token"
         || rest.starts_with("/_packages/");
-    let caller = match credential(request.headers()) {
-        Some(credential) => service.state().caller(&credential, service.now()),
-        None => None,
+    let caller = match credential(request.headers()).map(|credential| identify(service, &credential)) {
+        Some(Err(stranger)) if !open => return Err(Box::new(challenge(service, stranger))),
+        Some(Ok(caller)) => caller,
+        Some(Err(_)) | None => None,
     };
     let reports = rest.ends_with("/events");
     let caller = caller.filter(|caller| reports || !matches!(caller, Caller::Job { finished: true, .. }));
     if caller.is_none() && !open {
-        return Err(Box::new(challenge(service)));
+        return Err(Box::new(challenge(service, ApiError::unauthorized())));
     }
     check_version(&request).map_err(|error| Box::new(error.into_response()))?;
     if let Some(caller) = caller {
@@ -101,10 +104,31 @@ fn credential(headers: &HeaderMap) -> Option<String> {
     text.split_once(':').map(|(_, password)| password.to_owned())
 }
 
-fn challenge(service: &AzureDevOps) -> Response {
+/// Who a credential stands for. The error is for a good Entra token of somebody who is no member.
+fn identify(service: &AzureDevOps, credential: &str) -> Result<Option<Caller>, ApiError> {
+    if let Some(caller) = service.state().caller(credential, service.now()) {
+        return Ok(Some(caller));
+    }
+    let Some(entra) = service.entra() else { return Ok(None) };
+    // Key, issuer, tenant, audience and times are all looked at there.
+    let claims = match entra.verify(credential, &[AZURE_DEVOPS]) {
+        Ok(claims) => claims,
+        Err(error) => {
+            tracing::debug!(%error, "a credential is neither ours nor a good Entra token");
+            return Ok(None);
+        }
+    };
+    let member = service.state().members.get(&claims.oid).map(|member| member.pools);
+    match member {
+        Some(pools) => Ok(Some(Caller::User { pools, member: Some(claims.oid) })),
+        None => Err(ApiError::stranger(claims.tid, claims.oid)),
+    }
+}
+
+fn challenge(service: &AzureDevOps, refusal: ApiError) -> Response {
     const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign In</body></html>";
     match service.switches().bad_credential {
-        BadCredential::Unauthorized => ApiError::unauthorized().into_response(),
+        BadCredential::Unauthorized => refusal.into_response(),
         BadCredential::SignInRedirect => {
             (StatusCode::FOUND, [(header::LOCATION, service.addresses().at("_signin"))]).into_response()
         }
@@ -115,7 +139,14 @@ fn challenge(service: &AzureDevOps) -> Response {
 fn caller_name(service: &AzureDevOps, caller: Option<Caller>) -> String {
     match caller {
         None => "anonymous".to_owned(),
-        Some(Caller::User) => "user".to_owned(),
+        Some(Caller::User { member: None, .. }) => "user".to_owned(),
+        Some(Caller::User { member: Some(id), .. }) => {
+            let state = service.state();
+            state
+                .members
+                .get(&id)
+                .map_or_else(|| id.to_string(), |one| format!("member {}", one.display_name))
+        }
         Some(Caller::Job { request, .. }) => format!("job {request}"),
         Some(Caller::Agent { id, .. }) => {
             let state = service.state();
@@ -125,11 +156,11 @@ fn caller_name(service: &AzureDevOps, caller: Option<Caller>) -> String {
 }
 
 impl Caller {
-    /// Refuses whoever is not a user: an agent's own identity may not register, change or delete agents.
-    pub(crate) fn require_user(self, pool: &str) -> Result<(), Refusal> {
+    /// Refuses whoever does not manage pools: an agent's own identity may not register, change or delete agents.
+    pub(crate) fn require_manager(self, pool: &str) -> Result<(), Refusal> {
         match self {
-            Self::User => Ok(()),
-            Self::Agent { .. } | Self::Job { .. } => Err(Refusal::Denied(format!(
+            Self::User { pools: PoolRights::Manage, .. } => Ok(()),
+            Self::User { .. } | Self::Agent { .. } | Self::Job { .. } => Err(Refusal::Denied(format!(
                 "This identity needs Manage permissions for pool {pool} to perform the action. For more information, \
                  contact the Azure DevOps administrator."
             ))),
@@ -140,7 +171,7 @@ impl Caller {
     pub(crate) fn require_agent(self) -> Result<(AgentId, u32), Refusal> {
         match self {
             Self::Agent { id, generation } => Ok((id, generation)),
-            Self::User | Self::Job { .. } => {
+            Self::User { .. } | Self::Job { .. } => {
                 Err(Refusal::Denied("Only an agent's own identity may listen and renew.".to_owned()))
             }
         }
@@ -156,13 +187,14 @@ impl Caller {
         }
     }
 
-    /// Refuses a job: it has no business with pools and agents.
-    pub(crate) fn refuse_job(self) -> Result<(), Refusal> {
+    /// What the caller may do with pools. A job has no business with them; an agent sees them.
+    pub(crate) fn pools(self) -> Result<PoolRights, Refusal> {
         match self {
             Self::Job { .. } => {
                 Err(Refusal::Denied("The job's identity has no permission on agent pools.".to_owned()))
             }
-            Self::User | Self::Agent { .. } => Ok(()),
+            Self::Agent { .. } => Ok(PoolRights::Read),
+            Self::User { pools, .. } => Ok(pools),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod faults;
 mod jobs;
 mod log;
+mod members;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::event::EventKind;
+use crate::state::members::PoolRights;
 use faults::NewFault;
 
 /// The routes, to be nested where the sandbox wants them.
@@ -27,6 +29,8 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/jobs/{job}/log", get(log::read))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
         .route("/agents", get(agents))
+        .route("/members", get(members::list).post(members::put))
+        .route("/members/{member}", axum::routing::delete(members::remove))
         .route("/tokens", post(add_token))
         .route("/tokens/revoke", post(revoke_token))
         .route("/sessions/release", post(release_session))
@@ -77,16 +81,47 @@ struct TokenBody {
     token: SecretString,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    token: SecretString,
+    /// All scopes when absent.
+    scope: Option<Scope>,
+}
+
+/// What a personal access token was made for, as far as pools are concerned.
+#[derive(Debug, Clone, Copy, Deserialize)]
+enum Scope {
+    #[serde(rename = "vso.agentpools")]
+    Pools,
+    #[serde(rename = "vso.agentpools_manage")]
+    PoolsManage,
+    /// Something without pools.
+    #[serde(rename = "vso.code")]
+    Code,
+}
+
+impl Scope {
+    fn pools(self) -> PoolRights {
+        match self {
+            Self::Pools => PoolRights::Read,
+            Self::PoolsManage => PoolRights::Manage,
+            Self::Code => PoolRights::None,
+        }
+    }
+}
+
 async fn add_token(
     State(service): State<AzureDevOps>,
-    body: Input<TokenBody>,
+    body: Input<NewToken>,
 ) -> Result<StatusCode, ControlError> {
     let Json(body) = body?;
     if body.token.expose_secret().is_empty() {
         return Err(ControlError::bad("the token is empty"));
     }
     service.change(|state, moment| {
-        state.add_pat(body.token.expose_secret(), moment.now);
+        let pools = body.scope.map_or(PoolRights::Manage, Scope::pools);
+        state.add_pat(body.token.expose_secret(), pools, moment.now);
         Ok::<_, ApiError>(())
     })?;
     Ok(StatusCode::NO_CONTENT)

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use service_kit::StoreError;
+use uuid::Uuid;
 
 use crate::state::refusal::Refusal;
 use crate::wire::locations;
@@ -94,6 +95,19 @@ impl ApiError {
             FRAMEWORK,
             "UnauthorizedRequestException",
             "TF400813: The user is not authorized to access this resource.",
+        )
+    }
+
+    /// A principal of the directory that was never added to the organization.
+    pub(crate) fn stranger(tenant: Uuid, object: Uuid) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            FRAMEWORK,
+            "UnauthorizedRequestException",
+            format!(
+                "TF401444: Please sign-in at least once as {tenant}\\{tenant}\\{object} in a web browser to enable \
+                 access to the service."
+            ),
         )
     }
 

@@ -8,6 +8,7 @@ use service_kit::{Batch, Store, StoreError};
 use crate::error::StartError;
 use crate::settings::Switches;
 use crate::state::documents::{Document, table};
+use crate::state::members::Member;
 use crate::state::plans::{Log, Plan, Record};
 use crate::state::{Meta, Moment, State};
 use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
@@ -46,6 +47,7 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.requests = values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?;
     state.jobs = values(store, table::JOBS, |job: &crate::wire::job::JobSpec| job.request_id)?;
     state.plans = values(store, table::PLANS, |plan: &Plan| plan.id)?;
+    state.members = values(store, table::MEMBERS, |member: &Member| member.object_id)?;
     state.pats = store.list(table::PATS)?.into_iter().collect();
     state.assertions = store.list(table::ASSERTIONS)?.into_iter().collect();
     for (key, record) in store.list::<Record>(table::RECORDS)? {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use entra_tokens::Entra;
 use secrecy::SecretString;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use url::Url;
@@ -81,6 +82,8 @@ pub struct Settings {
     pub pools: Vec<String>,
     /// Tokens of users. One that was revoked stays revoked.
     pub personal_access_tokens: Vec<SecretString>,
+    /// The directory whose access tokens are taken from members of the organization; `None`: none are.
+    pub entra: Option<Entra>,
     /// Agent packages: `vsts-agent-<platform>-<version>.tar.gz` or `.zip`.
     pub packages: Vec<PathBuf>,
     /// Unpublished facts and times.

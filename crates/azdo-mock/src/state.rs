@@ -7,6 +7,7 @@
 pub(crate) mod agents;
 pub(crate) mod documents;
 pub(crate) mod event;
+pub(crate) mod members;
 pub(crate) mod plans;
 pub(crate) mod queue;
 pub(crate) mod refusal;
@@ -30,6 +31,7 @@ use crate::wire::job::JobSpec;
 use agents::Agent;
 use documents::Document;
 use event::{Event, EventKind};
+use members::Member;
 use plans::Plan;
 use refusal::Refusal;
 use requests::Request;
@@ -93,6 +95,8 @@ pub(crate) struct State {
     pub(crate) plans: BTreeMap<PlanId, Plan>,
     /// By the SHA-256 of the token.
     pub(crate) pats: BTreeMap<String, Pat>,
+    /// Principals of the directory that belong to the organization, by object id.
+    pub(crate) members: BTreeMap<Uuid, Member>,
     /// Assertions that were used, by `jti`, and when they may be forgotten.
     pub(crate) assertions: BTreeMap<String, Timestamp>,
     /// Documents that differ from what the store holds.
@@ -114,6 +118,7 @@ impl State {
             jobs: BTreeMap::new(),
             plans: BTreeMap::new(),
             pats: BTreeMap::new(),
+            members: BTreeMap::new(),
             assertions: BTreeMap::new(),
             dirty: BTreeSet::from([Document::Meta]),
             events: Vec::new(),

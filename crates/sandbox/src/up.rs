@@ -348,6 +348,7 @@ async fn start_azdo(base: &Base<'_>, gateway: IpAddr, shutdown: &Shutdown) -> Re
         organization: ORGANIZATION.to_owned(),
         pools: vec![POOL.to_owned()],
         personal_access_tokens: vec![base.identity.azdo_token.clone()],
+        entra: None,
         packages: base.options.packages.clone(),
         switches: base.options.azdo,
         store: base.store.clone(),

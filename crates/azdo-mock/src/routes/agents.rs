@@ -28,7 +28,10 @@ fn parts(query: &Query) -> Result<AgentParts, ApiError> {
 }
 
 fn require_manager(state: &state::State, pool: PoolId, caller: Caller) -> Result<(), Refusal> {
-    caller.require_user(&state.pool(pool)?.name)
+    if let Caller::User { pools, .. } = caller {
+        pools.see(pool)?;
+    }
+    caller.require_manager(&state.pool(pool)?.name)
 }
 
 /// `GET agents`.
@@ -38,7 +41,7 @@ pub(crate) async fn list(
     Values(pool): Values<PoolId>,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
-    caller.refuse_job()?;
+    caller.pools()?.see(pool)?;
     let (parts, name) = (parts(&query)?, query.text(&["agentName"]));
     let demands = query
         .text(&["demands"])
@@ -65,7 +68,7 @@ pub(crate) async fn one(
     Values((pool, agent)): Values<(PoolId, AgentId)>,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
-    caller.refuse_job()?;
+    caller.pools()?.see(pool)?;
     let parts = parts(&query)?;
     let shown = service.read(|state| {
         state.agent(pool, agent).map(|agent| view::agent(state, service.addresses(), agent, parts))

@@ -59,7 +59,12 @@ pub(crate) async fn data(State(service): State<AzureDevOps>, caller: Caller) -> 
 /// Who asks; the same on every connection, since a client refuses a descriptor that changes.
 fn identity(instance: Uuid, caller: Caller) -> Value {
     let (kind, name) = match caller {
-        Caller::User => ("Microsoft.IdentityModel.Claims.ClaimsIdentity", "user".to_owned()),
+        Caller::User { member: None, .. } => {
+            ("Microsoft.IdentityModel.Claims.ClaimsIdentity", "user".to_owned())
+        }
+        Caller::User { member: Some(id), .. } => {
+            ("Microsoft.VisualStudio.Services.Claims.AadServicePrincipal", id.to_string())
+        }
         Caller::Agent { id, .. } => ("Microsoft.TeamFoundation.ServiceIdentity", format!("agent-{id}")),
         Caller::Job { request, .. } => ("Microsoft.TeamFoundation.ServiceIdentity", format!("job-{request}")),
     };

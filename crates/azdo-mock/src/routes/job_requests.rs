@@ -91,7 +91,7 @@ pub(crate) async fn list(
     Values(pool): Values<PoolId>,
     query: Query,
 ) -> Result<(HeaderMap, Json<Value>), ApiError> {
-    caller.refuse_job()?;
+    caller.pools()?.see(pool)?;
     let filter = Filter::read(&query)?;
     let (shown, more) = service.read(|state| {
         state.pool(pool)?;
@@ -121,7 +121,7 @@ pub(crate) async fn one(
     caller: Caller,
     Values((pool, id)): Values<(PoolId, RequestId)>,
 ) -> Result<Json<Value>, ApiError> {
-    caller.refuse_job()?;
+    caller.pools()?.see(pool)?;
     Ok(service.read(|state| show(&service, state, pool, id))??)
 }
 

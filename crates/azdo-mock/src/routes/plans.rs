@@ -132,7 +132,7 @@ fn check_event(
             state.check_holder(request.pool_id, id, agent, generation)
         }
         Caller::Agent { .. } => Ok(()),
-        Caller::User => Err(Refusal::Denied("Only a job or its agent reports its end.".to_owned())),
+        Caller::User { .. } => Err(Refusal::Denied("Only a job or its agent reports its end.".to_owned())),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::extract::{Query, Values};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
+use crate::state::members::PoolRights;
 use crate::state::secrets::Caller;
 use crate::view;
 use crate::wire::ids::PoolId;
@@ -17,7 +18,8 @@ pub(crate) async fn list(
     caller: Caller,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
-    caller.refuse_job()?;
+    let rights = caller.pools()?;
+    let needed = needed(&query)?;
     let name = query.text(&["poolName"]);
     let ids = match query.text(&["poolIds"]) {
         Some(ids) => {
@@ -41,7 +43,7 @@ pub(crate) async fn list(
         state
             .pools
             .values()
-            .filter(|_| automation)
+            .filter(|_| automation && rights >= needed)
             .filter(|pool| name.is_none_or(|name| matches(name, &pool.name)))
             .filter(|pool| ids.as_ref().is_none_or(|ids| ids.contains(&pool.id)))
             .map(|pool| view::pool(state, pool))
@@ -56,9 +58,22 @@ pub(crate) async fn one(
     caller: Caller,
     Values(pool): Values<PoolId>,
 ) -> Result<Json<Value>, ApiError> {
-    caller.refuse_job()?;
+    caller.pools()?.see(pool)?;
     let shown = service.read(|state| state.pool(pool).map(|pool| view::pool(state, pool)))?;
     Ok(Json(shown?))
+}
+
+/// What `actionFilter` asks pools to be open for: those that are not are left out. Words and numbers of
+/// `TaskAgentPoolActionFilter`.
+fn needed(query: &Query) -> Result<PoolRights, ApiError> {
+    match query.text(&["actionFilter"]).map(str::to_ascii_lowercase).as_deref() {
+        // Whoever may use a pool sees it; there is no role for using alone here.
+        None | Some("none" | "0" | "use" | "16") => Ok(PoolRights::Read),
+        Some("manage" | "2") => Ok(PoolRights::Manage),
+        Some(other) => {
+            Err(ApiError::invalid(format!("The value '{other}' is not valid for parameter actionFilter.")))
+        }
+    }
 }
 
 /// Names match in any case; `*` stands for any text.

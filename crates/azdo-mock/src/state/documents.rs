@@ -1,6 +1,7 @@
 //! Which parts of the state are one document in the store, so that a change writes little.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{Refusal, State};
 use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, SessionId, TimelineId};
@@ -18,6 +19,7 @@ pub(crate) enum Document {
     Record(PlanId, TimelineId, RecordId),
     Log(PlanId, LogId),
     Pat(String),
+    Member(Uuid),
     Assertion(String),
 }
 
@@ -33,6 +35,7 @@ pub(crate) mod table {
     pub(crate) const RECORDS: &str = "azdo.records";
     pub(crate) const LOGS: &str = "azdo.logs";
     pub(crate) const PATS: &str = "azdo.pats";
+    pub(crate) const MEMBERS: &str = "azdo.members";
     pub(crate) const ASSERTIONS: &str = "azdo.assertions";
 }
 
@@ -50,6 +53,7 @@ impl Document {
             Self::Record(plan, timeline, record) => (table::RECORDS, format!("{plan}/{timeline}/{record}")),
             Self::Log(plan, log) => (table::LOGS, format!("{plan}/{:020}", log.0)),
             Self::Pat(hash) => (table::PATS, hash.clone()),
+            Self::Member(id) => (table::MEMBERS, id.to_string()),
             Self::Assertion(jti) => (table::ASSERTIONS, jti.clone()),
         }
     }
@@ -74,6 +78,7 @@ impl State {
             }
             Document::Log(plan, log) => some(self.plans.get(plan).and_then(|plan| plan.logs.get(log))),
             Document::Pat(hash) => some(self.pats.get(hash)),
+            Document::Member(id) => some(self.members.get(id)),
             Document::Assertion(jti) => some(self.assertions.get(jti)),
         }
     }

@@ -35,4 +35,6 @@ pub(crate) enum EventKind {
     JobAbandoned { request_id: RequestId, agent: String },
     TokenAdded,
     TokenRevoked,
+    MemberAdded { member: String },
+    MemberRemoved { member: String },
 }

@@ -8,8 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use service_kit::Entropy;
+use uuid::Uuid;
 use zeroize::ZeroizeOnDrop;
 
+use super::members::PoolRights;
 use super::{Document, EventKind, Moment, State};
 use crate::settings::OldToken;
 use crate::wire::assertion::{SignedAssertion, TokenRefusal};
@@ -26,6 +28,8 @@ const COMPLETION_GRACE: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Pat {
     pub(crate) revoked: bool,
+    #[serde(default = "PoolRights::manage")]
+    pub(crate) pools: PoolRights,
 }
 
 /// Signs access tokens. Serialized only into the encrypted store.
@@ -71,8 +75,8 @@ impl TokenKey {
 /// Who sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// Somebody with a personal access token.
-    User,
+    /// Somebody with a personal access token, or a principal of the directory.
+    User { pools: PoolRights, member: Option<Uuid> },
     /// A registered agent, with the key generation its token was issued to.
     Agent { id: AgentId, generation: u32 },
     /// A running job.
@@ -81,9 +85,9 @@ pub(crate) enum Caller {
 
 impl State {
     /// Makes a personal access token valid.
-    pub(crate) fn add_pat(&mut self, token: &str, now: Timestamp) {
+    pub(crate) fn add_pat(&mut self, token: &str, pools: PoolRights, now: Timestamp) {
         let hash = sha256_hex(token.as_bytes());
-        self.pats.insert(hash.clone(), Pat { revoked: false });
+        self.pats.insert(hash.clone(), Pat { revoked: false, pools });
         self.dirty.insert(Document::Pat(hash));
         self.note(now, EventKind::TokenAdded);
     }
@@ -91,7 +95,7 @@ impl State {
     /// Makes a personal access token valid unless it is known: a revoked one stays revoked over a restart.
     pub(crate) fn seed_pat(&mut self, token: &str, now: Timestamp) {
         if !self.pats.contains_key(&sha256_hex(token.as_bytes())) {
-            self.add_pat(token, now);
+            self.add_pat(token, PoolRights::Manage, now);
         }
     }
 
@@ -115,7 +119,7 @@ impl State {
     pub(crate) fn caller(&self, credential: &str, now: Timestamp) -> Option<Caller> {
         // Found by hash: the comparison tells nothing about the token's text.
         if let Some(pat) = self.pats.get(&sha256_hex(credential.as_bytes())) {
-            return (!pat.revoked).then_some(Caller::User);
+            return (!pat.revoked).then_some(Caller::User { pools: pat.pools, member: None });
         }
         match self.meta.token_key.open(credential)? {
             TokenClaims::Agent { id, generation, expires, .. } => {

@@ -8,6 +8,7 @@ use axum::Router;
 use azdo_mock::{AzureDevOps, Settings, Switches};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use entra_tokens::{AZURE_DEVOPS, Entra, EntraSettings, SigningKey};
 use jiff::SignedDuration;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub(crate) struct Server {
     pub(crate) clock: ManualClock,
     pub(crate) switches: Switches,
     pub(crate) packages: Vec<PathBuf>,
+    pub(crate) entra: Entra,
     store: Store,
     entropy: SharedEntropy,
     folder: TempDir,
@@ -46,8 +48,10 @@ impl Server {
     }
 
     pub(crate) async fn start_with(switches: Switches, packages: Vec<PathBuf>) -> Self {
+        let clock = ManualClock::at("2026-11-24T12:00:00Z".parse().unwrap());
         let mut server = Self {
-            clock: ManualClock::at("2026-11-24T12:00:00Z".parse().unwrap()),
+            entra: directory(&clock),
+            clock,
             switches,
             packages,
             store: Store::in_memory(),
@@ -67,6 +71,7 @@ impl Server {
             organization: "acme".into(),
             pools: vec!["Default".into(), "Linux".into()],
             personal_access_tokens: vec![PAT.into()],
+            entra: Some(self.entra.clone()),
             packages: self.packages.clone(),
             switches: self.switches,
             store: self.store.clone(),
@@ -150,6 +155,18 @@ impl Server {
         let id = queued["jobId"].as_str().unwrap();
         self.control(Method::GET, &format!("/jobs/{id}/log?from={from}")).answer().await.expect(200)
     }
+}
+
+/// A tenant that issues tokens for Azure DevOps and for Resource Manager.
+pub(crate) fn directory(clock: &ManualClock) -> Entra {
+    let settings = EntraSettings {
+        tenant_id: uuid::Uuid::from_u128(1),
+        client_id: uuid::Uuid::from_u128(2),
+        client_secret: "unused".into(),
+        authority: "https://login.invalid/".parse().unwrap(),
+        audiences: vec![AZURE_DEVOPS.into(), "https://management.azure.com".into()],
+    };
+    Entra::new(settings, SigningKey::generate().unwrap(), clock.shared(), SeededEntropy::shared(9))
 }
 
 pub(crate) fn basic(user: &str, password: &str) -> String {

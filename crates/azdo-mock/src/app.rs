@@ -104,6 +104,9 @@ impl AzureDevOps {
         for token in &settings.personal_access_tokens {
             state.seed_pat(token.expose_secret(), moment.now);
         }
+        for member in settings.members {
+            state.put_member(member, moment.now);
+        }
         let files = Files::open(settings.logs_dir).map_err(StartError::Logs)?;
         let service = Self(Arc::new(Inner {
             addresses,

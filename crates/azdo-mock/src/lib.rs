@@ -24,3 +24,4 @@ mod wire;
 pub use app::AzureDevOps;
 pub use error::StartError;
 pub use settings::{BadCredential, OldToken, SessionAfterReplace, Settings, Switches};
+pub use state::members::{Member, PoolRights};

@@ -8,6 +8,8 @@ use secrecy::SecretString;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use url::Url;
 
+use crate::state::members::Member;
+
 /// What an access token that was issued to a replaced key may still do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OldToken {
@@ -84,6 +86,8 @@ pub struct Settings {
     pub personal_access_tokens: Vec<SecretString>,
     /// The directory whose access tokens are taken from members of the organization; `None`: none are.
     pub entra: Option<Entra>,
+    /// Principals of that directory that are members from the start, beside those that were added.
+    pub members: Vec<Member>,
     /// Agent packages: `vsts-agent-<platform>-<version>.tar.gz` or `.zip`.
     pub packages: Vec<PathBuf>,
     /// Unpublished facts and times.

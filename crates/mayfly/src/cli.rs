@@ -128,6 +128,13 @@ pub(crate) struct Up {
     /// What becomes of an open session when its agent is registered anew
     #[arg(long, value_enum, default_value_t)]
     pub(crate) session_after_replace: OldSession,
+    /// Let containers reach Entra ID, for agents that register with a service principal; by default they do not
+    #[arg(long)]
+    pub(crate) entra_in_containers: bool,
+    /// Make the service principal of AZURE_CLIENT_ID a member of the organization with these rights on agent pools;
+    /// by default it is nobody there
+    #[arg(long, value_enum)]
+    pub(crate) service_principal_pools: Option<PoolRights>,
     /// Run container groups of osType Windows as Linux containers instead of refusing them
     #[arg(long)]
     pub(crate) run_windows_groups_as_linux: bool,
@@ -152,6 +159,16 @@ pub(crate) enum OnOff {
     #[default]
     On,
     Off,
+}
+
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum PoolRights {
+    /// Not even see them
+    None,
+    /// See pools and agents
+    Read,
+    /// Register and remove agents
+    Manage,
 }
 
 #[derive(ValueEnum, Clone, Copy, Default)]

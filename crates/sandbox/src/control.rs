@@ -25,13 +25,14 @@ pub(crate) struct Control {
 }
 
 /// The control routes behind their guard.
-pub(crate) fn router(control: Control, azdo: Router) -> Router {
+pub(crate) fn router(control: Control, azdo: Router, entra: Router) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/stop", post(stop))
         .route("/groups", get(groups))
         .with_state(control.clone())
         .nest("/azdo", azdo)
+        .nest("/entra", entra)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control, guard))
 }
@@ -106,7 +107,7 @@ async fn groups(State(control): State<Control>) -> Response {
 
 async fn unknown(request: Request) -> Response {
     let why = format!(
-        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups and /azdo/…",
+        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, /azdo/… and /entra/…",
         request.method(),
         request.uri().path()
     );

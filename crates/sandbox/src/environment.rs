@@ -9,7 +9,7 @@ use crate::record::Record;
 pub fn environment(instance: &Instance, record: &Record) -> Vec<(&'static str, String)> {
     let bundle = record.ca_bundle_file.display().to_string();
     let home = instance.folder().parent().map(|home| home.display().to_string()).unwrap_or_default();
-    vec![
+    let mut variables = vec![
         ("AZDO_URL", record.azdo_url.to_string()),
         ("AZDO_TOKEN", record.azdo_token.expose_secret().to_owned()),
         ("AZDO_POOL", record.azdo_pool.clone()),
@@ -35,7 +35,10 @@ pub fn environment(instance: &Instance, record: &Record) -> Vec<(&'static str, S
         ("MAYFLY_CONTROL_URL", bare(&record.control_url)),
         ("MAYFLY_CONTROL_TOKEN", record.control_token.expose_secret().to_owned()),
         ("MAYFLY_SANDBOX_PID", record.process_id.to_string()),
-    ]
+    ];
+    // What a container is to be given that registers its agent with a principal of the directory.
+    variables.extend(record.container_authority_host.iter().map(|url| ("AZDO_AUTHORITY_HOST", bare(url))));
+    variables
 }
 
 /// Without the slash that a URL library puts behind a bare host: `az` and the SDKs join with one of their own.

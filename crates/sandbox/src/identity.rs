@@ -35,6 +35,12 @@ pub(crate) struct Ports {
     pub(crate) entra: u16,
     pub(crate) registry: u16,
     pub(crate) control: u16,
+    /// The identity endpoint, on the containers' network.
+    #[serde(default)]
+    pub(crate) identity: u16,
+    /// Entra ID on the containers' network, where it is wanted there.
+    #[serde(default)]
+    pub(crate) entra_inside: u16,
 }
 
 /// What the instance is known by.
@@ -140,6 +146,15 @@ impl Ports {
         };
         let (azdo, arm, entra, registry, control) =
             (draw(gateway)?, draw(local)?, draw(local)?, draw(local)?, draw(local)?);
-        Ok(Self { azdo: azdo.1, arm: arm.1, entra: entra.1, registry: registry.1, control: control.1 })
+        let (identity, entra_inside) = (draw(gateway)?, draw(gateway)?);
+        Ok(Self {
+            azdo: azdo.1,
+            arm: arm.1,
+            entra: entra.1,
+            registry: registry.1,
+            control: control.1,
+            identity: identity.1,
+            entra_inside: entra_inside.1,
+        })
     }
 }

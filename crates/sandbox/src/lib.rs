@@ -7,6 +7,7 @@
 //! crates of their own. What is here is composition: addresses, ports, keys, readiness and shutdown.
 
 mod control;
+mod directory;
 mod down;
 mod environment;
 mod identity;
@@ -15,7 +16,7 @@ mod probe;
 mod record;
 mod up;
 
-pub use azdo_mock::{OldToken, SessionAfterReplace, Switches as AzdoSwitches};
+pub use azdo_mock::{OldToken, PoolRights, SessionAfterReplace, Switches as AzdoSwitches};
 pub use container_groups::{IdenticalPut, Quota, RestartBackoff, Switches as GroupSwitches};
 pub use down::{DownError, Removed, down};
 pub use environment::environment;

@@ -39,6 +39,9 @@ pub struct Record {
     pub subscription_id: Uuid,
     /// Entra ID.
     pub authority_host: Url,
+    /// Entra ID as containers reach it, where they do.
+    #[serde(default)]
+    pub container_authority_host: Option<Url>,
     /// Azure Resource Manager.
     pub arm_endpoint: Url,
     /// The registry's resource group, where `deploy` finds it.

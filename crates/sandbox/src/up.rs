@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use acr_registry::{CreateRegistry, Registries, RegistrySettings};
 use arm_emulator::{Arm, ArmSettings};
-use azdo_mock::AzureDevOps;
+use azdo_mock::{AzureDevOps, Member, PoolRights};
 use container_groups::{ConnectError, DockerRuntime, GroupSettings, Groups, NetworkSettings, Quota};
-use entra_tokens::{Entra, EntraSettings};
+use entra_tokens::Entra;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use service_kit::{
@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::control::{self, Control};
+use crate::directory;
 use crate::identity::Identity;
 use crate::instance::{Instance, InstanceError};
 use crate::probe;
@@ -40,6 +41,11 @@ pub struct Options {
     pub groups: container_groups::Switches,
     /// Behaviour of Azure DevOps that is not documented.
     pub azdo: azdo_mock::Switches,
+    /// Whether containers reach Entra ID, which they do not on their own: for agents that register with a principal.
+    pub entra_in_containers: bool,
+    /// Makes the subscription's owner a member of the organization with these rights on pools; `None`: it is nobody
+    /// there, as a service principal is until it is added.
+    pub service_principal_pools: Option<PoolRights>,
     /// Agent packages that Azure DevOps offers, `vsts-agent-<platform>-<version>.*`.
     pub packages: Vec<PathBuf>,
     /// The static Linux entrypoint, used to look at Azure DevOps from inside a container.
@@ -118,7 +124,7 @@ impl Running {
     }
 }
 
-fn at<E: Into<Box<dyn std::error::Error + Send + Sync>>>(step: &str) -> impl FnOnce(E) -> UpError {
+pub(crate) fn at<E: Into<Box<dyn std::error::Error + Send + Sync>>>(step: &str) -> impl FnOnce(E) -> UpError {
     move |source| UpError::Step { step: step.to_owned(), source: source.into() }
 }
 
@@ -176,14 +182,14 @@ fn open_store(instance: &Instance, entropy: &SharedEntropy) -> Result<Store, UpE
 }
 
 /// What every service is made from.
-struct Base<'a> {
+pub(crate) struct Base<'a> {
     instance: &'a Instance,
     network: String,
-    options: &'a Options,
-    identity: &'a Identity,
-    store: Store,
-    clock: SharedClock,
-    entropy: SharedEntropy,
+    pub(crate) options: &'a Options,
+    pub(crate) identity: &'a Identity,
+    pub(crate) store: Store,
+    pub(crate) clock: SharedClock,
+    pub(crate) entropy: SharedEntropy,
 }
 
 async fn serve(
@@ -201,22 +207,12 @@ async fn serve(
         .map_err(at("issue a certificate"))?;
     let (arm_url, entra_url) = (localhost(identity.ports.arm)?, localhost(identity.ports.entra)?);
 
-    let azdo = start_azdo(base, gateway, shutdown).await?;
-    let entra = Entra::new(
-        EntraSettings {
-            tenant_id: identity.tenant_id,
-            client_id: identity.client_id,
-            client_secret: identity.client_secret.clone(),
-            authority: entra_url.clone(),
-            audiences: audiences(&arm_url),
-        },
-        identity.entra_key.clone(),
-        base.clock.clone(),
-        base.entropy.clone(),
-    );
+    let entra = directory::entra(base, &entra_url, &arm_url)?;
+    let azdo = start_azdo(base, gateway, &entra, shutdown).await?;
     serve_https(local(identity.ports.entra), entra.router(), &tls, shutdown)
         .await
         .map_err(at("serve Entra ID"))?;
+    let container_authority_host = directory::serve_inside(base, gateway, &entra, shutdown).await?;
 
     let registries = Registries::new(RegistrySettings {
         blobs_dir: folder.join("registry"),
@@ -227,14 +223,13 @@ async fn serve(
         entropy: base.entropy.clone(),
         entra: Some(entra.clone()),
     });
-    registries.restore().await.map_err(at("open the registry again"))?;
 
     let docker = runtime.client().clone();
     let groups = Groups::new(
         GroupSettings {
             instance: base.instance.name().to_owned(),
             network: base.network.clone(),
-            identity_endpoint: None,
+            identity_endpoint: Some(directory::identity_endpoint(base, gateway)),
             switches: base.options.groups,
             quota: base.options.quota,
             store: base.store.clone(),
@@ -245,8 +240,6 @@ async fn serve(
         },
         Arc::new(runtime),
     );
-    groups.adopt().await.map_err(at("take over the containers that are there"))?;
-
     let arm = Arm::new(ArmSettings {
         subscription_id: identity.subscription_id,
         tenant_id: identity.tenant_id,
@@ -261,7 +254,11 @@ async fn serve(
         registries: registries.clone(),
         groups: groups.clone(),
     });
+    // Before the groups: a deployment that is taken over may pull as an identity.
+    registries.restore().await.map_err(at("open the registry again"))?;
+    groups.adopt().await.map_err(at("take over the containers that are there"))?;
     arm.restore().map_err(at("read the resources that are there"))?;
+    directory::serve_identities(base, gateway, &arm, shutdown).await?;
     serve_https(local(identity.ports.arm), arm.router(), &tls, shutdown)
         .await
         .map_err(at("serve Azure Resource Manager"))?;
@@ -278,7 +275,7 @@ async fn serve(
     };
     serve_http(
         local(identity.ports.control),
-        control::router(control, azdo.service.control_router()),
+        control::router(control, azdo.service.control_router(), entra.control_router()),
         shutdown,
     )
     .await
@@ -307,6 +304,7 @@ async fn serve(
         client_secret: identity.client_secret.clone(),
         subscription_id: identity.subscription_id,
         authority_host: entra_url,
+        container_authority_host,
         arm_endpoint: arm_url,
         registry_group: REGISTRY_GROUP.to_owned(),
         registry_name: identity.registry_name.clone(),
@@ -324,23 +322,17 @@ async fn serve(
     Ok(Running { record, remarks, instance: base.instance.clone(), shutdown: shutdown.clone(), stop })
 }
 
-/// What tokens are issued for: this Resource Manager, the public one's name (SDKs ask for it by default), the registry.
-fn audiences(arm: &Url) -> Vec<String> {
-    let arm = arm.as_str().trim_end_matches('/').to_owned();
-    let known = [
-        "https://management.azure.com",
-        "https://management.core.windows.net",
-        "https://containerregistry.azure.net",
-    ];
-    std::iter::once(arm).chain(known.map(ToOwned::to_owned)).collect()
-}
-
 struct Azdo {
     service: AzureDevOps,
     url: Url,
 }
 
-async fn start_azdo(base: &Base<'_>, gateway: IpAddr, shutdown: &Shutdown) -> Result<Azdo, UpError> {
+async fn start_azdo(
+    base: &Base<'_>,
+    gateway: IpAddr,
+    entra: &Entra,
+    shutdown: &Shutdown,
+) -> Result<Azdo, UpError> {
     let address = SocketAddr::new(gateway, base.identity.ports.azdo);
     let url: Url = format!("http://{address}/{ORGANIZATION}").parse().map_err(at("make an address"))?;
     let service = AzureDevOps::new(azdo_mock::Settings {
@@ -348,7 +340,11 @@ async fn start_azdo(base: &Base<'_>, gateway: IpAddr, shutdown: &Shutdown) -> Re
         organization: ORGANIZATION.to_owned(),
         pools: vec![POOL.to_owned()],
         personal_access_tokens: vec![base.identity.azdo_token.clone()],
-        entra: None,
+        entra: Some(entra.clone()),
+        members: base.options.service_principal_pools.map_or_else(Vec::new, |pools| {
+            let display_name = "owner of the subscription".to_owned();
+            vec![Member { object_id: entra.object_id(), display_name, pools }]
+        }),
         packages: base.options.packages.clone(),
         switches: base.options.azdo,
         store: base.store.clone(),

@@ -15,7 +15,7 @@ use crate::wire::ids::PoolId;
 /// What somebody may do with agent pools; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum PoolRights {
+pub enum PoolRights {
     /// Not even see them.
     None,
     /// See them and their agents: a pool's reader, scope `vso.agentpools`.
@@ -39,11 +39,13 @@ impl PoolRights {
 /// A service principal or managed identity that was added to the organization.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Member {
+pub struct Member {
     /// The object in the directory, `oid` in its tokens.
-    pub(crate) object_id: Uuid,
-    pub(crate) display_name: String,
-    pub(crate) pools: PoolRights,
+    pub object_id: Uuid,
+    /// How people call it.
+    pub display_name: String,
+    /// What it may do with agent pools.
+    pub pools: PoolRights,
 }
 
 impl State {

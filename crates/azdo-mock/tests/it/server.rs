@@ -72,6 +72,7 @@ impl Server {
             pools: vec!["Default".into(), "Linux".into()],
             personal_access_tokens: vec![PAT.into()],
             entra: Some(self.entra.clone()),
+            members: Vec::new(),
             packages: self.packages.clone(),
             switches: self.switches,
             store: self.store.clone(),

@@ -77,7 +77,7 @@ fn way_back(present: &Environment) -> Vec<Assignment> {
 }
 
 /// The names that [`environment`] sets. A test holds the two together.
-fn environment_names() -> [&'static str; 25] {
+fn environment_names() -> [&'static str; 26] {
     [
         "AZDO_URL",
         "AZDO_TOKEN",
@@ -104,6 +104,7 @@ fn environment_names() -> [&'static str; 25] {
         "MAYFLY_CONTROL_URL",
         "MAYFLY_CONTROL_TOKEN",
         "MAYFLY_SANDBOX_PID",
+        "AZDO_AUTHORITY_HOST",
     ]
 }
 

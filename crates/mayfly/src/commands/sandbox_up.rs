@@ -87,6 +87,12 @@ fn options(words: &Up, environment: &Environment) -> Result<Options> {
             },
             ..sandbox::AzdoSwitches::default()
         },
+        entra_in_containers: words.entra_in_containers,
+        service_principal_pools: words.service_principal_pools.map(|rights| match rights {
+            cli::PoolRights::None => sandbox::PoolRights::None,
+            cli::PoolRights::Read => sandbox::PoolRights::Read,
+            cli::PoolRights::Manage => sandbox::PoolRights::Manage,
+        }),
         packages: words.agent_packages.as_deref().map(packages).transpose()?.unwrap_or_default(),
         probe: environment.entrypoint(),
         quota: sandbox::Quota { groups: words.quota, cores: words.quota },

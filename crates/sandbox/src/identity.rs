@@ -81,7 +81,10 @@ impl Identity {
         clock: &SharedClock,
         entropy: &SharedEntropy,
     ) -> Result<Self, IdentityError> {
-        let stored = if let Some(stored) = store.get::<Stored>(TABLE, KEY)? {
+        let stored = if let Some(mut stored) = store.get::<Stored>(TABLE, KEY)? {
+            if stored.ports.complete(gateway)? {
+                store.put(TABLE, KEY, &stored)?;
+            }
             stored
         } else {
             let stored = Stored::create(gateway, clock, entropy)?;
@@ -136,6 +139,16 @@ fn personal_access_token(entropy: &SharedEntropy) -> String {
 }
 
 impl Ports {
+    /// Draws the ports that an instance of an earlier version has not; tells whether there were any.
+    fn complete(&mut self, gateway: IpAddr) -> Result<bool, IdentityError> {
+        if self.identity != 0 && self.entra_inside != 0 {
+            return Ok(false);
+        }
+        let drawn = Self::free(gateway)?;
+        (self.identity, self.entra_inside) = (drawn.identity, drawn.entra_inside);
+        Ok(true)
+    }
+
     /// Ports that nobody listens on now. Kept open together while they are drawn, so that they differ.
     fn free(gateway: IpAddr) -> Result<Self, IdentityError> {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -5,3 +5,4 @@ pub(crate) mod live;
 pub(crate) mod operation;
 pub(crate) mod plan;
 pub(crate) mod restore;
+pub(crate) mod what_if;

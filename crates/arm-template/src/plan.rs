@@ -152,6 +152,18 @@ impl Plan {
         self.history.clone()
     }
 
+    /// A value made from this plan, with `***` in place of its secure parameters, for people to read.
+    pub fn without_secrets(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.scope.scrub(&text)),
+            Value::Array(values) => values.into_iter().map(|value| self.without_secrets(value)).collect(),
+            Value::Object(members) => {
+                members.into_iter().map(|(name, value)| (name, self.without_secrets(value))).collect()
+            }
+            plain => plain,
+        }
+    }
+
     /// The ids of the top-level resources that the template names in its own resource group, in lower case: what a
     /// Complete deployment keeps. Resources with a false condition are not named. Nested templates for the same group are
     /// included as far as their parameters do not read deployed state; add the ids of [`Plan::nested`] plans that ran.

@@ -29,7 +29,7 @@ use crate::records::groups;
 use crate::resource_id::ResourceId;
 
 /// Deployments may be this deep inside of one another.
-const MAX_DEPTH: usize = 5;
+pub(crate) const MAX_DEPTH: usize = 5;
 
 /// Stores the deployment as accepted and starts it; tells whether its name is new.
 pub(crate) fn start(arm: &Arm, prepared: Prepared) -> Result<(Deployment, bool), ArmError> {

@@ -46,6 +46,9 @@ pub(crate) fn outcome(arm: &Arm, id: &str) -> Result<(Operation, Outcome), ArmEr
         Subject::Work { status, ended, error } => {
             Outcome { status: *status, ended: *ended, error: error.clone() }
         }
+        Subject::Answer(_) => {
+            Outcome { status: Status::Succeeded, ended: Some(operation.started), error: None }
+        }
         Subject::Provisioning(resource) => match providers::provisioning(arm, resource)? {
             Some(Provisioning::Running) => Outcome { status: Status::InProgress, ended: None, error: None },
             Some(Provisioning::Succeeded) => {

@@ -13,6 +13,7 @@ use self::summary::{dependencies_of, hash, providers_of};
 use crate::app::Arm;
 use crate::body::invalid_json;
 use crate::engine::live::Live;
+use crate::engine::what_if::ResultFormat;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::{Fields, Tags};
 use crate::location;
@@ -84,6 +85,28 @@ impl Prepared {
 
 /// Reads a body in ARM's lenient JSON: az pastes the template file as it is behind a key without quotes.
 pub(crate) fn read(text: &str) -> Result<Request, ArmError> {
+    read_body(text, |_| Ok(())).map(|(request, ())| request)
+}
+
+/// Reads the body of `whatIf`, which says how much to tell.
+pub(crate) fn read_what_if(text: &str) -> Result<(Request, ResultFormat), ArmError> {
+    read_body(text, |properties| {
+        let Some(mut settings) = properties.object("whatIfSettings")? else {
+            return Ok(ResultFormat::FullResourcePayloads);
+        };
+        let format = settings.word("resultFormat", &["FullResourcePayloads", "ResourceIdOnly"])?;
+        settings.finish()?;
+        Ok(match format {
+            Some("ResourceIdOnly") => ResultFormat::ResourceIdOnly,
+            _ => ResultFormat::FullResourcePayloads,
+        })
+    })
+}
+
+fn read_body<T>(
+    text: &str,
+    more: impl FnOnce(&mut Fields<'_>) -> Result<T, ArmError>,
+) -> Result<(Request, T), ArmError> {
     let document = jsonc::parse(text).map_err(|diagnostic| invalid_json(&diagnostic.detail))?;
     let body = document.to_value();
     let mut fields = Fields::of(&body, "")?;
@@ -121,18 +144,13 @@ pub(crate) fn read(text: &str) -> Result<Request, ArmError> {
         Some(Value::Object(parameters)) => parameters.clone(),
         Some(_) => return Err(ArmError::invalid_content("properties.parameters", "Expected an object.")),
     };
+    let more = more(&mut properties)?;
     properties.finish()?;
     let template = document.get("properties").and_then(|properties| properties.get("template")).cloned();
     let template =
         template.ok_or_else(|| ArmError::invalid_content("properties.template", "Required property."))?;
-    Ok(Request {
-        mode,
-        tags,
-        parameters,
-        text: text.to_owned(),
-        template,
-        check_resources: level != Some("Template"),
-    })
+    let (text, check_resources) = (text.to_owned(), level != Some("Template"));
+    Ok((Request { mode, tags, parameters, text, template, check_resources }, more))
 }
 
 /// Plans a deployment and checks it against the resource providers.

@@ -25,6 +25,8 @@ pub(crate) struct Operation {
 pub(crate) enum Subject {
     /// A resource that is being provisioned: its own state counts.
     Provisioning(ResourceId),
+    /// Nothing is left to do: what the operation found out.
+    Answer(serde_json::Value),
     /// Work of the emulator.
     Work { status: Status, ended: Option<Timestamp>, error: Option<ErrorBody> },
 }

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::body::RawBody;
 use crate::engine::operation::{AZURE_ASYNC_OPERATION, RETRY_AFTER, accepted};
-use crate::engine::{execute, operation, plan};
+use crate::engine::{execute, operation, plan, what_if};
 use crate::error::ArmError;
 use crate::filter::Filter;
+use crate::records::operations::{self, Subject};
 use crate::records::{deployments, groups};
 use crate::request::{ApiVersion, CorrelationId, Query};
 use crate::routes::resource_groups::list_page;
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> Router<Arm> {
         .route(all, get(list))
         .route(&one, get(show).head(exists).put(put).delete(delete))
         .route(&format!("{one}/validate"), post(validate))
+        .route(&format!("{one}/whatif"), post(what_if))
         .route(&format!("{one}/cancel"), post(cancel))
         .route(&format!("{one}/exporttemplate"), post(export))
         .route(&format!("{one}/operations"), get(steps))
@@ -98,6 +100,22 @@ async fn validate(
     let request = plan::read(body.text()?)?;
     let prepared = plan::prepare(&arm, &group, &name, request, correlation.0)?;
     Ok(Json(prepared.validated().view(&arm)))
+}
+
+/// Accepted like work that takes a while, and answered where `Location` leads.
+async fn what_if(
+    State(arm): State<Arm>,
+    Path((_, group, name)): DeploymentPath,
+    Extension(version): Extension<ApiVersion>,
+    Extension(correlation): Extension<CorrelationId>,
+    body: RawBody,
+) -> Result<Response, ArmError> {
+    let (request, format) = plan::read_what_if(body.text()?)?;
+    let prepared = plan::prepare(&arm, &group, &name, request, correlation.0)?;
+    let answer = what_if::answer(&arm, &prepared, format)?;
+    let id = operations::start(&arm, Subject::Answer(answer))?;
+    let path = format!("/subscriptions/{}/operationresults/{id}", arm.subscription());
+    Ok(accepted(&arm, &path, &version).into_response())
 }
 
 /// Removes the history; the resources stay.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::engine::operation::{self, accepted};
 use crate::error::ArmError;
-use crate::records::operations::Status;
+use crate::records::operations::{Status, Subject};
 use crate::request::ApiVersion;
 
 pub(crate) fn routes() -> Router<Arm> {
@@ -69,9 +69,12 @@ async fn provider_result(
     location_form(&arm, &id, &path, &version)
 }
 
-/// The form of `Location`: 202 while it runs, then 204, or the error.
+/// The form of `Location`: 202 while it runs, then 204, the answer where there is one, or the error.
 fn location_form(arm: &Arm, id: &str, path: &str, version: &ApiVersion) -> Result<Response, ArmError> {
-    let (_, outcome) = operation::outcome(arm, id)?;
+    let (operation, outcome) = operation::outcome(arm, id)?;
+    if let Subject::Answer(answer) = operation.subject {
+        return Ok(Json(answer).into_response());
+    }
     match (outcome.status, outcome.error) {
         (Status::InProgress, _) => Ok(accepted(arm, path, version).into_response()),
         (Status::Succeeded, _) => Ok(StatusCode::NO_CONTENT.into_response()),

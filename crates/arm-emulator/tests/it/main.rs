@@ -12,4 +12,5 @@ mod resource_groups;
 mod restart;
 mod secrets;
 mod stack;
+mod what_if;
 mod wire;

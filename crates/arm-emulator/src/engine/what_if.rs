@@ -1,0 +1,227 @@
+//! `whatIf`: what a deployment would do to every resource, without doing it (`azure-docs: deploy-what-if.md`).
+
+pub(crate) mod diff;
+mod shapes;
+
+use std::collections::BTreeSet;
+
+use arm_template::{Placeholders, Plan};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::diff::PropertyChange;
+use crate::app::Arm;
+use crate::engine::live::Live;
+use crate::engine::plan::{self, Destination, Prepared, violation};
+use crate::error::ArmError;
+use crate::providers::{self, Kind};
+use crate::records::deployments::Mode;
+use crate::records::groups;
+use crate::resource_id::ResourceId;
+
+/// How much is told of each resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResultFormat {
+    FullResourcePayloads,
+    /// `Deploy` in place of `Modify` and `NoChange`, and no payloads.
+    ResourceIdOnly,
+}
+
+/// One resource (`azure-rest-api-specs: WhatIfChange`).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    resource_id: String,
+    #[serde(rename = "changeType")]
+    kind: ChangeType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsupported_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delta: Vec<PropertyChange>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum ChangeType {
+    Create,
+    Delete,
+    Deploy,
+    Ignore,
+    Modify,
+    NoChange,
+    Unsupported,
+}
+
+/// The final answer of the operation.
+pub(crate) fn answer(arm: &Arm, prepared: &Prepared, format: ResultFormat) -> Result<Value, ArmError> {
+    let mut foreseen = Foreseen { arm, format, changes: Vec::new(), kept: BTreeSet::new() };
+    foreseen.plan(&prepared.plan, &prepared.destinations, &prepared.deployment.group, 1)?;
+    foreseen.the_rest(&prepared.deployment.group, prepared.deployment.mode)?;
+    foreseen.changes.sort_by_key(|change| change.resource_id.to_lowercase());
+    Ok(json!({
+        "status": "Succeeded",
+        "properties": {
+            "correlationId": prepared.deployment.correlation_id,
+            "changes": foreseen.changes,
+            "potentialChanges": [],
+            "diagnostics": [],
+        },
+    }))
+}
+
+struct Foreseen<'a> {
+    arm: &'a Arm,
+    format: ResultFormat,
+    changes: Vec<Change>,
+    /// What the template names in the deployment's own resource group, in lower case.
+    kept: BTreeSet<String>,
+}
+
+impl Foreseen<'_> {
+    fn plan(
+        &mut self,
+        plan: &Plan,
+        destinations: &[Destination],
+        home: &str,
+        depth: usize,
+    ) -> Result<(), ArmError> {
+        self.kept.extend(plan.named_resource_ids());
+        let first = self.changes.len();
+        for (index, destination) in destinations.iter().enumerate() {
+            match destination {
+                Destination::Resource(kind, id) => {
+                    let change = self.resource(plan, index, *kind, id)?;
+                    self.changes.push(change);
+                }
+                Destination::Deployment(id) => self.nested(plan, index, id, home, depth)?,
+            }
+        }
+        // Secrets of this template, also where it handed them to one inside of it.
+        for change in &mut self.changes[first..] {
+            hide(plan, &mut change.after);
+            for property in &mut change.delta {
+                property.each_value(&mut |value| hide(plan, value));
+            }
+        }
+        Ok(())
+    }
+
+    fn resource(&self, plan: &Plan, index: usize, kind: Kind, id: &ResourceId) -> Result<Change, ArmError> {
+        let api_version = &plan.resources()[index].api_version;
+        let shape = shapes::of(kind);
+        let before = providers::get(self.arm, kind, id)?.map(|mut view| {
+            view["apiVersion"] = json!(api_version);
+            view
+        });
+        if self.format == ResultFormat::ResourceIdOnly {
+            let change_type = if before.is_some() { ChangeType::Deploy } else { ChangeType::Create };
+            return Ok(Change::of(id, change_type));
+        }
+        // What waits for resources that are still to come is shown as the expression that it is.
+        let body = plan
+            .body(index, &Live(self.arm))
+            .or_else(|_| plan.body(index, &Placeholders))
+            .map_err(|fault| violation(&[fault]))?;
+        let mut after = shape.shown(body);
+        for (name, value) in [
+            ("id", json!(id.to_string())),
+            ("name", json!(id.name().unwrap_or_default())),
+            ("type", json!(kind.full())),
+            ("apiVersion", json!(api_version)),
+        ] {
+            after[name] = value;
+        }
+        let Some(before) = before else {
+            return Ok(Change { after: Some(after), ..Change::of(id, ChangeType::Create) });
+        };
+        let delta = shape.changes(&before, &after);
+        let change_type = if delta.iter().any(PropertyChange::has_effect) {
+            ChangeType::Modify
+        } else {
+            ChangeType::NoChange
+        };
+        Ok(Change { before: Some(before), after: Some(after), delta, ..Change::of(id, change_type) })
+    }
+
+    /// A deployment inside of this one is no resource: what it holds is.
+    fn nested(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        id: &ResourceId,
+        home: &str,
+        depth: usize,
+    ) -> Result<(), ArmError> {
+        let group = groups::writable(self.arm, id.resource_group().unwrap_or_default())?;
+        let scope = plan::scope(self.arm, &group);
+        let inside = plan.nested(index, &Live(self.arm), Some(scope), &|| self.arm.new_id());
+        let unsupported = |reason: String| Change {
+            unsupported_reason: Some(reason),
+            ..Change::of(id, ChangeType::Unsupported)
+        };
+        if depth == crate::engine::execute::MAX_DEPTH {
+            self.changes.push(unsupported("The nested deployment is too deep inside of others.".to_owned()));
+            return Ok(());
+        }
+        match inside {
+            Some(Ok(inside)) => {
+                let name = id.name().unwrap_or_default();
+                let correlation = self.arm.new_id().to_string();
+                let prepared = plan::prepare_nested(self.arm, &group, &name, inside, json!({}), correlation)?;
+                let here = group.name.eq_ignore_ascii_case(home);
+                let kept = self.kept.clone();
+                self.plan(&prepared.plan, &prepared.destinations, home, depth + 1)?;
+                if !here {
+                    self.kept = kept;
+                }
+            }
+            Some(Err(faults)) => {
+                let reason = faults.first().map_or_else(String::new, |fault| fault.detail.clone());
+                self.changes.push(unsupported(format!(
+                    "The nested deployment can't be evaluated before what it depends on is deployed: {reason}"
+                )));
+            }
+            None => self.changes.push(unsupported("The nested deployment holds no template.".to_owned())),
+        }
+        Ok(())
+    }
+
+    /// What is in the resource group and not in the template: goes in Complete mode, stays otherwise.
+    fn the_rest(&mut self, group: &str, mode: Mode) -> Result<(), ArmError> {
+        let change_type = if mode == Mode::Complete { ChangeType::Delete } else { ChangeType::Ignore };
+        for id in providers::ids_in_group(self.arm, group)? {
+            if self.kept.contains(&id.key()) {
+                continue;
+            }
+            let mut change = Change::of(&id, change_type);
+            if self.format == ResultFormat::FullResourcePayloads {
+                let (kind, id) = Kind::of(self.arm, &id)?;
+                change.before = providers::get(self.arm, kind, &id)?;
+            }
+            self.changes.push(change);
+        }
+        Ok(())
+    }
+}
+
+impl Change {
+    fn of(id: &ResourceId, kind: ChangeType) -> Self {
+        Self {
+            resource_id: id.to_string(),
+            kind,
+            unsupported_reason: None,
+            before: None,
+            after: None,
+            delta: Vec::new(),
+        }
+    }
+}
+
+fn hide(plan: &Plan, value: &mut Option<Value>) {
+    if let Some(shown) = value.take() {
+        *value = Some(plan.without_secrets(shown));
+    }
+}

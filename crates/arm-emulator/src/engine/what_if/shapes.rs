@@ -1,0 +1,84 @@
+//! What is known of the properties of each resource type.
+
+use crate::engine::what_if::diff::Shape;
+use crate::providers::Kind;
+
+pub(super) fn of(kind: Kind) -> &'static Shape {
+    match kind {
+        Kind::ContainerGroup => &CONTAINER_GROUP,
+        Kind::Registry => &REGISTRY,
+        Kind::UserAssignedIdentity => &IDENTITY,
+    }
+}
+
+const CONTAINER_GROUP: Shape = Shape {
+    read_only: &[
+        "systemData",
+        "identity.principalId",
+        "identity.tenantId",
+        "identity.userAssignedIdentities.*.principalId",
+        "identity.userAssignedIdentities.*.clientId",
+        "properties.provisioningState",
+        "properties.provisioningTimeoutInSeconds",
+        "properties.isCustomProvisioningTimeout",
+        "properties.isCreatedFromStandbyPool",
+        "properties.instanceView",
+        "properties.ipAddress.ip",
+        "properties.ipAddress.fqdn",
+        "properties.containers.*.properties.instanceView",
+    ],
+    write_only: &[
+        "properties.containers.*.properties.environmentVariables.*.secureValue",
+        "properties.imageRegistryCredentials.*.password",
+        // The names of the files are shown, their contents are not: a change of either cannot be seen.
+        "properties.volumes.*.secret",
+    ],
+    defaults: &[
+        ("properties.sku", "\"Standard\""),
+        ("properties.restartPolicy", "\"Always\""),
+        ("properties.priority", "\"Regular\""),
+        ("properties.initContainers", "[]"),
+        ("properties.containers.*.properties.ports", "[]"),
+        ("properties.containers.*.properties.environmentVariables", "[]"),
+        ("properties.containers.*.properties.configMap", "{\"keyValuePairs\": {}}"),
+        ("properties.containers.*.properties.ports.*.protocol", "\"TCP\""),
+        ("properties.containers.*.properties.volumeMounts.*.readOnly", "false"),
+        ("properties.ipAddress.ports.*.protocol", "\"TCP\""),
+    ],
+    words: &[
+        "identity.type",
+        "properties.sku",
+        "properties.restartPolicy",
+        "properties.osType",
+        "properties.priority",
+        "properties.containers.*.properties.ports.*.protocol",
+        "properties.ipAddress.type",
+        "properties.ipAddress.ports.*.protocol",
+    ],
+};
+
+const REGISTRY: Shape = Shape {
+    read_only: &[
+        "systemData",
+        "sku.tier",
+        "properties.loginServer",
+        "properties.creationDate",
+        "properties.provisioningState",
+        "properties.status",
+        "properties.dataEndpointHostNames",
+        "properties.privateEndpointConnections",
+    ],
+    write_only: &[],
+    defaults: &[
+        ("properties.adminUserEnabled", "false"),
+        ("properties.dataEndpointEnabled", "false"),
+        ("properties.publicNetworkAccess", "\"Enabled\""),
+        ("properties.networkRuleBypassOptions", "\"AzureServices\""),
+        ("properties.zoneRedundancy", "\"Disabled\""),
+        ("properties.anonymousPullEnabled", "false"),
+    ],
+    words: &["sku.name", "properties.publicNetworkAccess", "properties.zoneRedundancy"],
+};
+
+const IDENTITY: Shape =
+    Shape { read_only: &["systemData", "properties"], write_only: &[], defaults: &[], words: &[] };

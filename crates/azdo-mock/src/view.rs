@@ -8,7 +8,7 @@ use crate::state::plans::{Attachment, Log};
 use crate::state::requests::Request;
 use crate::state::{Pool, State};
 use crate::wire::ids::PlanId;
-use crate::wire::job::{DEFINITION, HUB};
+use crate::wire::job::{DEFINITION, HUB, JobSpec};
 use crate::wire::time::stamp;
 
 /// `{"count": N, "value": [...]}`: how every list is sent.
@@ -117,7 +117,9 @@ pub(crate) fn agent_reference(state: &State, addresses: &Addresses, agent: &Agen
 
 /// A job request. Types are those that KEDA decodes strictly: `result` is text, `demands` is a list of text.
 pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -> Value {
-    let build = request.id;
+    let spec = state.jobs.get(&request.id);
+    let build = spec.map_or(request.id.0, JobSpec::build);
+    let place = spec.map(|spec| spec.placement.clone()).unwrap_or_default();
     let mut shown = Map::new();
     let mut set = |name: &str, value: Value| drop(shown.insert(name.to_owned(), value));
     set("requestId", json!(request.id));
@@ -174,7 +176,7 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
     );
     set("data", json!({"ParallelismTag": "Private", "IsScheduledKey": "False"}));
     set("poolId", json!(request.pool_id));
-    set("orchestrationId", json!(format!("{}.job.__default", request.plan_id)));
+    set("orchestrationId", json!(format!("{}.{}.{}", request.plan_id, place.phase, place.job).to_lowercase()));
     set("priority", json!(0));
     Value::Object(shown)
 }

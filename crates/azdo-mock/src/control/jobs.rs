@@ -12,9 +12,9 @@ use super::{ControlError, Input};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::State as Organization;
-use crate::state::requests::{NewJob, NewStep, Request};
+use crate::state::requests::{Limits, NewJob, NewStep, Request};
 use crate::wire::demand::Demand;
-use crate::wire::job::{Shell, Variable};
+use crate::wire::job::{Placement, Shell, StepOptions, Variable};
 use crate::wire::time::stamp;
 
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,12 @@ impl StepBody {
                 )));
             }
         };
-        Ok(NewStep { display_name: self.display_name.unwrap_or_else(|| word.to_owned()), script, shell })
+        Ok(NewStep {
+            display_name: self.display_name.unwrap_or_else(|| word.to_owned()),
+            script,
+            shell,
+            options: StepOptions::default(),
+        })
     }
 }
 
@@ -85,6 +90,8 @@ impl JobBody {
             name: self.name.filter(|name| !name.is_empty()).unwrap_or_else(|| "Job".to_owned()),
             steps: steps.collect::<Result<_, _>>()?,
             demands: self.demands.unwrap_or_default(),
+            limits: Limits::default(),
+            placement: Placement::default(),
             variables: variables
                 .map(|(name, value)| variable(&name, value).map(|value| (name, value)))
                 .collect::<Result<_, _>>()?,

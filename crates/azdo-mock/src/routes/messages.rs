@@ -13,11 +13,11 @@ use super::extract::{Query, Values};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::refusal::Refusal;
-use crate::state::requests::CANCEL_TIMEOUT;
 use crate::state::secrets::Caller;
 use crate::state::sessions::Message;
 use crate::state::{self};
 use crate::wire::ids::{AgentId, PoolId, SessionId};
+use crate::wire::time::time_span;
 
 /// A poll that is held. Its end is noted however it ends, also when the client goes away.
 struct HeldPoll {
@@ -81,8 +81,9 @@ fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Opti
             ("PipelineAgentJobRequest", job.message(&service.origin(state), &state.job_token(request)))
         }
         Message::Cancel { job } => {
-            let timeout = format!("00:{:02}:00", CANCEL_TIMEOUT.as_mins());
-            ("JobCancellation", json!({"jobId": job, "timeout": timeout}))
+            let request = state.requests.values().find(|request| request.job_id == job);
+            let minutes = request.map(|request| request.limits).unwrap_or_default().cancel_timeout;
+            ("JobCancellation", json!({"jobId": job, "timeout": time_span(minutes)}))
         }
     };
     let key = &state.session(poll.pool, poll.session, poll.agent)?.key;

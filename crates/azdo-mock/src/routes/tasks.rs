@@ -1,4 +1,4 @@
-//! Tasks: the one that runs scripts, as metadata or as the archive that agents unpack.
+//! Tasks: those that run scripts, as metadata or as the archive that agents unpack.
 
 use axum::Json;
 use axum::http::{HeaderMap, header};
@@ -10,16 +10,16 @@ use super::extract::Values;
 use crate::error::ApiError;
 use crate::state::secrets::Caller;
 use crate::view;
-use crate::wire::task::{self, TASK_ID, TASK_VERSION};
+use crate::wire::task::{self, TASK_VERSION, TASKS};
 
 /// `GET tasks`.
 pub(crate) async fn list(_: Caller) -> Json<Value> {
-    Json(view::list(vec![task::manifest()]))
+    Json(view::list(TASKS.iter().map(|task| task.manifest()).collect()))
 }
 
 /// `GET tasks/{taskId}`.
 pub(crate) async fn versions(_: Caller, Values(id): Values<Uuid>) -> Result<Json<Value>, ApiError> {
-    if id == TASK_ID { Ok(Json(view::list(vec![task::manifest()]))) } else { Err(unknown(id)) }
+    Ok(Json(view::list(vec![task::find(id).ok_or_else(|| unknown(id))?.manifest()])))
 }
 
 /// `GET tasks/{taskId}/{version}`: the archive for whoever accepts one.
@@ -28,20 +28,19 @@ pub(crate) async fn one(
     Values((id, version)): Values<(Uuid, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if id != TASK_ID {
-        return Err(unknown(id));
-    }
+    let task = task::find(id).ok_or_else(|| unknown(id))?;
     if version != TASK_VERSION {
         return Err(ApiError::task(format!("The task {id} has no version {version}, only {TASK_VERSION}.")));
     }
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !accept.to_ascii_lowercase().contains("application/zip") {
-        return Ok(Json(task::manifest()).into_response());
+        return Ok(Json(task.manifest()).into_response());
     }
-    let archive = task::archive().map_err(|error| ApiError::internal(&error))?;
+    let archive = task.archive().map_err(|error| ApiError::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "application/zip")], archive).into_response())
 }
 
 fn unknown(id: Uuid) -> ApiError {
-    ApiError::task(format!("The task {id} was not found. Only {TASK_ID} is served here."))
+    let served: Vec<_> = TASKS.iter().map(|task| format!("{} ({})", task.name, task.id)).collect();
+    ApiError::task(format!("The task {id} was not found. Only {} are served here.", served.join(", ")))
 }

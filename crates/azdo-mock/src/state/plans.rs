@@ -154,16 +154,19 @@ impl State {
             logs: BTreeMap::new(),
         };
         let job = json!({
-            "id": spec.job_id, "parentId": null, "type": "Job", "name": spec.name, "refName": "__default",
-            "state": "pending", "order": 1, "attempt": 1, "identifier": "Job.__default",
+            "id": spec.job_id, "parentId": null, "type": "Job", "name": spec.name,
+            "refName": spec.placement.job, "state": "pending", "order": 1, "attempt": 1,
+            "identifier": format!("{}.{}", spec.placement.phase, spec.placement.job),
         });
-        let steps = spec.steps.iter().enumerate().map(|(index, step)| {
+        // Those that the agent will drop would wait for ever.
+        let enabled = || spec.steps.iter().filter(|step| !step.options.disabled);
+        let steps = enabled().enumerate().map(|(index, step)| {
             json!({
                 "id": step.id, "parentId": spec.job_id, "type": "Task", "name": step.display_name,
-                "refName": format!("step{}", index + 1), "state": "pending", "order": index + 2, "attempt": 1,
+                "refName": step.name, "state": "pending", "order": index + 2, "attempt": 1,
             })
         });
-        let ids = std::iter::once(RecordId(spec.job_id.0)).chain(spec.steps.iter().map(|step| step.id));
+        let ids = std::iter::once(RecordId(spec.job_id.0)).chain(enabled().map(|step| step.id));
         for (record_id, record) in ids.zip(std::iter::once(job).chain(steps)) {
             if let Value::Object(mut record) = record {
                 record.insert("changeId".to_owned(), json!(1));

@@ -1,6 +1,6 @@
 //! Job requests: queued, assigned, received, finished.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,9 @@ use super::sessions::Message;
 use super::{Document, EventKind, Moment, Refusal, State};
 use crate::wire::demand::Demand;
 use crate::wire::ids::{AgentId, JobId, PlanId, PoolId, RecordId, RequestId, SessionId};
-use crate::wire::job::{JobSpec, Shell, Step, Variable};
+use crate::wire::job::{JobSpec, Placement, Shell, Step, StepOptions, Variable};
 use crate::wire::result::TaskResult;
 
-/// What an agent is given to end a cancelled job.
-pub(crate) const CANCEL_TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 /// The agent kills the worker a minute after the timeout; then the server need not wait any longer.
 const CANCEL_GRACE: SignedDuration = SignedDuration::from_mins(2);
 
@@ -37,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) outputs: Map<String, Value>,
     /// When a cancelled job ends even if its agent keeps silent.
     pub(crate) cancel_deadline: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 /// Whose job it is.
@@ -57,6 +57,31 @@ pub(crate) struct NewJob {
     pub(crate) steps: Vec<NewStep>,
     pub(crate) demands: Vec<Demand>,
     pub(crate) variables: BTreeMap<String, Variable>,
+    pub(crate) limits: Limits,
+    pub(crate) placement: Placement,
+}
+
+/// How long a job may take, in minutes. The default is that of a job that is queued by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Limits {
+    /// From when an agent has it; 0: without limit.
+    pub(crate) timeout: u32,
+    /// From when it is cancelled.
+    pub(crate) cancel_timeout: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: 0, cancel_timeout: 5 }
+    }
+}
+
+impl Limits {
+    /// What an agent is given to end a cancelled job.
+    pub(crate) fn to_cancel(self) -> SignedDuration {
+        SignedDuration::from_mins(self.cancel_timeout.into())
+    }
 }
 
 /// One step of what is queued.
@@ -65,6 +90,7 @@ pub(crate) struct NewStep {
     pub(crate) display_name: String,
     pub(crate) script: String,
     pub(crate) shell: Shell,
+    pub(crate) options: StepOptions,
 }
 
 impl Request {
@@ -122,14 +148,18 @@ impl State {
         let id = RequestId(self.meta.next_request);
         self.meta.next_request += 1;
         let build_number = format!("{}.{id}", moment.now.strftime("%Y%m%d"));
+        let names = reference_names(&job.steps);
         let steps = job
             .steps
             .into_iter()
-            .map(|step| Step {
+            .zip(names)
+            .map(|(step, name)| Step {
                 id: RecordId(moment.entropy.uuid()),
+                name,
                 display_name: step.display_name,
                 script: step.script,
                 shell: step.shell,
+                options: step.options,
             })
             .collect();
         let spec = JobSpec {
@@ -140,6 +170,7 @@ impl State {
             build_number: build_number.clone(),
             steps,
             variables: job.variables,
+            placement: job.placement,
         };
         let request = Request {
             id,
@@ -157,6 +188,7 @@ impl State {
             result: None,
             outputs: Map::new(),
             cancel_deadline: None,
+            limits: job.limits,
         };
         self.begin_plan(&spec, moment.now);
         self.note(moment.now, EventKind::JobQueued { request_id: id, name: spec.name.clone() });
@@ -246,7 +278,7 @@ impl State {
         if request.cancel_deadline.is_some() {
             return Ok(());
         }
-        request.cancel_deadline = now.checked_add(CANCEL_TIMEOUT + CANCEL_GRACE).ok();
+        request.cancel_deadline = now.checked_add(request.limits.to_cancel() + CANCEL_GRACE).ok();
         let (job, agent) = (request.job_id, request.assignment.as_ref().map(|held| held.agent_id));
         self.dirty.insert(Document::Request(id));
         let session = self.sessions.values_mut().find(|session| Some(session.agent_id) == agent);
@@ -306,4 +338,21 @@ impl State {
         self.end_plan(id, result, now);
         self.note(now, EventKind::JobCompleted { request_id: id, result });
     }
+}
+
+/// The steps' own names, and for the others that of their task, numbered where it is taken.
+fn reference_names(steps: &[NewStep]) -> Vec<String> {
+    let mut taken: BTreeSet<_> =
+        steps.iter().filter_map(|step| step.options.name.as_ref()).map(|name| name.to_lowercase()).collect();
+    let mut name = |step: &NewStep| {
+        if let Some(name) = &step.options.name {
+            return name.clone();
+        }
+        let task = step.shell.task().name;
+        let numbered =
+            (1_u32..).map(|number| if number == 1 { task.to_owned() } else { format!("{task}{number}") });
+        let mut free = numbered.filter(|name| taken.insert(name.to_lowercase()));
+        free.next().unwrap_or_default()
+    };
+    steps.iter().map(&mut name).collect()
 }

@@ -11,11 +11,11 @@ use proptest::prelude::*;
 use serde_json::{Map, json};
 use service_kit::SeededEntropy;
 
-use super::requests::{NewJob, NewStep};
+use super::requests::{Limits, NewJob, NewStep};
 use super::sessions::Message;
 use super::*;
 use crate::wire::bodies::{AgentBody, AgentPatch, SessionBody};
-use crate::wire::job::Shell;
+use crate::wire::job::{Placement, Shell, StepOptions};
 use crate::wire::result::TaskResult;
 
 const POOL: PoolId = PoolId(1);
@@ -180,13 +180,20 @@ impl World {
             Step::Queue { large } => {
                 let demands =
                     if large { vec!["size -equals large".parse().expect("a demand")] } else { vec![] };
-                let step = NewStep { display_name: "x".into(), script: "x".into(), shell: Shell::Default };
+                let step = NewStep {
+                    display_name: "x".into(),
+                    script: "x".into(),
+                    shell: Shell::Default,
+                    options: StepOptions::default(),
+                };
                 let job = NewJob {
                     pool: POOL,
                     name: "Job".into(),
                     steps: vec![step],
                     demands,
                     variables: BTreeMap::new(),
+                    limits: Limits::default(),
+                    placement: Placement::default(),
                 };
                 self.change(|state, moment| state.queue_job(job, moment)).expect("the pool is there");
             }

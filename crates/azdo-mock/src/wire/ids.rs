@@ -46,6 +46,10 @@ id!(
     RequestId(i64)
 );
 id!(
+    /// A run of a pipeline file. Runs and requests share their numbers: either is the number of a build.
+    RunId(i64)
+);
+id!(
     /// A job; also the id of its timeline record.
     JobId(Uuid)
 );

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::ids::{JobId, PlanId, RecordId, RequestId};
-use super::task::{TASK_ID, TASK_NAME, TASK_VERSION};
+use super::ids::{JobId, PlanId, RecordId, RequestId, RunId};
+use super::task::{BASH, CMD_LINE, POWER_SHELL, TASK_VERSION, Task};
 
 /// The hub of all plans: `plan.planType` in the job message, `{hubName}` in paths.
 pub(crate) const HUB: &str = "Build";
@@ -27,15 +27,85 @@ pub(crate) enum Shell {
     Default,
     /// `bash:`.
     Bash,
+    /// `pwsh:`, PowerShell Core.
+    Pwsh,
+    /// `powershell:`, Windows PowerShell where there is one.
+    #[serde(rename = "powershell")]
+    Windows,
+}
+
+impl Shell {
+    /// The task that runs it.
+    pub(crate) fn task(self) -> &'static Task {
+        match self {
+            Self::Default => &CMD_LINE,
+            Self::Bash => &BASH,
+            Self::Pwsh | Self::Windows => &POWER_SHELL,
+        }
+    }
 }
 
 /// One step of a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub(crate) id: RecordId,
+    /// Unique in the job: before the dot in the names of its output variables.
+    #[serde(default)]
+    pub(crate) name: String,
     pub(crate) display_name: String,
     pub(crate) script: String,
     pub(crate) shell: Shell,
+    #[serde(default)]
+    pub(crate) options: StepOptions,
+}
+
+/// How a step runs. The default is that of a step that says nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct StepOptions {
+    /// Its reference name; `None`: that of its task.
+    pub(crate) name: Option<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) working_directory: Option<String>,
+    /// `None`: `succeeded()`.
+    pub(crate) condition: Option<String>,
+    pub(crate) continue_on_error: bool,
+    /// 0: as long as its job.
+    pub(crate) timeout_in_minutes: u32,
+    /// Disabled steps are sent, and dropped by the agent.
+    pub(crate) disabled: bool,
+}
+
+/// Where a job stands in a run with several. The default is that of a job of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Placement {
+    /// The run; `None`: the job is one of its own, and its request's number stands for it.
+    pub(crate) run: Option<RunId>,
+    /// What the pipeline file calls the job.
+    pub(crate) phase: String,
+    pub(crate) phase_display_name: String,
+    /// The job's reference name within the phase.
+    pub(crate) job: String,
+    /// From 1.
+    pub(crate) position: u32,
+    pub(crate) total: u32,
+    /// `MultiConfiguration`, `MultiMachine` or nothing.
+    pub(crate) parallel_execution: Option<String>,
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self {
+            run: None,
+            phase: "Job".to_owned(),
+            phase_display_name: "Job".to_owned(),
+            job: "__default".to_owned(),
+            position: 1,
+            total: 1,
+            parallel_execution: None,
+        }
+    }
 }
 
 /// A variable. Serialized only into the encrypted store and into the job message.
@@ -63,6 +133,8 @@ pub(crate) struct JobSpec {
     pub(crate) build_number: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) variables: BTreeMap<String, Variable>,
+    #[serde(default)]
+    pub(crate) placement: Placement,
 }
 
 /// What the message says about the organization it comes from.
@@ -76,10 +148,15 @@ pub(crate) struct Origin<'a> {
 }
 
 impl JobSpec {
+    /// The number of the run that it belongs to.
+    pub(crate) fn build(&self) -> i64 {
+        self.placement.run.map_or(self.request_id.0, |run| run.0)
+    }
+
     /// The body of a `PipelineAgentJobRequest`. Holds the job's token.
     pub(crate) fn message(&self, origin: &Origin<'_>, token: &str) -> Value {
         let Origin { url, organization, collection_id, project_id } = origin;
-        let build = self.request_id;
+        let build = self.build();
         let uri = format!("vstfs:///Build/Build/{build}");
         json!({
             "messageType": "PipelineAgentJobRequest",
@@ -97,7 +174,7 @@ impl JobSpec {
             "timeline": {"id": self.plan_id, "changeId": 1, "location": null},
             "jobId": self.job_id,
             "jobDisplayName": self.name,
-            "jobName": "__default",
+            "jobName": self.placement.job,
             "jobContainer": null,
             "requestId": self.request_id,
             "lockedUntil": "0001-01-01T00:00:00",
@@ -121,6 +198,7 @@ impl JobSpec {
 
     fn message_variables(&self, origin: &Origin<'_>, uri: &str) -> Map<String, Value> {
         let url = origin.url.as_str();
+        let (phase, build) = (&self.placement.phase, self.build());
         let read_only = [
             ("system", "build".to_owned()),
             ("system.hosttype", "build".to_owned()),
@@ -136,12 +214,20 @@ impl JobSpec {
             ("system.jobId", self.job_id.to_string()),
             ("system.planId", self.plan_id.to_string()),
             ("system.timelineId", self.plan_id.to_string()),
-            ("system.jobName", "__default".to_owned()),
+            ("system.stageName", "__default".to_owned()),
+            ("system.stageAttempt", "1".to_owned()),
+            ("system.phaseName", phase.clone()),
+            ("system.phaseDisplayName", self.placement.phase_display_name.clone()),
+            ("system.phaseAttempt", "1".to_owned()),
+            ("system.jobIdentifier", format!("{phase}.{}", self.placement.job)),
+            ("system.jobName", self.placement.job.clone()),
             ("system.jobDisplayName", self.name.clone()),
             ("system.jobAttempt", "1".to_owned()),
-            ("build.buildId", self.request_id.to_string()),
+            ("System.JobPositionInPhase", self.placement.position.to_string()),
+            ("System.TotalJobsInPhase", self.placement.total.to_string()),
+            ("build.buildId", build.to_string()),
             ("build.buildUri", uri.to_owned()),
-            ("build.containerId", self.request_id.to_string()),
+            ("build.containerId", build.to_string()),
             ("build.definitionName", DEFINITION.to_owned()),
             ("build.reason", "Manual".to_owned()),
             ("build.sourceBranch", "refs/heads/main".to_owned()),
@@ -155,8 +241,10 @@ impl JobSpec {
             ("AGENT_DISABLE_NODE6_TASKS", "true"),
         ];
         let own = self.variables.iter().map(|(name, variable)| (name.clone(), json!(variable)));
+        let copies = self.placement.parallel_execution.clone();
         read_only
             .into_iter()
+            .chain(copies.map(|copies| ("System.ParallelExecutionType", copies)))
             .map(|(name, value)| (name.to_owned(), json!({"value": value, "isReadOnly": true})))
             .chain(settable.into_iter().map(|(name, value)| (name.to_owned(), json!({"value": value}))))
             .chain(own)
@@ -166,18 +254,34 @@ impl JobSpec {
 
 impl Step {
     fn message(&self) -> Value {
+        let (task, options) = (self.shell.task(), &self.options);
+        let condition = options.condition.as_deref().unwrap_or("succeeded()");
         json!({
             "type": "task",
             "id": self.id,
-            "name": TASK_NAME,
+            "name": if self.name.is_empty() { task.name } else { &self.name },
             "displayName": self.display_name,
-            "reference": {"id": TASK_ID, "name": TASK_NAME, "version": TASK_VERSION},
-            "condition": "succeeded()",
-            "enabled": true,
-            "continueOnError": false,
-            "timeoutInMinutes": 0,
-            "inputs": {"script": self.script, "shell": self.shell},
-            "environment": {},
+            "reference": {"id": task.id, "name": task.name, "version": TASK_VERSION},
+            "condition": condition,
+            "enabled": !options.disabled,
+            "continueOnError": options.continue_on_error,
+            "timeoutInMinutes": options.timeout_in_minutes,
+            "inputs": self.inputs(),
+            "environment": options.env,
         })
+    }
+
+    fn inputs(&self) -> Value {
+        let mut inputs = json!({
+            "script": self.script,
+            "workingDirectory": self.options.working_directory.as_deref().unwrap_or_default(),
+        });
+        if self.shell != Shell::Default {
+            inputs["targetType"] = "inline".into();
+        }
+        if matches!(self.shell, Shell::Pwsh | Shell::Windows) {
+            inputs["pwsh"] = if self.shell == Shell::Pwsh { "true" } else { "false" }.into();
+        }
+        inputs
     }
 }

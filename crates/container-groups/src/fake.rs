@@ -39,6 +39,7 @@ struct State {
     kills: Vec<(ContainerId, Duration)>,
     most_running: BTreeMap<(String, String), usize>,
     addresses: BTreeMap<ContainerId, IpAddr>,
+    logins_seen: Vec<RegistryCredential>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +66,7 @@ impl FakeRuntime {
             kills: Vec::new(),
             most_running: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            logins_seen: Vec::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0), clock }
     }
@@ -159,6 +161,11 @@ impl FakeRuntime {
         });
     }
 
+    /// Every login that came with an image.
+    pub fn logins_seen(&self) -> Vec<RegistryCredential> {
+        self.lock().logins_seen.clone()
+    }
+
     /// Gives a container an address; without one it has that of this host.
     pub fn set_address(&self, id: &str, address: IpAddr) {
         self.change(|state| state.addresses.insert(id.to_owned(), address));
@@ -229,7 +236,8 @@ impl Runtime for FakeRuntime {
 
     async fn check_image(&self, image: &str, login: Option<&RegistryCredential>) -> Result<(), RuntimeError> {
         use secrecy::ExposeSecret;
-        let state = self.up("check image")?;
+        let mut state = self.up("check image")?;
+        state.logins_seen.extend(login.cloned());
         let refused =
             |reason: &str| RuntimeError::Image { image: image.to_owned(), reason: reason.to_owned() };
         if state.refused_images.contains(image) {

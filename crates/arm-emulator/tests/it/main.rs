@@ -6,6 +6,8 @@ mod complete;
 mod container_groups;
 mod deployments;
 mod envelope;
+mod identities;
+mod identity_endpoint;
 mod nested;
 mod registries;
 mod resource_groups;

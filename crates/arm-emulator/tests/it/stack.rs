@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use container_groups::{FakeRuntime, GroupSettings, Groups, Quota, RestartBackoff, Switches};
-use entra_tokens::{Entra, EntraSettings, SigningKey};
+use entra_tokens::{AZURE_DEVOPS, Entra, EntraSettings, SigningKey};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
@@ -46,6 +46,8 @@ pub(crate) struct Stack {
     pub(crate) token: String,
     pub(crate) runtime: FakeRuntime,
     pub(crate) entra: Entra,
+    /// Where containers ask for tokens.
+    pub(crate) identity: String,
     kept: Kept,
     shutdown: Shutdown,
     client: reqwest::Client,
@@ -87,7 +89,7 @@ pub(crate) fn entra(key: SigningKey, clock: SharedClock, tenant: &str) -> Entra 
         client_id: Uuid::from_u128(7),
         client_secret: SecretString::from("unused"),
         authority: Url::parse("https://localhost:1").unwrap(),
-        audiences: vec!["https://management.azure.com".into()],
+        audiences: vec!["https://management.azure.com".into(), AZURE_DEVOPS.into()],
     };
     Entra::new(settings, key, clock, SystemEntropy::shared())
 }
@@ -174,9 +176,11 @@ impl Stack {
         });
         arm.restore().unwrap();
         late.set(arm.router()).unwrap();
+        let identity = serve_http("127.0.0.1:0".parse().unwrap(), arm.identity_router(), &shutdown).await;
+        let identity = format!("http://{}{}", identity.unwrap(), Arm::identity_path());
         let token = entra.issue(&format!("http://{address}/")).unwrap().expose_secret().to_owned();
         let runtime = kept.runtime.clone();
-        Self { base, token, runtime, entra, kept, shutdown, client: reqwest::Client::new() }
+        Self { base, token, runtime, entra, identity, kept, shutdown, client: reqwest::Client::new() }
     }
 
     /// Ends the emulator and sees that every task of it ended.

@@ -6,6 +6,7 @@ mod client;
 mod control;
 mod jobs;
 mod lists;
+mod members;
 mod packages;
 mod registration;
 mod restart;

@@ -4,6 +4,7 @@ pub(crate) mod faults;
 mod jobs;
 mod log;
 mod members;
+mod pipelines;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -28,6 +29,9 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/jobs/{job}", get(jobs::one))
         .route("/jobs/{job}/log", get(log::read))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/pipelines/runs", get(pipelines::list).post(pipelines::queue))
+        .route("/pipelines/runs/{run}", get(pipelines::one))
+        .route("/pipelines/runs/{run}/cancel", post(pipelines::cancel))
         .route("/agents", get(agents))
         .route("/members", get(members::list).post(members::put))
         .route("/members/{member}", axum::routing::delete(members::remove))

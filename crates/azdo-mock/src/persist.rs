@@ -10,6 +10,7 @@ use crate::settings::Switches;
 use crate::state::documents::{Document, table};
 use crate::state::members::Member;
 use crate::state::plans::{Log, Plan, Record};
+use crate::state::runs::{Run, Runs};
 use crate::state::{Meta, Moment, State};
 use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
 
@@ -47,6 +48,7 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.requests = values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?;
     state.jobs = values(store, table::JOBS, |job: &crate::wire::job::JobSpec| job.request_id)?;
     state.plans = values(store, table::PLANS, |plan: &Plan| plan.id)?;
+    state.runs = Runs::restored(values(store, table::RUNS, |run: &Run| run.id)?);
     state.members = values(store, table::MEMBERS, |member: &Member| member.object_id)?;
     state.pats = store.list(table::PATS)?.into_iter().collect();
     state.assertions = store.list(table::ASSERTIONS)?.into_iter().collect();

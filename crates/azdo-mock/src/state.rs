@@ -7,11 +7,13 @@
 pub(crate) mod agents;
 pub(crate) mod documents;
 pub(crate) mod event;
+pub(crate) mod limits;
 pub(crate) mod members;
 pub(crate) mod plans;
 pub(crate) mod queue;
 pub(crate) mod refusal;
 pub(crate) mod requests;
+pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
 #[cfg(test)]
@@ -35,6 +37,7 @@ use members::Member;
 use plans::Plan;
 use refusal::Refusal;
 use requests::Request;
+use runs::Runs;
 use secrets::{Pat, TokenKey};
 use sessions::Session;
 
@@ -93,6 +96,7 @@ pub(crate) struct State {
     pub(crate) requests: BTreeMap<RequestId, Request>,
     pub(crate) jobs: BTreeMap<RequestId, JobSpec>,
     pub(crate) plans: BTreeMap<PlanId, Plan>,
+    pub(crate) runs: Runs,
     /// By the SHA-256 of the token.
     pub(crate) pats: BTreeMap<String, Pat>,
     /// Principals of the directory that belong to the organization, by object id.
@@ -117,6 +121,7 @@ impl State {
             requests: BTreeMap::new(),
             jobs: BTreeMap::new(),
             plans: BTreeMap::new(),
+            runs: Runs::default(),
             pats: BTreeMap::new(),
             members: BTreeMap::new(),
             assertions: BTreeMap::new(),
@@ -149,7 +154,9 @@ impl State {
     pub(crate) fn settle(&mut self, moment: Moment<'_>) {
         self.expire_sessions(moment.now);
         self.expire_locks(moment.now);
+        self.expire_time_limits(moment.now);
         self.forget_assertions(moment.now);
+        self.advance_runs(moment);
         self.assign(moment);
     }
 

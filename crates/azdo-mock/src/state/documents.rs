@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Refusal, State};
-use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, SessionId, TimelineId};
+use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, RunId, SessionId, TimelineId};
 
 /// One document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,7 @@ pub(crate) enum Document {
     Request(RequestId),
     Job(RequestId),
     Plan(PlanId),
+    Run(RunId),
     Record(PlanId, TimelineId, RecordId),
     Log(PlanId, LogId),
     Pat(String),
@@ -32,6 +33,7 @@ pub(crate) mod table {
     pub(crate) const REQUESTS: &str = "azdo.requests";
     pub(crate) const JOBS: &str = "azdo.jobs";
     pub(crate) const PLANS: &str = "azdo.plans";
+    pub(crate) const RUNS: &str = "azdo.runs";
     pub(crate) const RECORDS: &str = "azdo.records";
     pub(crate) const LOGS: &str = "azdo.logs";
     pub(crate) const PATS: &str = "azdo.pats";
@@ -50,6 +52,7 @@ impl Document {
             Self::Request(id) => (table::REQUESTS, format!("{:020}", id.0)),
             Self::Job(id) => (table::JOBS, format!("{:020}", id.0)),
             Self::Plan(id) => (table::PLANS, id.to_string()),
+            Self::Run(id) => (table::RUNS, format!("{:020}", id.0)),
             Self::Record(plan, timeline, record) => (table::RECORDS, format!("{plan}/{timeline}/{record}")),
             Self::Log(plan, log) => (table::LOGS, format!("{plan}/{:020}", log.0)),
             Self::Pat(hash) => (table::PATS, hash.clone()),
@@ -73,6 +76,7 @@ impl State {
             Document::Request(id) => some(self.requests.get(id)),
             Document::Job(id) => some(self.jobs.get(id)),
             Document::Plan(id) => some(self.plans.get(id)),
+            Document::Run(id) => some(self.runs.all.get(id)),
             Document::Record(plan, timeline, record) => {
                 some(self.plans.get(plan).and_then(|plan| plan.records.get(&(*timeline, *record))))
             }

@@ -1,9 +1,10 @@
 //! What happened, for the control API. Holds names and ids only.
 
 use jiff::Timestamp;
+use pipeline_yaml::RunResult;
 use serde::Serialize;
 
-use crate::wire::ids::{AgentId, RequestId};
+use crate::wire::ids::{AgentId, RequestId, RunId};
 use crate::wire::result::TaskResult;
 
 /// One thing that happened.
@@ -33,6 +34,8 @@ pub(crate) enum EventKind {
     JobRequeued { request_id: RequestId, agent: String, agent_id: AgentId },
     JobCompleted { request_id: RequestId, result: TaskResult },
     JobAbandoned { request_id: RequestId, agent: String },
+    RunQueued { run_id: RunId, name: String },
+    RunCompleted { run_id: RunId, result: RunResult },
     TokenAdded,
     TokenRevoked,
     MemberAdded { member: String },

@@ -147,7 +147,8 @@ impl State {
         self.pool(job.pool)?;
         let id = RequestId(self.meta.next_request);
         self.meta.next_request += 1;
-        let build_number = format!("{}.{id}", moment.now.strftime("%Y%m%d"));
+        let number = || format!("{}.{id}", moment.now.strftime("%Y%m%d"));
+        let build_number = job.placement.run_name.clone().unwrap_or_else(number);
         let names = reference_names(&job.steps);
         let steps = job
             .steps

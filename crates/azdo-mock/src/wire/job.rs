@@ -82,6 +82,9 @@ pub(crate) struct StepOptions {
 pub(crate) struct Placement {
     /// The run; `None`: the job is one of its own, and its request's number stands for it.
     pub(crate) run: Option<RunId>,
+    /// Its build number; `None`: the date and the request's number.
+    #[serde(default)]
+    pub(crate) run_name: Option<String>,
     /// What the pipeline file calls the job.
     pub(crate) phase: String,
     pub(crate) phase_display_name: String,
@@ -98,6 +101,7 @@ impl Default for Placement {
     fn default() -> Self {
         Self {
             run: None,
+            run_name: None,
             phase: "Job".to_owned(),
             phase_display_name: "Job".to_owned(),
             job: "__default".to_owned(),

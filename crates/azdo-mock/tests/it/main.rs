@@ -8,6 +8,7 @@ mod jobs;
 mod lists;
 mod members;
 mod packages;
+mod pipelines;
 mod registration;
 mod restart;
 mod server;

@@ -1,0 +1,50 @@
+//! How long jobs may run. The service keeps the time, not the agent: the agent only sees that its job is cancelled.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Document, State};
+use crate::wire::ids::{RecordId, RequestId};
+
+impl State {
+    /// Cancels the jobs that have run longer than they may (azure-devops-docs: phases.md, "Timeouts": the time that a job
+    /// waits for an agent does not count).
+    pub(super) fn expire_time_limits(&mut self, now: Timestamp) {
+        let over = |since: Timestamp, minutes: u32| {
+            let limit = SignedDuration::from_mins(minutes.into());
+            now.duration_since(since) > limit
+        };
+        let due: Vec<_> = self
+            .requests
+            .values()
+            .filter(|request| request.finish_time.is_none() && request.cancel_deadline.is_none())
+            .filter(|request| request.limits.timeout > 0)
+            .filter(|request| request.receive_time.is_some_and(|since| over(since, request.limits.timeout)))
+            .map(|request| (request.id, request.limits.timeout))
+            .collect();
+        for (id, minutes) in due {
+            if self.cancel(id, now).is_ok() {
+                self.blame_limit(id, minutes);
+            }
+        }
+    }
+
+    /// Says in the job's record why it was cancelled, in the service's words.
+    fn blame_limit(&mut self, id: RequestId, minutes: u32) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let agent = request.assignment.as_ref().map_or("", |held| held.agent_name.as_str());
+        let message = format!(
+            "The job running on agent {agent} ran longer than the maximum time of {minutes} minutes. For more \
+             information, see https://go.microsoft.com/fwlink/?linkid=2077134"
+        );
+        let (plan_id, job) = (request.plan_id, RecordId(request.job_id.0));
+        let Some(plan) = self.plans.get_mut(&plan_id) else { return };
+        let key = (plan.main_timeline(), job);
+        let Some(record) = plan.records.get_mut(&key) else { return };
+        let issues = record.entry("issues").or_insert_with(|| json!([]));
+        if let Value::Array(issues) = issues {
+            issues.push(json!({"type": "error", "category": "General", "message": message}));
+        }
+        self.dirty.insert(Document::Record(plan_id, key.0, key.1));
+    }
+}

@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod containers;
+mod identities;
 mod images;
 mod naive;
 mod probe;
@@ -14,6 +15,7 @@ mod theft;
 
 pub use artifacts::Artifacts;
 pub use containers::{Container, Engine};
+pub use identities::{AZURE_DEVOPS, GroupOf, said};
 pub use images::{everything_in, holds, random_word, texts_below};
 pub use naive::{NAIVE_START, NaiveAgent, start_product};
 pub use probe::{Findings, litter_script, search_script};

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod identity;
 mod isolation;
 mod once_restart;
 mod registry_clients;

@@ -1,4 +1,5 @@
 use reqwest::Method;
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::name::Digest;
@@ -54,6 +55,59 @@ async fn wrong_logins_are_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn a_role_that_pulls_pulls_and_does_nothing_else() {
+    let scene = Scene::new().await;
+    scene.image("a", "1").await;
+    let (someone, tenant) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    assert!(scene.registries.pull_login("localhost:1", someone, tenant).is_none(), "no registry of ours");
+    let (user, password) =
+        scene.registries.pull_login(&scene.server.to_uppercase(), someone, tenant).unwrap();
+    let password = password.expose_secret();
+    let login = |method: Method, path: &str| scene.bare(method, path).basic_auth(&user, Some(password));
+    let status =
+        async |method: Method, path: &str| login(method, path).send().await.unwrap().status().as_u16();
+    assert_eq!(status(Method::GET, "/v2/").await, 200);
+    assert_eq!(status(Method::GET, "/v2/a/manifests/1").await, 200);
+    for (method, path) in [
+        (Method::POST, "/v2/a/blobs/uploads/"),
+        (Method::DELETE, "/v2/a/manifests/1"),
+        (Method::GET, "/v2/_catalog"),
+    ] {
+        assert_eq!(status(method.clone(), path).await, 401, "{method} {path}");
+    }
+    // What docker does with it: a token for what it wants, which holds no more than the login does.
+    let query = [("service", scene.server.as_str()), ("scope", "repository:a:pull,push registry:catalog:*")];
+    let answer = login(Method::GET, "/oauth2/token").query(&query).send().await.unwrap();
+    let token = json(answer, 200).await["access_token"].as_str().unwrap().to_owned();
+    let bearer = async |method: Method, path: &str| {
+        scene.bare(method, path).bearer_auth(&token).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(bearer(Method::GET, "/v2/a/manifests/1").await, 200);
+    assert_eq!(bearer(Method::POST, "/v2/a/blobs/uploads/").await, 401);
+    assert_eq!(bearer(Method::GET, "/v2/_catalog").await, 401);
+}
+
+#[tokio::test]
+async fn a_principal_without_a_role_exchanges_nothing() {
+    let scene = Scene::new().await;
+    let exchange = async |token: &str| {
+        let form =
+            [("grant_type", "access_token"), ("service", scene.server.as_str()), ("access_token", token)];
+        scene.bare(Method::POST, "/oauth2/exchange").form(&form).send().await.unwrap()
+    };
+    const AUDIENCE: &str = "https://containerregistry.azure.net";
+    let owner = scene.entra.issue(AUDIENCE).unwrap();
+    assert_eq!(exchange(owner.expose_secret()).await.status(), 200, "control");
+    let principal = entra_tokens::Principal {
+        client_id: uuid::Uuid::from_u128(1),
+        object_id: uuid::Uuid::from_u128(2),
+        resource_id: None,
+    };
+    let other = scene.entra.issue_to(&principal, AUDIENCE, 600).unwrap().token;
+    assert_eq!(exchange(other.expose_secret()).await.status(), 401);
+}
+
+#[tokio::test]
 async fn a_token_opens_what_it_was_asked_for_and_nothing_else() {
     let scene = Scene::new().await;
     scene.image("a", "1").await;
@@ -102,7 +156,7 @@ async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
         ];
         scene.bare(Method::POST, "/oauth2/exchange").form(&form)
     };
-    let token = secrecy::ExposeSecret::expose_secret(&entra);
+    let token = ExposeSecret::expose_secret(&entra);
     let answer = json(exchange(token).send().await.unwrap(), 200).await;
     let refresh = answer["refresh_token"].as_str().unwrap().to_owned();
     check_refused(exchange("nonsense"), 401, "UNAUTHORIZED").await;

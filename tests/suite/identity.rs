@@ -11,7 +11,6 @@ ask() { curl -s -o /tmp/answer -w '%{http_code}' -H "X-IDENTITY-HEADER: $2" "$1?
 echo "endpoint=${IDENTITY_ENDPOINT:-none}"; echo "header=${IDENTITY_HEADER:-none}"
 echo "status=$(ask "${IDENTITY_ENDPOINT:-$ENDPOINT}" "${IDENTITY_HEADER:-$HEADER}")"
 echo "answer=$(cat /tmp/answer)"
-echo "metadata=$(curl -s -m 3 -H Metadata:true 'http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=x' || echo away)"
 echo asked; sleep 600
 "#;
 
@@ -44,7 +43,6 @@ async fn a_group_gets_tokens_for_its_own_identity_and_nobody_elses_container_doe
     let shown = stack.put_group("own", &own).await?;
     let log = stack.group_said("own", "asked").await?;
     ensure!(said(&log, "status")? == "200", "{log}");
-    ensure!(said(&log, "metadata")? == "away", "169.254.169.254 is said not to be served: {log}");
     let answer: Value = serde_json::from_str(said(&log, "answer")?)?;
     let token = answer["access_token"].as_str().context("a token")?;
     ensure!(answer["resource"] == AZURE_DEVOPS && answer["expires_on"].is_string(), "{answer}");

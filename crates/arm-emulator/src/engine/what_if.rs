@@ -3,7 +3,7 @@
 pub(crate) mod diff;
 mod shapes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arm_template::{Placeholders, Plan};
 use serde::Serialize;
@@ -112,10 +112,7 @@ impl Foreseen<'_> {
     fn resource(&self, plan: &Plan, index: usize, kind: Kind, id: &ResourceId) -> Result<Change, ArmError> {
         let api_version = &plan.resources()[index].api_version;
         let shape = shapes::of(kind);
-        let before = providers::get(self.arm, kind, id)?.map(|mut view| {
-            view["apiVersion"] = json!(api_version);
-            view
-        });
+        let before = providers::get(self.arm, kind, id)?.map(|view| sorted(view, api_version));
         if self.format == ResultFormat::ResourceIdOnly {
             let change_type = if before.is_some() { ChangeType::Deploy } else { ChangeType::Create };
             return Ok(Change::of(id, change_type));
@@ -130,10 +127,10 @@ impl Foreseen<'_> {
             ("id", json!(id.to_string())),
             ("name", json!(id.name().unwrap_or_default())),
             ("type", json!(kind.full())),
-            ("apiVersion", json!(api_version)),
         ] {
             after[name] = value;
         }
+        let after = sorted(after, api_version);
         let Some(before) = before else {
             return Ok(Change { after: Some(after), ..Change::of(id, ChangeType::Create) });
         };
@@ -218,6 +215,14 @@ impl Change {
             delta: Vec::new(),
         }
     }
+}
+
+/// The members by name, as the service sends them and people read them.
+fn sorted(resource: Value, api_version: &str) -> Value {
+    let Value::Object(members) = resource else { return resource };
+    let mut members: BTreeMap<String, Value> = members.into_iter().collect();
+    members.insert("apiVersion".to_owned(), json!(api_version));
+    members.into_iter().collect()
 }
 
 fn hide(plan: &Plan, value: &mut Option<Value>) {

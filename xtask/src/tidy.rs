@@ -28,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("service-kit", &[]),
     ("testkit", &[]),
     ("agent-stub", &[]),
+    ("leak-hunter", &[]),
     ("entrypoint", &[]),
     ("image-builder", &[]),
     ("aci-deploy", &[]),

@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Scale(Scale),
     /// Show fleet, pool and queue
     Status(Fleet),
-    /// Queue a job in the sandbox and stream its log
+    /// Queue a job or a pipeline file in the sandbox and stream its log
     Run(Run),
     /// Show the container log of an agent
     Logs(Logs),
@@ -334,16 +334,16 @@ pub(crate) struct Run {
     /// A script for bash (in Windows containers: cmd)
     #[arg(long)]
     pub(crate) script: Option<String>,
-    /// A pipeline file: `steps:` with `script` or `bash`, and `displayName`
+    /// A pipeline file: jobs and script steps of Azure Pipelines' YAML, see docs/pipeline-files.md
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
-    /// Name of the job
-    #[arg(long, default_value = "job")]
-    pub(crate) name: String,
-    /// Return once the job is queued
+    /// Name of the job, or of the run of a file [default: job, or the file's own]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Return once it is queued
     #[arg(long)]
     pub(crate) no_wait: bool,
-    /// Agent pool
+    /// Agent pool; the one that a file names comes before it [default: Default]
     #[arg(long, env = "AZDO_POOL")]
     pub(crate) pool: Option<String>,
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,6 +13,15 @@ use super::sandbox_env::{instance, running};
 use crate::cli::Common;
 use crate::environment::Environment;
 use crate::outcome::{Outcome, Problem};
+
+/// The next lines of a job's log.
+#[derive(Deserialize)]
+pub(crate) struct Page {
+    pub(crate) lines: Vec<String>,
+    pub(crate) next: u64,
+    /// Whether there will be no more.
+    pub(crate) complete: bool,
+}
 
 /// A client of one running sandbox.
 pub(crate) struct Control {
@@ -46,11 +56,27 @@ impl Control {
         self.send(self.request(Method::POST, path).json(body), path).await
     }
 
+    /// As [`Self::post`], but what was sent may be wrong: then the body of the refusal.
+    pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Result<Result<Value, Value>> {
+        let (status, text) = self.answer(self.request(Method::POST, path).json(body), path).await?;
+        if status == StatusCode::BAD_REQUEST
+            && let Ok(refusal) = serde_json::from_str(&text)
+        {
+            return Ok(Err(refusal));
+        }
+        read(status, &text, path).map(Ok)
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.expose_secret())
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder, path: &str) -> Result<T> {
+        let (status, text) = self.answer(request, path).await?;
+        read(status, &text, path)
+    }
+
+    async fn answer(&self, request: RequestBuilder, path: &str) -> Result<(StatusCode, String)> {
         let away = |error: reqwest::Error| {
             Problem::from_error(Outcome::Service, error.without_url())
                 .hint("is the sandbox running? `mayfly sandbox env` names it")
@@ -58,14 +84,17 @@ impl Control {
         let answer =
             request.send().await.map_err(away).with_context(|| format!("ask the sandbox for `{path}`"))?;
         let status = answer.status();
-        let text = answer.text().await.map_err(away)?;
-        if !status.is_success() {
-            let why = serde_json::from_str::<Value>(&text).ok().and_then(|body| {
-                body["error"].as_str().or_else(|| body["message"].as_str()).map(ToOwned::to_owned)
-            });
-            let why = why.unwrap_or(text);
-            return Err(Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}")).into());
-        }
-        serde_json::from_str(&text).with_context(|| format!("read the sandbox's answer for `{path}`"))
+        Ok((status, answer.text().await.map_err(away)?))
     }
+}
+
+fn read<T: DeserializeOwned>(status: StatusCode, text: &str, path: &str) -> Result<T> {
+    if !status.is_success() {
+        let why = serde_json::from_str::<Value>(text).ok().and_then(|body| {
+            body["error"].as_str().or_else(|| body["message"].as_str()).map(ToOwned::to_owned)
+        });
+        let why = why.unwrap_or_else(|| text.to_owned());
+        return Err(Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}")).into());
+    }
+    serde_json::from_str(text).with_context(|| format!("read the sandbox's answer for `{path}`"))
 }

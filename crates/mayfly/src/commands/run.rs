@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::control::Control;
-use super::job_file;
+use super::control::{Control, Page};
+use super::run_file::{self, Order};
 use crate::cli::{Common, Format, Run};
 use crate::environment::Environment;
 use crate::outcome::{Outcome, Problem};
@@ -26,13 +26,6 @@ struct Queued {
     name: String,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    lines: Vec<String>,
-    next: u64,
-    complete: bool,
-}
-
 pub(crate) async fn run(words: Run, common: &Common, environment: &Environment) -> Result<Outcome> {
     if environment.get("MAYFLY_TARGET").is_some_and(|target| target != "sandbox") {
         let text =
@@ -41,19 +34,16 @@ pub(crate) async fn run(words: Run, common: &Common, environment: &Environment) 
             .hint("against Azure, queue a pipeline: `az pipelines run`")
             .into());
     }
-    let steps = match (&words.script, &words.file) {
-        (Some(script), _) => vec![json!({ "bash": script })],
-        (None, Some(file)) => {
-            let text = fs_err::read_to_string(file)?;
-            job_file::steps(&text).map_err(|error| {
-                Problem::new(Outcome::Usage, format!("queue `{}`: {error:#}", file.display()))
-            })?
-        }
-        (None, None) => unreachable!("the command line asks for one of both"),
-    };
     let control = Control::find(common, environment)?;
     let pool = words.pool.as_deref().unwrap_or("Default");
-    let body = json!({ "pool": pool, "name": words.name, "steps": steps });
+    if let Some(file) = &words.file {
+        let order = Order { file, pool, name: words.name.as_deref(), wait: !words.no_wait };
+        return run_file::run(order, &control, common).await;
+    }
+    // The command line asks for one of both.
+    let steps = [json!({ "bash": words.script })];
+    let name = words.name.as_deref().unwrap_or("job");
+    let body = json!({ "pool": pool, "name": name, "steps": steps });
     let queued: Queued = control.post("/azdo/jobs", &body).await.context("queue a job")?;
     output::note(&format!("job `{}` is request {} in pool `{pool}`", queued.name, queued.request_id));
     if words.no_wait {

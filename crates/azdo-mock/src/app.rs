@@ -16,10 +16,12 @@ use crate::control::faults::Faults;
 use crate::error::{ApiError, StartError};
 use crate::files::Files;
 use crate::journal::Journal;
-use crate::packages::Package;
+use crate::packages::{Package, Packages};
 use crate::persist;
 use crate::routes;
 use crate::settings::{Settings, Switches};
+use crate::state::documents::Document;
+use crate::state::event::Event;
 use crate::state::{Moment, State};
 use crate::wire::job::Origin;
 
@@ -43,7 +45,7 @@ struct Inner {
     journal: Mutex<Journal>,
     faults: Faults,
     entra: Option<Entra>,
-    packages: Vec<Package>,
+    packages: Packages,
     files: Files,
     clock: SharedClock,
     entropy: SharedEntropy,
@@ -94,10 +96,9 @@ impl AzureDevOps {
     /// inside a tokio runtime.
     pub fn new(settings: Settings) -> Result<Self, StartError> {
         let addresses = Addresses::new(&settings.base, &settings.organization)?;
-        let packages =
-            settings.packages.iter().map(|path| Package::named(path)).collect::<Result<Vec<_>, _>>()?;
         let moment = Moment { now: settings.clock.now(), entropy: settings.entropy.as_ref() };
         let mut state = persist::restore(&settings.store, settings.switches, moment)?;
+        let packages = Packages::restore(&settings.packages, &mut state)?;
         for pool in &settings.pools {
             state.ensure_pool(pool, moment.now);
         }
@@ -113,15 +114,15 @@ impl AzureDevOps {
             switches: settings.switches,
             state: Mutex::new(state),
             order: Mutex::new(()),
-            store: settings.store,
             changed: watch::Sender::new(0),
-            journal: Mutex::default(),
+            journal: Mutex::new(Journal::with_events(persist::events(&settings.store)?)),
             faults: Faults::default(),
             entra: settings.entra,
             packages,
             files,
             clock: settings.clock,
             entropy: settings.entropy,
+            store: settings.store,
             shutdown: settings.shutdown,
         }));
         service.save()?;
@@ -173,14 +174,17 @@ impl AzureDevOps {
             let batch = persist::batch(&state, dirty.iter())?;
             (outcome, (batch, dirty), events)
         };
-        self.journal().extend(events);
         let (batch, dirty) = batch;
-        if !dirty.is_empty() {
+        if !dirty.is_empty() || !events.is_empty() {
+            let batch = persist::with_events(batch, &events)?;
             if let Err(error) = self.0.store.write(batch) {
                 // The next change tries again.
-                self.state().dirty.extend(dirty);
+                let mut state = self.state();
+                state.dirty.extend(dirty);
+                state.events.splice(..0, events);
                 return Err(error.into());
             }
+            self.tell(events);
             self.0.changed.send_modify(|count| *count += 1);
         }
         outcome.map_err(ApiError::from)
@@ -197,12 +201,20 @@ impl AzureDevOps {
     fn save(&self) -> Result<(), StartError> {
         let mut state = self.state();
         let dirty = std::mem::take(&mut state.dirty);
-        let batch = persist::batch(&state, &dirty)?;
         let events = std::mem::take(&mut state.events);
+        let batch = persist::with_events(persist::batch(&state, &dirty)?, &events)?;
         drop(state);
-        self.journal().extend(events);
         self.0.store.write(batch)?;
+        self.tell(events);
         Ok(())
+    }
+
+    /// Shows what happened: in the list of events, and an alarm in the log too.
+    fn tell(&self, events: Vec<Event>) {
+        for event in events.iter().filter(|event| event.kind.is_alarm()) {
+            tracing::warn!(event = ?event.kind, "an agent's key may be stolen");
+        }
+        self.journal().extend(events);
     }
 
     /// Reads the state as of now: whatever is overdue happens first.
@@ -249,8 +261,20 @@ impl AzureDevOps {
         self.0.entra.as_ref()
     }
 
-    pub(crate) fn packages(&self) -> &[Package] {
-        &self.0.packages
+    /// The packages that are offered, newest first.
+    pub(crate) fn packages(&self) -> Vec<Arc<Package>> {
+        self.0.packages.newest_first()
+    }
+
+    /// Offers a further package, or another file under the same name.
+    pub(crate) fn offer(&self, package: Package) -> Result<(), ApiError> {
+        self.change(|state, _| {
+            state.offers.insert(package.file_name.clone(), package.path.clone());
+            state.dirty.insert(Document::Offer(package.file_name.clone()));
+            Ok::<_, ApiError>(())
+        })?;
+        self.0.packages.add(package);
+        Ok(())
     }
 
     pub(crate) fn files(&self) -> &Files {

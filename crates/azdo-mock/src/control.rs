@@ -1,5 +1,6 @@
 //! The control API: queues jobs, shows what happened, makes faults. Never under an emulated path.
 
+mod agents;
 pub(crate) mod faults;
 mod jobs;
 mod log;
@@ -18,7 +19,6 @@ use serde_json::{Value, json};
 
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
-use crate::state::event::EventKind;
 use crate::state::members::PoolRights;
 use faults::NewFault;
 
@@ -32,12 +32,14 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/pipelines/runs", get(pipelines::list).post(pipelines::queue))
         .route("/pipelines/runs/{run}", get(pipelines::one))
         .route("/pipelines/runs/{run}/cancel", post(pipelines::cancel))
-        .route("/agents", get(agents))
+        .route("/agents", get(agents::list))
+        .route("/agents/{agent}/update", post(agents::update))
+        .route("/packages", get(agents::packages).post(agents::offer))
         .route("/members", get(members::list).post(members::put))
         .route("/members/{member}", axum::routing::delete(members::remove))
         .route("/tokens", post(add_token))
         .route("/tokens/revoke", post(revoke_token))
-        .route("/sessions/release", post(release_session))
+        .route("/sessions/release", post(agents::release_session))
         .route("/faults", get(list_faults).post(add_faults).delete(clear_faults))
         .route("/journal", get(journal))
         .route("/events", get(events))
@@ -142,61 +144,6 @@ async fn revoke_token(
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(ControlError::missing("no such token")) }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReleaseBody {
-    agent: String,
-}
-
-async fn release_session(
-    State(service): State<AzureDevOps>,
-    body: Input<ReleaseBody>,
-) -> Result<Json<Value>, ControlError> {
-    let Json(body) = body?;
-    let released = service.change(|state, moment| {
-        let named: Vec<_> = state
-            .agents
-            .values()
-            .filter(|agent| agent.name.eq_ignore_ascii_case(&body.agent))
-            .map(|agent| agent.id)
-            .collect();
-        let release = |agent| {
-            state.end_sessions_of(agent, moment.now, |agent, agent_id| EventKind::SessionReleased {
-                agent,
-                agent_id,
-            })
-        };
-        Ok::<_, ApiError>((!named.is_empty()).then(|| named.into_iter().map(release).sum::<usize>()))
-    })?;
-    match released {
-        Some(count) => Ok(Json(json!({"released": count}))),
-        None => Err(ControlError::missing(format!("no agent is named `{}`", body.agent))),
-    }
-}
-
-async fn agents(State(service): State<AzureDevOps>) -> Result<Json<Value>, ControlError> {
-    let agents: Vec<_> = service.read(|state| {
-        let show = |agent: &crate::state::agents::Agent| {
-            json!({
-                "id": agent.id,
-                "name": agent.name,
-                "pool": state.pool(agent.pool_id).map(|pool| pool.name.clone()).unwrap_or_default(),
-                "enabled": agent.enabled,
-                "online": state.online(agent.id),
-                "polls": state.session_of(agent.id).map_or(0, |session| session.polls),
-                "sessionOwner": state.session_of(agent.id).map(|session| session.owner_name.clone()),
-                "version": agent.version,
-                "key": agent.public_key.fingerprint(),
-                "registrations": agent.key_generation,
-                "userCapabilities": agent.user_capabilities,
-                "requestId": state.assigned_request(agent.id).map(|request| request.id),
-            })
-        };
-        state.agents.values().map(show).collect()
-    })?;
-    Ok(Json(json!(agents)))
-}
-
 async fn list_faults(State(service): State<AzureDevOps>) -> Json<Value> {
     Json(json!(service.faults().list()))
 }
@@ -221,5 +168,12 @@ async fn journal(State(service): State<AzureDevOps>) -> Json<Value> {
 
 async fn events(State(service): State<AzureDevOps>) -> Result<Json<Value>, ControlError> {
     service.read(|_| ())?;
-    Ok(Json(json!(service.journal().events())))
+    let shown = service.journal().events().into_iter().map(|event| {
+        let mut shown = json!(event);
+        if event.kind.is_alarm() {
+            shown["alarm"] = true.into();
+        }
+        shown
+    });
+    Ok(Json(shown.collect()))
 }

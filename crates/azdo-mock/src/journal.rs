@@ -1,4 +1,5 @@
-//! What was asked of the service, without secrets and without end only up to a bound.
+//! What was asked of the service and what happened, without secrets, the newest of each. Events are in the store too
+//! and outlive the process; requests do not.
 
 use std::collections::VecDeque;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::state::event::Event;
 
 /// How many entries are kept.
-const BOUND: usize = 10_000;
+pub(crate) const BOUND: usize = 10_000;
 
 /// Query values that may be shown; every other one is replaced.
 const SHOWN: &[&str] = &[
@@ -61,6 +62,13 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
+    /// A journal that goes on where the last process ended.
+    pub(crate) fn with_events(events: impl IntoIterator<Item = Event>) -> Self {
+        let mut journal = Self::default();
+        journal.extend(events);
+        journal
+    }
+
     pub(crate) fn record(&mut self, entry: Entry) {
         push(&mut self.entries, entry);
     }

@@ -19,6 +19,7 @@ mod routes;
 mod settings;
 mod state;
 mod view;
+mod watch;
 mod wire;
 
 pub use app::AzureDevOps;

@@ -2,11 +2,14 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::OnceCell;
 
 use crate::error::StartError;
+use crate::state::State;
+use crate::state::documents::Document;
 
 /// One package file.
 #[derive(Debug)]
@@ -69,6 +72,42 @@ impl Package {
                 tokio::task::spawn_blocking(move || read_facts(&path)).await.map_err(std::io::Error::other)?
             })
             .await
+    }
+}
+
+/// What is offered.
+#[derive(Debug, Default)]
+pub(crate) struct Packages(Mutex<Vec<Arc<Package>>>);
+
+impl Packages {
+    /// Those of the settings, and those that were added before a restart as far as their files are still there.
+    pub(crate) fn restore(paths: &[PathBuf], state: &mut State) -> Result<Self, StartError> {
+        let packages = Self::default();
+        for path in paths {
+            packages.add(Package::named(path)?);
+        }
+        state.offers.retain(|file_name, path| {
+            let offered = Package::named(path).ok().filter(|package| package.path.is_file());
+            if offered.is_none() {
+                tracing::warn!(path = %path.display(), "a package that was offered is gone");
+                state.dirty.insert(Document::Offer(file_name.clone()));
+            }
+            offered.map(|package| packages.add(package)).is_some()
+        });
+        Ok(packages)
+    }
+
+    /// Adds a package, in the place of one with the same file name.
+    pub(crate) fn add(&self, package: Package) {
+        let mut packages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        packages.retain(|known| known.file_name != package.file_name);
+        packages.push(Arc::new(package));
+        packages.sort_by_key(|package| std::cmp::Reverse(package.version));
+    }
+
+    /// All of them.
+    pub(crate) fn newest_first(&self) -> Vec<Arc<Package>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -6,8 +6,10 @@ use serde::de::DeserializeOwned;
 use service_kit::{Batch, Store, StoreError};
 
 use crate::error::StartError;
+use crate::journal;
 use crate::settings::Switches;
 use crate::state::documents::{Document, table};
+use crate::state::event::Event;
 use crate::state::members::Member;
 use crate::state::plans::{Log, Plan, Record};
 use crate::state::runs::{Run, Runs};
@@ -52,6 +54,7 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.members = values(store, table::MEMBERS, |member: &Member| member.object_id)?;
     state.pats = store.list(table::PATS)?.into_iter().collect();
     state.assertions = store.list(table::ASSERTIONS)?.into_iter().collect();
+    state.offers = store.list(table::OFFERS)?.into_iter().collect();
     for (key, record) in store.list::<Record>(table::RECORDS)? {
         let (plan, id) = record_key(&key).ok_or_else(|| StartError::Key(key.clone()))?;
         if let Some(plan) = state.plans.get_mut(&plan) {
@@ -65,8 +68,26 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
             plan.logs.insert(LogId(log.id.0), log);
         }
     }
+    state.next_event = events(store)?.last().map_or(1, |event| event.number + 1);
     state.resume(moment.now);
     Ok(state)
+}
+
+/// The events that are kept, oldest first.
+pub(crate) fn events(store: &Store) -> Result<Vec<Event>, StoreError> {
+    Ok(store.list(table::EVENTS)?.into_iter().map(|(_, event)| event).collect())
+}
+
+/// Adds new events to a transaction and removes those that are too old to be kept.
+pub(crate) fn with_events(mut batch: Batch, events: &[Event]) -> Result<Batch, StoreError> {
+    let key = |number: u64| format!("{number:020}");
+    for event in events {
+        batch = batch.put(table::EVENTS, &key(event.number), event)?;
+        if let Some(old) = event.number.checked_sub(journal::BOUND as u64) {
+            batch = batch.delete(table::EVENTS, &key(old));
+        }
+    }
+    Ok(batch)
 }
 
 fn values<K: Ord, T: DeserializeOwned>(

@@ -2,7 +2,7 @@
 
 mod agents;
 mod connection;
-mod extract;
+pub(crate) mod extract;
 mod job_requests;
 mod logs;
 mod messages;
@@ -25,6 +25,7 @@ use tower::util::MapRequestLayer;
 use crate::app::AzureDevOps;
 use crate::auth;
 use crate::error::ApiError;
+use crate::watch;
 use crate::wire::paths;
 
 /// Everything under `/{organization}`; what is not there gets the service's own error.
@@ -85,6 +86,7 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(service.clone(), auth::gate))
+        .layer(middleware::from_fn_with_state(service.clone(), watch::access_tokens))
         .with_state(service.clone());
     // Paths are brought to one form before they are routed.
     let canonical = MapRequestLayer::new(move |request: Request| canonical(request, &organization));

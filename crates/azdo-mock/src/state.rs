@@ -5,6 +5,7 @@
 //! an agent that is online, enabled, idle and meets its demands.
 
 pub(crate) mod agents;
+pub(crate) mod alarms;
 pub(crate) mod documents;
 pub(crate) mod event;
 pub(crate) mod limits;
@@ -18,8 +19,10 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 #[cfg(test)]
 mod tests;
+pub(crate) mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -31,6 +34,7 @@ use crate::wire::ids::{AgentId, PlanId, PoolId, RequestId, SessionId};
 use crate::wire::job::JobSpec;
 
 use agents::Agent;
+use alarms::Sighting;
 use documents::Document;
 use event::{Event, EventKind};
 use members::Member;
@@ -107,6 +111,12 @@ pub(crate) struct State {
     pub(crate) dirty: BTreeSet<Document>,
     /// What happened since the events were last taken.
     pub(crate) events: Vec<Event>,
+    /// The number of the next event.
+    pub(crate) next_event: u64,
+    /// Signs of theft that were noted. A restart forgets them, so that one that goes on is noted again.
+    sightings: BTreeSet<Sighting>,
+    /// Agent packages that were added to those of the settings, by file name.
+    pub(crate) offers: BTreeMap<String, PathBuf>,
 }
 
 impl State {
@@ -127,6 +137,9 @@ impl State {
             assertions: BTreeMap::new(),
             dirty: BTreeSet::from([Document::Meta]),
             events: Vec::new(),
+            next_event: 1,
+            sightings: BTreeSet::new(),
+            offers: BTreeMap::new(),
         }
     }
 
@@ -161,6 +174,7 @@ impl State {
     }
 
     fn note(&mut self, now: Timestamp, kind: EventKind) {
-        self.events.push(Event { time: now, kind });
+        self.events.push(Event { number: self.next_event, time: now, kind });
+        self.next_event += 1;
     }
 }

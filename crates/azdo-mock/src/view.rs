@@ -86,10 +86,30 @@ pub(crate) fn agent(state: &State, addresses: &Addresses, agent: &Agent, parts: 
     {
         set("lastCompletedRequest", request(state, addresses, last));
     }
-    if let Some(update) = &agent.update_state {
-        set("pendingUpdate", json!({"currentState": update}));
+    if let Some(update) = pending_update(agent) {
+        set("pendingUpdate", update);
     }
     Value::Object(shown)
+}
+
+/// An update that was asked for, or what the agent said of one (azure-devops-node-api: TaskAgentInterfaces.ts,
+/// `TaskAgentUpdate`).
+pub(crate) fn pending_update(agent: &Agent) -> Option<Value> {
+    let Some(pending) = &agent.pending_update else {
+        return agent.update_state.as_ref().map(|state| json!({"currentState": state}));
+    };
+    let version = |text: &str| {
+        let mut numbers = text.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+        let mut next = || numbers.next().unwrap_or(0);
+        json!({"major": next(), "minor": next(), "patch": next()})
+    };
+    Some(json!({
+        "sourceVersion": version(&pending.source),
+        "targetVersion": version(&pending.target),
+        "requestTime": stamp(pending.requested_on),
+        "reason": {"code": "manual"},
+        "currentState": agent.update_state,
+    }))
 }
 
 fn agent_links(addresses: &Addresses, agent: &Agent) -> Value {
@@ -176,7 +196,10 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
     );
     set("data", json!({"ParallelismTag": "Private", "IsScheduledKey": "False"}));
     set("poolId", json!(request.pool_id));
-    set("orchestrationId", json!(format!("{}.{}.{}", request.plan_id, place.phase, place.job).to_lowercase()));
+    set(
+        "orchestrationId",
+        json!(format!("{}.{}.{}", request.plan_id, place.phase, place.job).to_lowercase()),
+    );
     set("priority", json!(0));
     Value::Object(shown)
 }

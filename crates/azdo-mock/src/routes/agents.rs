@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use super::extract::{Body, Query, Values};
+use super::extract::{Body, Peer, Query, Values};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::refusal::Refusal;
@@ -80,12 +80,14 @@ pub(crate) async fn one(
 pub(crate) async fn add(
     State(service): State<AzureDevOps>,
     caller: Caller,
+    Peer(from): Peer,
     Values(pool): Values<PoolId>,
     Body(body): Body<AgentBody>,
 ) -> Result<Json<Value>, ApiError> {
     service.change(|state, moment| {
         require_manager(state, pool, caller)?;
         let id = state.add_agent(pool, body, moment)?;
+        state.registered_from(id, from);
         show(&service, state, pool, id)
     })
 }
@@ -94,12 +96,14 @@ pub(crate) async fn add(
 pub(crate) async fn replace(
     State(service): State<AzureDevOps>,
     caller: Caller,
+    Peer(from): Peer,
     Values((pool, agent)): Values<(PoolId, AgentId)>,
     Body(body): Body<AgentBody>,
 ) -> Result<Json<Value>, ApiError> {
     service.change(|state, moment| {
         require_manager(state, pool, caller)?;
         state.replace_agent(pool, agent, body, moment)?;
+        state.registered_from(agent, from);
         show(&service, state, pool, agent)
     })
 }
@@ -153,11 +157,11 @@ pub(crate) async fn update_state(
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
     let current = query.text(&["currentState"]).unwrap_or_default().to_owned();
-    service.change(|state, _| {
+    service.change(|state, moment| {
         if caller.require_agent()?.0 != agent {
             return Err(Refusal::Denied("An agent reports only its own updates.".to_owned()));
         }
-        state.set_update_state(pool, agent, current)?;
+        state.set_update_state(pool, agent, current, moment.now)?;
         show(&service, state, pool, agent)
     })
 }

@@ -1,8 +1,11 @@
 //! What handlers take from a request, with the service's errors for what cannot be taken.
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::header;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
+use axum::http::{Extensions, header};
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
@@ -56,6 +59,23 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         parts.extensions.get().copied().ok_or_else(ApiError::unauthorized)
     }
+}
+
+/// Where the connection came from; `None` where nobody noted it.
+#[derive(Debug)]
+pub(crate) struct Peer(pub(crate) Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(peer(&parts.extensions)))
+    }
+}
+
+/// The address of a request's connection. An IPv4 address is one however the socket was bound.
+pub(crate) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 /// The query; names match in any case, as on the real service.

@@ -19,6 +19,9 @@ use crate::state::{self};
 use crate::wire::ids::{AgentId, PoolId, SessionId};
 use crate::wire::time::time_span;
 
+/// What an agent is given for an update, as the message says.
+const UPDATE_MINUTES: u32 = 5;
+
 /// A poll that is held. Its end is noted however it ends, also when the client goes away.
 struct HeldPoll {
     service: AzureDevOps,
@@ -85,6 +88,10 @@ fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Opti
             let minutes = request.map(|request| request.limits).unwrap_or_default().cancel_timeout;
             ("JobCancellation", json!({"jobId": job, "timeout": time_span(minutes)}))
         }
+        Message::Refresh { version } => (
+            "AgentRefresh",
+            json!({"agentId": poll.agent, "timeout": time_span(UPDATE_MINUTES), "targetVersion": version}),
+        ),
     };
     let key = &state.session(poll.pool, poll.session, poll.agent)?.key;
     let sealed = key.encrypt(&body.to_string(), service.entropy().as_ref());

@@ -43,7 +43,8 @@ pub(crate) async fn one(
     _: Caller,
     Values((kind, platform, version)): Values<(String, String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let package = service.packages().iter().find(|package| {
+    let packages = service.packages();
+    let package = packages.iter().find(|package| {
         kind.eq_ignore_ascii_case("agent")
             && package.platform.eq_ignore_ascii_case(&platform)
             && package.version_text() == version
@@ -62,17 +63,12 @@ async fn found(
     query: &Query,
 ) -> Result<Vec<Value>, ApiError> {
     let top: usize = query.parsed(&["$top", "top"])?.unwrap_or(usize::MAX);
-    let mut packages: Vec<_> = service
-        .packages()
-        .iter()
-        .filter(|package| {
-            kind.eq_ignore_ascii_case("agent")
-                && platform.is_none_or(|platform| package.platform.eq_ignore_ascii_case(platform))
-        })
-        .collect();
-    packages.sort_by_key(|package| std::cmp::Reverse(package.version));
+    let wanted = |package: &Package| {
+        kind.eq_ignore_ascii_case("agent")
+            && platform.is_none_or(|platform| package.platform.eq_ignore_ascii_case(platform))
+    };
     let mut shown = Vec::new();
-    for package in packages.into_iter().take(top) {
+    for package in service.packages().iter().filter(|package| wanted(package)).take(top) {
         shown.push(show(service, package, package.facts().await?));
     }
     Ok(shown)
@@ -99,8 +95,8 @@ pub(crate) async fn download(
     Values((version, file)): Values<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let package = service
-        .packages()
+    let packages = service.packages();
+    let package = packages
         .iter()
         .find(|package| package.file_name == file && package.version_text() == version)
         .ok_or_else(|| ApiError::not_found(format!("Package file {version}/{file} was not found.")))?;

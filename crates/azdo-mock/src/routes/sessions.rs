@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::extract::{Body, Values};
+use super::extract::{Body, Peer, Values};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
+use crate::state::alarms::Opener;
 use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
 use crate::view;
@@ -18,6 +19,7 @@ use crate::wire::ids::{AgentId, PoolId, SessionId};
 pub(crate) async fn open(
     State(service): State<AzureDevOps>,
     caller: Caller,
+    Peer(from): Peer,
     Values(pool): Values<PoolId>,
     Body(body): Body<SessionBody>,
 ) -> Result<Json<Value>, ApiError> {
@@ -26,7 +28,7 @@ pub(crate) async fn open(
         if agent_id != AgentId(body.agent.id) {
             return Err(Refusal::Denied("An agent opens only its own session.".to_owned()));
         }
-        let id = state.open_session(pool, body, generation, moment)?;
+        let id = state.open_session_from(pool, body, Opener { generation, from }, moment)?;
         let (session, agent) = (state.session(pool, id, agent_id)?, state.agent(pool, agent_id)?);
         let key = agent.public_key.wrap(&session.key).map_err(|error| Refusal::Invalid(error.to_string()))?;
         Ok(Json(json!({

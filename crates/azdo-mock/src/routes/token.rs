@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::extract::Peer;
 use crate::app::AzureDevOps;
 use crate::state::secrets::TOKEN_LIFE;
 use crate::wire::assertion::{TokenRefusal, TokenRequest};
@@ -15,12 +16,13 @@ use crate::wire::assertion::{TokenRefusal, TokenRequest};
 /// `POST _apis/oauth2/token`.
 pub(crate) async fn issue(
     State(service): State<AzureDevOps>,
+    Peer(from): Peer,
     form: Result<Form<TokenRequest>, FormRejection>,
 ) -> Response {
     let audience = service.addresses().token_endpoint();
     let issued = match form {
         Ok(Form(request)) => request.assertion().map(|assertion| {
-            service.try_change(|state, moment| state.issue_token(&assertion, &audience, moment))
+            service.try_change(|state, moment| state.issue_token_to(&assertion, &audience, from, moment))
         }),
         Err(rejection) => Err(TokenRefusal { error: "invalid_request", description: rejection.body_text() }),
     };

@@ -1,17 +1,22 @@
 //! Registered agents.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::updates::PendingUpdate;
 use super::{Document, EventKind, Moment, Refusal, State};
 use crate::settings::SessionAfterReplace;
 use crate::wire::bodies::{AgentBody, AgentPatch};
 use crate::wire::crypto::PublicKey;
 use crate::wire::demand::Demand;
 use crate::wire::ids::{AgentId, PoolId};
+
+/// An agent gets a key per job; so many of the old ones are known when they are shown again. All are refused.
+const REMEMBERED_KEYS: usize = 16;
 
 /// One registered worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,10 +34,18 @@ pub(crate) struct Agent {
     pub(crate) public_key: PublicKey,
     /// Grows with each new key, so that what was given to an older one can be told apart.
     pub(crate) key_generation: u32,
+    /// The latest keys before, by generation, to know them when a thief shows one.
+    #[serde(default)]
+    pub(crate) previous_keys: BTreeMap<u32, PublicKey>,
+    /// Where it was registered from last.
+    #[serde(default)]
+    pub(crate) registered_from: Option<IpAddr>,
     pub(crate) system_capabilities: BTreeMap<String, String>,
     pub(crate) user_capabilities: BTreeMap<String, String>,
     /// Last text of a self-update, as the agent reported it.
     pub(crate) update_state: Option<String>,
+    #[serde(default)]
+    pub(crate) pending_update: Option<PendingUpdate>,
 }
 
 impl Agent {
@@ -106,9 +119,12 @@ impl State {
             client_id: moment.entropy.uuid(),
             public_key,
             key_generation: 1,
+            previous_keys: BTreeMap::new(),
+            registered_from: None,
             system_capabilities: body.system_capabilities.unwrap_or_default(),
             user_capabilities: BTreeMap::new(),
             update_state: None,
+            pending_update: None,
         };
         self.agents.insert(id, agent);
         self.dirty.extend([Document::Meta, Document::Agent(id)]);
@@ -145,12 +161,17 @@ impl State {
             .filter(|key| *key != agent.public_key);
         let replaced = new_key.map(|key| {
             let previous = std::mem::replace(&mut agent.public_key, key);
+            let previous_key = previous.fingerprint();
+            agent.previous_keys.insert(agent.key_generation, previous);
+            if agent.previous_keys.len() > REMEMBERED_KEYS {
+                agent.previous_keys.pop_first();
+            }
             agent.key_generation += 1;
             EventKind::AgentReplaced {
                 agent: agent.name.clone(),
                 agent_id: id,
                 key: agent.public_key.fingerprint(),
-                previous_key: previous.fingerprint(),
+                previous_key,
             }
         });
         self.dirty.insert(Document::Agent(id));
@@ -212,9 +233,13 @@ impl State {
         pool: PoolId,
         id: AgentId,
         state: String,
+        now: Timestamp,
     ) -> Result<(), Refusal> {
-        self.agent_mut(pool, id)?.update_state = Some(state);
+        let agent = self.agent_mut(pool, id)?;
+        agent.update_state = Some(state.clone());
+        let agent = agent.name.clone();
         self.dirty.insert(Document::Agent(id));
+        self.note(now, EventKind::UpdateReported { agent, agent_id: id, state });
         Ok(())
     }
 

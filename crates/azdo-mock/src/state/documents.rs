@@ -22,6 +22,7 @@ pub(crate) enum Document {
     Pat(String),
     Member(Uuid),
     Assertion(String),
+    Offer(String),
 }
 
 /// The store's table names, one per kind of document.
@@ -39,6 +40,8 @@ pub(crate) mod table {
     pub(crate) const PATS: &str = "azdo.pats";
     pub(crate) const MEMBERS: &str = "azdo.members";
     pub(crate) const ASSERTIONS: &str = "azdo.assertions";
+    pub(crate) const OFFERS: &str = "azdo.offers";
+    pub(crate) const EVENTS: &str = "azdo.events";
 }
 
 impl Document {
@@ -58,6 +61,7 @@ impl Document {
             Self::Pat(hash) => (table::PATS, hash.clone()),
             Self::Member(id) => (table::MEMBERS, id.to_string()),
             Self::Assertion(jti) => (table::ASSERTIONS, jti.clone()),
+            Self::Offer(file) => (table::OFFERS, file.clone()),
         }
     }
 }
@@ -84,6 +88,7 @@ impl State {
             Document::Pat(hash) => some(self.pats.get(hash)),
             Document::Member(id) => some(self.members.get(id)),
             Document::Assertion(jti) => some(self.assertions.get(jti)),
+            Document::Offer(file) => some(self.offers.get(file)),
         }
     }
 

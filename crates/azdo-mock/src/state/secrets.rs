@@ -142,6 +142,17 @@ impl State {
         }
     }
 
+    /// The agent and its key generation that an access token was issued to, until it expires: also one that is not
+    /// taken any more.
+    pub(crate) fn issued_to(&self, token: &str, now: Timestamp) -> Option<(AgentId, u32)> {
+        match self.meta.token_key.open(token)? {
+            TokenClaims::Agent { id, generation, expires, .. } if now.as_second() < expires => {
+                Some((id, generation))
+            }
+            TokenClaims::Agent { .. } | TokenClaims::Job { .. } => None,
+        }
+    }
+
     /// The token a job works with; the same for each delivery of its message.
     pub(crate) fn job_token(&self, request: RequestId) -> String {
         self.meta.token_key.sign(&TokenClaims::Job { request })

@@ -2,6 +2,7 @@
 //! second poller that throws away what it receives (azure-pipelines-agent: MessageListener.cs, KeepAlive).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub(crate) struct Session {
     pub(crate) key: SessionKey,
     /// The agent's key generation that opened it.
     pub(crate) generation: u32,
+    /// Where it was opened from.
+    #[serde(default)]
+    pub(crate) from: Option<IpAddr>,
     pub(crate) created_on: Timestamp,
     next_message: i64,
     pub(crate) messages: BTreeMap<i64, Message>,
@@ -45,6 +49,7 @@ pub(crate) struct Session {
 pub(crate) enum Message {
     Job { request: RequestId },
     Cancel { job: JobId },
+    Refresh { version: String },
 }
 
 impl Session {
@@ -92,6 +97,7 @@ impl State {
             owner_name: body.owner_name,
             key: SessionKey::generate(moment.entropy),
             generation,
+            from: None,
             created_on: moment.now,
             next_message: 1,
             messages: BTreeMap::new(),
@@ -103,6 +109,7 @@ impl State {
         self.sessions.insert(id, session);
         self.dirty.extend([Document::Agent(agent_id), Document::Session(id)]);
         self.note(moment.now, EventKind::SessionCreated { agent: name, agent_id });
+        self.remind_of_update(agent_id, id, moment.now);
         Ok(id)
     }
 
@@ -184,8 +191,10 @@ impl State {
         if removed.is_some() {
             self.dirty.insert(Document::Session(id));
         }
-        if let Some(Message::Job { request }) = removed {
-            self.receive(request, id, now);
+        match removed {
+            Some(Message::Job { request }) => self.receive(request, id, now),
+            Some(Message::Refresh { .. }) => self.update_taken(agent),
+            Some(Message::Cancel { .. }) | None => {}
         }
         Ok(())
     }

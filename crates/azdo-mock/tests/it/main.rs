@@ -14,5 +14,7 @@ mod restart;
 mod server;
 mod sessions;
 mod strictness;
+mod theft;
 mod tokens;
+mod updates;
 mod wire_examples;

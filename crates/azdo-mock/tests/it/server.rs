@@ -1,6 +1,6 @@
 //! One running service and a plain HTTP client for it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl Server {
             entropy: SeededEntropy::shared(7),
             folder: TempDir::new().unwrap(),
             running: None,
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            http: client_at([127, 0, 0, 1].into()),
         };
         server.run().await;
         server
@@ -86,6 +86,17 @@ impl Server {
             Router::new().nest("/control", service.control_router()).fallback_service(service.router());
         let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
         self.running = Some(Running { address, shutdown });
+    }
+
+    /// What is asked from now on comes from another address.
+    pub(crate) fn speak_from(&mut self, address: IpAddr) {
+        self.http = client_at(address);
+    }
+
+    /// The events of one kind.
+    pub(crate) async fn events(&self, kind: &str) -> Vec<Value> {
+        let all = self.control(Method::GET, "/events").answer().await.expect(200);
+        all.as_array().unwrap().iter().filter(|event| event["kind"] == kind).cloned().collect()
     }
 
     /// Ends the service without a word to anybody, and starts another one from what it had stored.
@@ -156,6 +167,11 @@ impl Server {
         let id = queued["jobId"].as_str().unwrap();
         self.control(Method::GET, &format!("/jobs/{id}/log?from={from}")).answer().await.expect(200)
     }
+}
+
+fn client_at(address: IpAddr) -> reqwest::Client {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    builder.local_address(address).build().unwrap()
 }
 
 /// A tenant that issues tokens for Azure DevOps and for Resource Manager.

@@ -3,6 +3,7 @@
 use entra_tokens::{AZURE_DEVOPS, Principal};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use service_kit::SystemEntropy;
 use uuid::Uuid;
 
 use crate::stack::{SUBSCRIPTION, Stack, TENANT, group, group_body, registry, resource_group};
@@ -189,7 +190,7 @@ async fn an_identity_pulls_where_a_role_lets_it_and_nowhere_else() {
     assert!(stack.runtime.logins_seen().is_empty(), "without a role there is no login at all");
 
     let assign = async |scope: &str| {
-        let name = Uuid::new_v4();
+        let name = SystemEntropy::shared().uuid();
         let path = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
         let role = format!(
             "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{ACR_PULL}"

@@ -104,7 +104,7 @@ async fn login_push_and_pull_work_and_strangers_are_refused() {
     let (worked, _) = run(&["pull", &image], b"").await;
     assert!(!worked, "control: nobody is logged in");
     let entra = scene.entra.issue("https://management.azure.com").unwrap();
-    let token = secrecy::ExposeSecret::expose_secret(&entra);
+    let token = ExposeSecret::expose_secret(&entra);
     let form = [("grant_type", "access_token"), ("service", scene.server.as_str()), ("access_token", token)];
     let exchanged = scene.bare(Method::POST, "/oauth2/exchange").form(&form).send().await.unwrap();
     let refresh = json(exchanged, 200).await["refresh_token"].as_str().unwrap().to_owned();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layout::Layout;
+use crate::settings::Life;
+use crate::update;
 use crate::variables::{self, AGENT_IGNORE, Variables};
 
 const UNIX_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -11,7 +13,12 @@ const UNIX_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 ///
 /// Whatever was injected and is not named here stays out, because the agent uploads all it sees as capabilities and gives it
 /// to every step (azure-pipelines-agent: EnvironmentCapabilitiesProvider.cs, ProcessInvoker.cs).
-pub(crate) fn of_agent(layout: &Layout, injected: &Variables, pass: &[String]) -> BTreeMap<String, String> {
+pub(crate) fn of_agent(
+    layout: &Layout,
+    injected: &Variables,
+    pass: &[String],
+    life: Life,
+) -> BTreeMap<String, String> {
     let mut environment = basics(layout, injected);
     environment.extend(layout.environment.clone());
     let named = variables::PROXY.iter().copied().chain(pass.iter().map(String::as_str));
@@ -20,7 +27,14 @@ pub(crate) fn of_agent(layout: &Layout, injected: &Variables, pass: &[String]) -
             environment.insert(name.to_owned(), value.to_owned());
         }
     }
-    environment.retain(|name, _| !variables::is_ours(name));
+    environment.retain(|name, _| !variables::is_ours(name) && name != update::DISABLED.0);
+    if !life.follow_updates {
+        environment.insert(update::DISABLED.0.to_owned(), update::DISABLED.1.to_owned());
+    }
+    if life.as_root {
+        // The vendor's scripts refuse to run as root without it (azure-pipelines-agent: Misc/layoutroot/run.sh).
+        environment.insert("AGENT_ALLOW_RUNASROOT".to_owned(), "1".to_owned());
+    }
     let ignored = ignored(environment.get(AGENT_IGNORE).map(String::as_str));
     environment.insert(AGENT_IGNORE.to_owned(), ignored);
     environment

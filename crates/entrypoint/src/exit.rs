@@ -11,17 +11,19 @@ pub(crate) enum Exit {
     AgentFailed,
     UsedLayer,
     Stopped,
+    Cut,
     Refused,
 }
 
 impl Exit {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Done,
         Self::Configuration,
         Self::ServerAway,
         Self::AgentFailed,
         Self::UsedLayer,
         Self::Stopped,
+        Self::Cut,
         Self::Refused,
     ];
 
@@ -33,6 +35,7 @@ impl Exit {
             Self::AgentFailed => 70,
             Self::UsedLayer => 73,
             Self::Stopped => 75,
+            Self::Cut => 76,
             Self::Refused => 77,
         }
     }
@@ -49,6 +52,7 @@ impl Exit {
                 "used writable layer: something already ran in this file system, so nothing was started"
             }
             Self::Stopped => "stopped before a job ran",
+            Self::Cut => "stopped, and the running job was cancelled for it; see AZDO_STOP_LIMIT",
             Self::Refused => "the server refused the token or the pool; held, see AZDO_FATAL_HOLD",
         }
     }
@@ -94,5 +98,9 @@ impl Failure {
 
     pub(crate) fn stopped() -> Self {
         Self::new(Exit::Stopped, "stopped before a job ran")
+    }
+
+    pub(crate) fn cut() -> Self {
+        Self::new(Exit::Cut, "stopped, and the running job was cancelled for it")
     }
 }

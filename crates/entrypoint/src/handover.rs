@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::layout::Layout;
+use crate::settings::Life;
 use crate::token::Token;
 
 /// Everything that is decided once and holds until the end. Never a secret.
@@ -28,6 +29,7 @@ pub(crate) struct Plan {
     pub(crate) started: Timestamp,
     /// Seconds.
     pub(crate) config_timeout: u64,
+    pub(crate) life: Life,
     pub(crate) layout: Layout,
     /// The environment of the agent, complete.
     pub(crate) environment: BTreeMap<String, String>,

@@ -25,6 +25,8 @@ pub(crate) struct Layout {
     pub(crate) gid: u32,
     /// What the image declares for the agent.
     pub(crate) environment: BTreeMap<String, String>,
+    /// Of the agent in the image, if it says.
+    pub(crate) agent_version: Option<String>,
 }
 
 /// What the image builder recorded. Fields for other readers are left alone.
@@ -32,6 +34,7 @@ pub(crate) struct Layout {
 #[serde(rename_all = "camelCase", default)]
 struct ImageFile {
     environment: BTreeMap<String, String>,
+    agent_version: Option<String>,
     agent_directory: Option<PathBuf>,
     work_directory: Option<PathBuf>,
     home: Option<PathBuf>,
@@ -66,6 +69,7 @@ impl Layout {
             uid: AGENT_ID,
             gid: AGENT_ID,
             environment: BTreeMap::new(),
+            agent_version: None,
         }
     }
 
@@ -81,6 +85,7 @@ impl Layout {
             uid: AGENT_ID,
             gid: AGENT_ID,
             environment: BTreeMap::new(),
+            agent_version: None,
         }
     }
 
@@ -106,6 +111,7 @@ impl Layout {
             ));
         }
         self.environment = file.environment;
+        self.agent_version = file.agent_version;
         self.agent_directory = file.agent_directory.unwrap_or(self.agent_directory);
         self.work_directory = file.work_directory.unwrap_or(self.work_directory);
         self.home = file.home.unwrap_or(self.home);
@@ -113,6 +119,14 @@ impl Layout {
         self.uid = file.uid.unwrap_or(self.uid);
         self.gid = file.gid.unwrap_or(self.gid);
         Ok(self)
+    }
+
+    /// The same image with an agent that is root in its container, because the operator asked for it.
+    pub(crate) fn as_root(mut self) -> Self {
+        (self.uid, self.gid) = (0, 0);
+        "root".clone_into(&mut self.user);
+        self.home = PathBuf::from("/root");
+        self
     }
 
     /// The program of the agent, called without the vendor's scripts.

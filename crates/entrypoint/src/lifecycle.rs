@@ -1,17 +1,20 @@
 //! The agent's life as types: what is not configured cannot run, and what has run cannot be configured again.
 
-use std::time::{Duration, Instant};
-
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::exit::Failure;
+use crate::diagnostics;
+use crate::drain::{Drain, Outcome, Phase};
+use crate::exit::{Exit, Failure};
 use crate::handover::{Handover, Plan, Stage};
-use crate::platform::{self, Child, Ended, Event, Launch, Signals};
+use crate::health::{Health, State};
+use crate::platform::{self, Child, Ended, Launch, Signals};
 use crate::redact::Redactor;
-use crate::report::{log, pass_through};
+use crate::report::log;
 use crate::token::Token;
+use crate::update;
 use crate::variables;
+use crate::watch::{Registration, Supervision, follow};
 
 /// The agent in one state of its life.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub(crate) struct Configured {
 pub(crate) struct Running<'a> {
     child: Child<'a>,
     signals: &'a Signals,
+    health: Health,
 }
 
 /// What the agent stores about itself (azure-pipelines-agent: ConfigurationStore.cs).
@@ -59,6 +63,9 @@ impl<'a> Agent<'a, Unconfigured> {
         platform::end_survivors(signals)
             .map_err(|error| Failure::agent(format!("end the processes of the registration: {error}")))?;
         outcome?;
+        if signals.stop_requested() {
+            return Err(Failure::stopped());
+        }
         let agent_id = registered_id(plan)?;
         log(format_args!("agent `{}` is registered (id {agent_id}); the token is gone", plan.agent));
         Ok(Agent { plan, state: Configured { agent_id } })
@@ -81,26 +88,26 @@ fn register(plan: &Plan, token: &Token, signals: &Signals) -> Result<(), Failure
     let inputs: Vec<(&str, &str)> =
         names.iter().map(String::as_str).zip(inputs.map(|(_, value)| value)).collect();
     let launch = launch(plan, &["configure", "--unattended"], &inputs);
+    let mut health = Health::open(plan.life.health, &plan.agent, State::Registering).map_err(unhealthy)?;
     let mut child = Child::start(&launch, signals).map_err(|error| unable(plan, &error))?;
-    let deadline = Instant::now() + Duration::from_secs(plan.config_timeout);
-    let outcome =
-        follow(&mut child, Some(deadline), || Redactor::new(token.expose()), |_| {}, |_| Then::Leave);
+    let mut watch = Registration::new(plan.config_timeout);
+    let redactors = [Redactor::new(token.expose()), Redactor::new(token.expose())];
+    let outcome = follow(&mut child, &mut health, redactors, &mut watch);
     // Also after a good end: a registration leaves nothing running.
     child.kill();
-    match outcome? {
-        Followed::Exited(Ended::Code(0)) => Ok(()),
-        Followed::Exited(ended) => {
-            Err(Failure::agent(format!("the registration of the agent failed ({ended})"))
-                .hint("its own words are in the lines above"))
+    let failure = match (outcome?, watch.left) {
+        (Some(Ended::Code(0)), _) => return Ok(()),
+        (_, Some(failure)) => failure,
+        (ended, None) => {
+            let ended = ended.unwrap_or(Ended::Code(-1));
+            Failure::agent(format!("the registration of the agent failed ({ended})"))
+                .hint("its own words are in the lines above")
         }
-        Followed::Left => Err(Failure::stopped()),
-        Followed::TimedOut => Err(Failure::agent(format!(
-            "the registration of the agent did not end within {} s and was killed",
-            plan.config_timeout
-        ))
-        .hint("the agent repeats a failing replacement without pause or end; look at what the server answers")
-        .hint(format!("{} sets the time", variables::CONFIG_TIMEOUT.name))),
+    };
+    if failure.exit == Exit::AgentFailed {
+        diagnostics::show(&plan.layout.agent_directory, Redactor::new(token.expose()));
     }
+    Err(failure)
 }
 
 fn registered_id(plan: &Plan) -> Result<u64, Failure> {
@@ -127,54 +134,76 @@ impl<'a> Agent<'a, Configured> {
     /// Starts the listener for one job.
     pub(crate) fn start(self, signals: &'a Signals) -> Result<Agent<'a, Running<'a>>, Failure> {
         let plan = self.plan;
+        // One that was asked for between two images of this process: there is no session yet, and there need be none.
+        if signals.stop_requested() {
+            return Err(Failure::stopped());
+        }
+        let health = Health::open(plan.life.health, &plan.agent, State::Starting).map_err(unhealthy)?;
         let launch = launch(plan, &["run", "--once"], &[]);
         let child = Child::start(&launch, signals).map_err(|error| unable(plan, &error))?;
-        Ok(Agent { plan, state: Running { child, signals } })
+        Ok(Agent { plan, state: Running { child, signals, health } })
     }
 }
 
 impl Agent<'_, Running<'_>> {
     /// Follows the listener to its end. `Ok` where it ran to the end of its own accord and returned 0.
     pub(crate) fn supervise(mut self) -> Result<(), Failure> {
-        let mut took_a_job = false;
-        let mut stopped = false;
-        let outcome = follow(
-            &mut self.state.child,
-            None,
-            Redactor::transparent,
-            |line| took_a_job |= is_job_line(line),
-            |child| {
-                stopped = true;
-                log("stop asked for: passing it on to the agent");
-                child.stop();
-                Then::Stay
-            },
-        );
-        took_a_job |= left_worker_log(self.plan);
+        let mut drain = Drain::new(self.plan.life.stop_limit);
+        let mut ended = self.follow(&mut drain);
+        if self.plan.life.follow_updates && matches!(ended, Ok(UPDATING)) && !drain.is_asked() {
+            ended = self.run_updated(&mut drain);
+        }
         // As PID 1 the kernel does this at our exit, and it does it at once.
         if !platform::is_first_process() {
             self.state.child.kill();
             platform::end_survivors(self.state.signals)
                 .map_err(|error| Failure::agent(format!("end what the job left running: {error}")))?;
         }
-        match outcome? {
-            Followed::Exited(_) if stopped && !took_a_job => Err(Failure::stopped()),
-            Followed::Exited(Ended::Code(0)) => Ok(()),
-            Followed::Exited(Ended::Code(code @ (3 | 4))) => {
-                Err(Failure::agent(format!("the server wants a newer agent (listener exit code {code})"))
-                    .hint("an agent of this image does not update itself; build a new image"))
+        let took_a_job = drain.phase() == Phase::Working || left_worker_log(self.plan);
+        let failure = match (drain.outcome(took_a_job), ended?) {
+            (Outcome::Idle, _) => return Err(Failure::stopped()),
+            (Outcome::Cut, _) => return Err(Failure::cut().hint(CUT_HINT)),
+            (Outcome::NotAsked | Outcome::Finished, Ended::Code(0)) => return Ok(()),
+            (_, ended @ Ended::Code(3 | 4)) => {
+                Failure::agent(format!("the server wants a newer agent (listener: {ended})"))
+                    .hint(format!("build a new image; see {}", variables::AGENT_UPDATE.name))
             }
-            Followed::Exited(ended) => Err(Failure::agent(format!("the listener failed ({ended})"))),
-            Followed::Left | Followed::TimedOut => Err(Failure::agent("the listener was given up")),
+            (_, ended) => Failure::agent(format!("the listener failed ({ended})")),
+        };
+        if !took_a_job {
+            // What a job could have written into it is nobody's diagnostics.
+            diagnostics::show(&self.plan.layout.agent_directory, Redactor::transparent());
         }
+        Err(failure)
+    }
+
+    /// The listener ended for an update to take its place; then it runs once more, as the vendor's `run.sh` does it.
+    fn run_updated(&mut self, drain: &mut Drain) -> Result<Ended, Failure> {
+        log("the agent updates itself; it is started once more when that is done");
+        self.state.health.set(State::Updating);
+        if !update::wait(&self.plan.layout.agent_directory, self.state.signals) {
+            return Err(Failure::stopped());
+        }
+        let launch = launch(self.plan, &["run", "--once"], &[]);
+        self.state.child =
+            Child::start(&launch, self.state.signals).map_err(|error| unable(self.plan, &error))?;
+        self.state.health.set(State::Starting);
+        *drain = Drain::new(self.plan.life.stop_limit);
+        self.follow(drain)
+    }
+
+    fn follow(&mut self, drain: &mut Drain) -> Result<Ended, Failure> {
+        let Running { child, health, .. } = &mut self.state;
+        let mut supervision = Supervision { drain };
+        follow(child, health, [Redactor::transparent(), Redactor::transparent()], &mut supervision)
+            .map(|ended| ended.unwrap_or(Ended::Code(-1)))
     }
 }
 
-/// Whether a line of the listener says that a job began (azure-pipelines-agent: Misc/layoutbin/en-US/strings.json, RunningJob).
-fn is_job_line(line: &[u8]) -> bool {
-    let needle = b"Running job: ";
-    line.windows(needle.len()).any(|window| window == needle)
-}
+/// The listener's code after it began an update (azure-pipelines-agent: Constants.Agent.ReturnCode.RunOnceAgentUpdating).
+const UPDATING: Ended = Ended::Code(4);
+const CUT_HINT: &str =
+    "a longer AZDO_STOP_LIMIT lets jobs finish, if the platform waits that long before it kills";
 
 /// Each job is run by a worker, and each worker begins a log of its own (azure-pipelines-agent: HostContext.cs).
 fn left_worker_log(plan: &Plan) -> bool {
@@ -195,54 +224,12 @@ fn launch<'a>(plan: &'a Plan, arguments: &'a [&'a str], inputs: &'a [(&'a str, &
     }
 }
 
+fn unhealthy(error: std::io::Error) -> Failure {
+    Failure::agent(format!("listen for questions about the agent's health: {error}"))
+        .hint(format!("{} names the address", variables::HEALTH.name))
+}
+
 fn unable(plan: &Plan, error: &std::io::Error) -> Failure {
     Failure::agent(format!("start `{}` as user {}: {error}", plan.layout.listener().display(), plan.layout.uid))
         .hint("the image must hold an agent that this user can run, and the container needs CAP_SETUID and CAP_SETGID")
-}
-
-enum Followed {
-    Exited(Ended),
-    /// The caller left on a stop.
-    Left,
-    TimedOut,
-}
-
-enum Then {
-    Stay,
-    Leave,
-}
-
-/// Passes the output of a child on until it ends, is given up on a stop, or has no time left.
-fn follow(
-    child: &mut Child<'_>,
-    deadline: Option<Instant>,
-    redactor: impl Fn() -> Redactor,
-    mut seen: impl FnMut(&[u8]),
-    mut on_stop: impl FnMut(&Child<'_>) -> Then,
-) -> Result<Followed, Failure> {
-    let mut streams = [redactor(), redactor()];
-    let mut show = |lines: &[u8]| {
-        seen(lines);
-        pass_through(lines);
-    };
-    let outcome = loop {
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            break Followed::TimedOut;
-        }
-        match child.next_event(deadline) {
-            Ok(Event::Output(stream, bytes)) => show(&streams[stream as usize].push(&bytes)),
-            Ok(Event::Stop) => {
-                if matches!(on_stop(child), Then::Leave) {
-                    break Followed::Left;
-                }
-            }
-            Ok(Event::Exited(ended)) => break Followed::Exited(ended),
-            Ok(Event::Quiet) => {}
-            Err(error) => return Err(Failure::agent(format!("wait for the agent: {error}"))),
-        }
-    };
-    for stream in &mut streams {
-        show(&stream.finish());
-    }
-    Ok(outcome)
 }

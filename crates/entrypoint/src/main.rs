@@ -9,9 +9,12 @@
 //! twins for Linux and Windows. It does not deregister the agent: that takes a token, and the token is gone.
 
 mod cli;
+mod diagnostics;
+mod drain;
 mod environment;
 mod exit;
 mod handover;
+mod health;
 mod layer;
 mod layout;
 mod lifecycle;
@@ -24,7 +27,9 @@ mod resume;
 mod settings;
 mod start;
 mod token;
+mod update;
 mod variables;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use self::answer::{Answer, Verdict};
 use crate::exit::{Exit, Failure};
 use crate::report::log;
+use crate::update::{self, Version};
 
 /// What is asked.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Questions<'a> {
     pub(crate) pool: &'a str,
     pub(crate) server_wait: Duration,
     pub(crate) proxy: Option<AgentProxy>,
+    pub(crate) agent_version: Option<&'a str>,
+    pub(crate) follow_updates: bool,
 }
 
 /// The proxy under the names that only the agent knows (azure-pipelines-agent: VstsAgentWebProxy.cs). The HTTP client finds
@@ -52,6 +55,8 @@ impl AgentProxy {
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// For the question that decides nothing.
+const OFFER_LIMIT: Duration = Duration::from_secs(3);
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// No answer that is read here comes near this size.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
@@ -84,7 +89,7 @@ async fn stopped(stop_requested: impl Fn() -> bool) {
 }
 
 async fn ask(questions: &Questions<'_>, token: &SecretString) -> Result<(), Failure> {
-    let mut server = Server::new(questions, token)?;
+    let server = Server::new(questions, token)?;
     let shown = questions.url;
     server
         .get(
@@ -114,12 +119,34 @@ async fn ask(questions: &Questions<'_>, token: &SecretString) -> Result<(), Fail
             format!("pool `{}` is Microsoft-hosted and takes no agents", questions.pool),
         ));
     }
-    if server.get(&path, &managed, read).await?.is_none() {
+    // The second question costs no time of its own, and its answer decides nothing.
+    let (manageable, offered) = tokio::join!(server.get(&path, &managed, read), offered_agent(&server));
+    if manageable?.is_none() {
         return Err(Failure::new(Exit::Refused, format!("the token may see pool `{}` but not manage it", questions.pool))
             .hint("its owner needs the role Administrator on the pool, the token the scope Agent Pools (read, manage)"));
     }
     log(format_args!("the token may register agents in pool `{}`", questions.pool));
+    if let Some(advice) = update::advice(questions.agent_version, offered, questions.follow_updates) {
+        log(format_args!("hint: {advice}"));
+        if pool.auto_update == Some(true) && !questions.follow_updates {
+            log("hint: the pool tells its agents to update themselves; this one is told to refuse that");
+        }
+    }
     Ok(())
+}
+
+/// The newest agent that the server offers. Asked once, and not for long.
+async fn offered_agent(server: &Server<'_>) -> Option<Version> {
+    server.questions.agent_version?;
+    let url = server.url(
+        &["_apis", "distributedtask", "packages", "agent"],
+        &[("platform", update::platform()), ("$top", "1")],
+    );
+    let read = |body: &[u8]| Verdict::Good(update::newest(body));
+    match tokio::time::timeout(OFFER_LIMIT, server.once(&url, &read)).await {
+        Ok((Verdict::Good(version), _)) => version,
+        _ => None,
+    }
 }
 
 struct Server<'a> {
@@ -159,16 +186,12 @@ impl<'a> Server<'a> {
 
     /// Asks one question until there is an answer, a refusal, or no time left.
     async fn get<T>(
-        &mut self,
+        &self,
         path: &[&str],
         query: &[(&str, &str)],
         read: impl Fn(&[u8]) -> Verdict<T>,
     ) -> Result<T, Failure> {
-        let mut url = self.questions.url.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        url.query_pairs_mut().extend_pairs(query);
+        let url = self.url(path, query);
         let mut pause = FIRST_PAUSE;
         loop {
             let (reason, retry_after) = match self.once(&url, &read).await {
@@ -190,6 +213,15 @@ impl<'a> Server<'a> {
             tokio::time::sleep(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.questions.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        url
     }
 
     async fn once<T>(

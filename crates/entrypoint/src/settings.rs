@@ -9,6 +9,10 @@ use url::Url;
 
 use crate::variables::{self, Variable, Variables};
 
+mod life;
+
+pub(crate) use life::Life;
+
 /// What the operator asked for.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -20,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) server_wait: Duration,
     pub(crate) config_timeout: Duration,
     pub(crate) image: Option<String>,
+    pub(crate) life: Life,
 }
 
 /// Where the token is.
@@ -79,11 +84,20 @@ pub(crate) fn read(variables: &Variables) -> Reading {
     let server_wait = reader.seconds(&variables::SERVER_WAIT, 300, 1);
     let config_timeout = reader.seconds(&variables::CONFIG_TIMEOUT, 180, 1);
     let image = reader.optional(&variables::IMAGE).map(|given| given.value);
+    let life = life::read(&mut reader);
     let problems = reader.problems;
     let settings = match (url, pool, agent) {
-        (Some(url), Some(pool), Some(agent)) if problems.is_empty() => {
-            Some(Settings { url, pool, agent, work, pass_environment, server_wait, config_timeout, image })
-        }
+        (Some(url), Some(pool), Some(agent)) if problems.is_empty() => Some(Settings {
+            url,
+            pool,
+            agent,
+            work,
+            pass_environment,
+            server_wait,
+            config_timeout,
+            image,
+            life,
+        }),
         _ => None,
     };
     Reading { settings, token, fatal_hold, problems, unknown: unknown(variables) }

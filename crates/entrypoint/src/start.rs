@@ -9,12 +9,14 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::environment;
 use crate::exit::{Exit, Failure};
 use crate::handover::{Handover, Plan, Stage};
+use crate::health;
 use crate::layer;
 use crate::layout::Layout;
 use crate::platform::{self, Signals};
 use crate::preflight::{self, AgentProxy, Questions};
 use crate::report::{self, log};
-use crate::settings::{self, Problem, Settings, TokenSource};
+use crate::settings::{self, Life, Problem, Settings, TokenSource};
+use crate::update;
 use crate::variables::{self, Variables};
 
 /// How this image ends where it does not become the next one.
@@ -46,6 +48,7 @@ fn prepare(
             .hint("the image starts this program as root; the agent then runs as its own user")
     })?;
     platform::forbid_inspection()
+        .and_then(|()| platform::forbid_core_dumps())
         .map_err(|error| Failure::agent(format!("close this process to inspection: {error}")))?;
     let executable = std::env::current_exe()
         .map_err(|error| Failure::agent(format!("find the program of this process: {error}")))?;
@@ -65,6 +68,8 @@ fn prepare(
         pool: &plan.pool,
         server_wait: settings.server_wait,
         proxy: agent_proxy(&environment),
+        agent_version: plan.layout.agent_version.as_deref(),
+        follow_updates: plan.life.follow_updates,
     };
     preflight::run(&questions, &token, || signals.stop_requested())?;
     hand_over(&executable, &Handover { stage: Stage::Configure, plan }, Some(&token))
@@ -93,17 +98,33 @@ fn check(
     started: Timestamp,
 ) -> Result<(Plan, SecretString, Settings), Failure> {
     let mut problems = reading.problems;
+    let life = reading.settings.as_ref().map(|settings| settings.life);
+    if life.is_some_and(|life| life.as_root) && matches!(reading.token, Some(TokenSource::File(_))) {
+        problems.push(Problem::new(
+            variables::RUN_AS.name,
+            format!(
+                "a job that is root can read {}; give the token in {}",
+                variables::TOKEN_FILE.name,
+                variables::TOKEN.name
+            ),
+        ));
+    }
     let token = reading.token.and_then(|source| token(source).map_err(|problem| problems.push(problem)).ok());
     let image_file = layout.image_file.display().to_string();
     let layout = platform::read_image_file(&layout.image_file)
         .map_err(|text| Problem::new(image_file, text))
         .and_then(|text| layout.with_image_file(text.as_deref()))
+        .map(|layout| if life.is_some_and(|life| life.as_root) { layout.as_root() } else { layout })
         .map_err(|problem| problems.push(problem))
         .ok();
+    if let (Some(life), Some(layout)) = (life, &layout) {
+        problems.extend(check_life(life, layout));
+    }
     if let (Some(settings), Some(token), Some(layout), true) =
         (reading.settings, token, layout, problems.is_empty())
     {
-        let agent_environment = environment::of_agent(&layout, environment, &settings.pass_environment);
+        let agent_environment =
+            environment::of_agent(&layout, environment, &settings.pass_environment, settings.life);
         let Some(name) = environment::holding(&agent_environment, token.expose_secret()) else {
             let plan = plan(&settings, layout, agent_environment, started);
             return Ok((plan, token, settings));
@@ -116,6 +137,20 @@ fn check(
     let noun = if count == 1 { "problem" } else { "problems" };
     Err(Failure::configuration(format!("{count} {noun} in the configuration:\n  {list}"))
         .hint("mayfly-entrypoint --help explains every variable"))
+}
+
+/// What of the later life can be tried out now.
+fn check_life(life: Life, layout: &Layout) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(address) = life.health
+        && let Err(error) = health::check(address)
+    {
+        problems.push(Problem::new(variables::HEALTH.name, format!("cannot listen at {address}: {error}")));
+    }
+    if life.follow_updates {
+        problems.extend(update::check_folder(layout).err());
+    }
+    problems
 }
 
 fn agent_proxy(environment: &Variables) -> Option<AgentProxy> {
@@ -156,6 +191,7 @@ fn plan(
         container: platform::host_name(),
         started,
         config_timeout: settings.config_timeout.as_secs(),
+        life: settings.life,
         layout,
         environment,
     }

@@ -52,11 +52,27 @@ pub(crate) const SERVER_WAIT: Variable =
     variable("AZDO_SERVER_WAIT", None, "seconds a server that is away is waited for", "300");
 pub(crate) const CONFIG_TIMEOUT: Variable =
     variable("AZDO_CONFIG_TIMEOUT", None, "seconds the registration of the agent may take", "180");
+pub(crate) const RUN_AS: Variable =
+    variable("AZDO_RUN_AS", None, "user of the agent and its job: agent or root (in the container)", "agent");
+pub(crate) const STOP_LIMIT: Variable =
+    variable("AZDO_STOP_LIMIT", None, "seconds a running job may go on after a stop signal", "15");
+pub(crate) const HEALTH: Variable = variable(
+    "AZDO_HEALTH",
+    None,
+    "port or address:port at which GET /healthz tells whether the agent listens",
+    "none",
+);
+pub(crate) const AGENT_UPDATE: Variable = variable(
+    "AZDO_AGENT_UPDATE",
+    None,
+    "what the agent does when the server wants a newer one: refuse or follow",
+    "refuse",
+);
 pub(crate) const IMAGE: Variable =
     variable("MAYFLY_IMAGE", None, "image reference to report; set by the deployer", "none");
 
 /// All of them, in the order of `--help`. None of them reaches the agent.
-pub(crate) const ALL: [Variable; 11] = [
+pub(crate) const ALL: &[Variable] = &[
     URL,
     TOKEN,
     TOKEN_FILE,
@@ -67,6 +83,10 @@ pub(crate) const ALL: [Variable; 11] = [
     FATAL_HOLD,
     SERVER_WAIT,
     CONFIG_TIMEOUT,
+    RUN_AS,
+    STOP_LIMIT,
+    HEALTH,
+    AGENT_UPDATE,
     IMAGE,
 ];
 

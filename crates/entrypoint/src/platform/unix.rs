@@ -23,7 +23,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{execve, geteuid, getpid, pipe2};
 
 pub(crate) use child::{Child, end_survivors};
-pub(crate) use files::{create_private_directory, prepare_work_folder, read_image_file, read_token_file};
+pub(crate) use files::{
+    create_private_directory, may_replace, prepare_work_folder, read_image_file, read_token_file,
+};
 
 use crate::exit::Exit;
 use crate::handover::Handover;
@@ -109,6 +111,11 @@ pub(crate) fn forbid_inspection() -> io::Result<()> {
         return Err(io::Error::other("the kernel still reports the process as dumpable"));
     }
     Ok(())
+}
+
+/// Holds for this process and all after it.
+pub(crate) fn forbid_core_dumps() -> io::Result<()> {
+    privileges::forbid_core_dumps()
 }
 
 pub(crate) fn lock_memory(bytes: &[u8]) {

@@ -24,7 +24,9 @@ use windows_sys::Win32::System::Memory::{VirtualLock, VirtualUnlock};
 use windows_sys::core::BOOL;
 
 pub(crate) use child::{Child, end_survivors};
-pub(crate) use files::{create_private_directory, prepare_work_folder, read_image_file, read_token_file};
+pub(crate) use files::{
+    create_private_directory, may_replace, prepare_work_folder, read_image_file, read_token_file,
+};
 
 use self::job::Job;
 use crate::exit::Exit;
@@ -102,6 +104,12 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 /// copy of it when the agent starts.
 #[expect(clippy::unnecessary_wraps, reason = "the twin can fail")]
 pub(crate) fn forbid_inspection() -> io::Result<()> {
+    Ok(())
+}
+
+/// The system writes no picture of a process of a container unless its image sets that up.
+#[expect(clippy::unnecessary_wraps, reason = "the twin can fail")]
+pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     Ok(())
 }
 

@@ -72,6 +72,9 @@ pub(crate) struct Pool {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) is_hosted: bool,
+    /// Whether the pool tells its agents to update themselves.
+    #[serde(default)]
+    pub(crate) auto_update: Option<bool>,
 }
 
 #[derive(Deserialize)]

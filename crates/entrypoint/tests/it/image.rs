@@ -29,7 +29,7 @@ printf '%s\n' "$@" > "$probe/run.arguments"
 echo "Running job: one" "#;
 
 /// A listener that waits for the test, without a child of its own.
-pub(crate) const WAIT: &str = r#"trap 'exit 0' TERM
+pub(crate) const WAIT: &str = r#"trap 'exit 0' INT
 touch "$probe/ready"
 while ! [ -e "$probe/go" ]; do read -r -t 0.05 <> <(:) || :; done"#;
 

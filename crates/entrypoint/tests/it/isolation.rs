@@ -128,13 +128,32 @@ async fn the_environment_of_the_agent_is_the_allow_list() {
         .set("AZDO_PASS_ENV", "WANTED")
         .set("NO_PROXY", "127.0.0.1")
         .set("LD_LIBRARY_PATH", "/evil")
+        .set("LD_PRELOAD", "/evil.so")
+        .set("BASH_ENV", "/evil.sh")
+        .set("ENV", "/evil.sh")
+        .set("PROMPT_COMMAND", "touch /evil")
+        .set("DOTNET_STARTUP_HOOKS", "/evil.dll")
+        .set("CORECLR_PROFILER_PATH", "/evil.so")
+        .set("NODE_OPTIONS", "--require /evil.js")
+        .set("GIT_SSH_COMMAND", "/evil")
         .unset("AZP_POOL");
     image.run().await.expect_code(0);
     let run = image.probed_environment("run.env");
     let names: Vec<&str> = run.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["HOME", "JAVA_HOME", "LANG", "LOGNAME", "NO_PROXY", "PATH", "USER", "VSO_AGENT_IGNORE", "WANTED"]
+        [
+            "HOME",
+            "JAVA_HOME",
+            "LANG",
+            "LOGNAME",
+            "NO_PROXY",
+            "PATH",
+            "USER",
+            "VSO_AGENT_IGNORE",
+            "WANTED",
+            "agent.disableupdate"
+        ]
     );
     assert_eq!(run["WANTED"], "2");
     assert_eq!(run["USER"], "agent");

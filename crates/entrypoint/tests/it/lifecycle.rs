@@ -115,28 +115,6 @@ async fn a_listener_that_fails_is_70() {
 }
 
 #[tokio::test]
-async fn a_stop_while_idle_is_75() {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let image = Image::new().await;
-        image.agent(CONFIGURE, WAIT);
-        let run = image.start();
-        eventually_exists(image.probe("ready")).await;
-        run.signal(signal);
-        run.finish().await.expect_code(75).says("stopped before a job ran");
-    }
-}
-
-#[tokio::test]
-async fn a_stop_during_a_job_lets_the_agent_end_it() {
-    let image = Image::new().await;
-    image.agent(CONFIGURE, &format!("echo 'now: Running job: one'\n{WAIT}"));
-    let run = image.start();
-    eventually_exists(image.probe("ready")).await;
-    run.signal(Signal::SIGTERM);
-    run.finish().await.expect_code(0);
-}
-
-#[tokio::test]
 async fn a_stop_during_the_registration_is_75_and_kills_it() {
     let image = Image::new().await;
     image.agent(WAIT, RUN);
@@ -145,18 +123,6 @@ async fn a_stop_during_the_registration_is_75_and_kills_it() {
     run.signal(Signal::SIGTERM);
     run.finish().await.expect_code(75);
     assert!(!image.probe("run.env").exists());
-}
-
-#[tokio::test]
-async fn the_stop_reaches_the_whole_group() {
-    let image = Image::new().await;
-    let worker = r#"bash -c 'trap "touch $0/stopped; exit" TERM; touch $0/ready; while :; do sleep 0.05; done' "$probe" &"#;
-    image.agent(CONFIGURE, &format!("{worker}\ntrap : TERM\nwait\nwait"));
-    let run = image.start();
-    eventually_exists(image.probe("ready")).await;
-    run.signal(Signal::SIGTERM);
-    run.finish().await.expect_code(75);
-    assert!(image.probe("stopped").exists());
 }
 
 /// Output that is not a whole line, and much of it, does not disturb the last line.

@@ -6,11 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
 mod docker;
+mod health;
 mod image;
 mod isolation;
 mod layer;
 mod lifecycle;
 mod probe;
 mod reach;
+mod root;
 mod server;
 mod settings;
+mod stop;
+mod update;

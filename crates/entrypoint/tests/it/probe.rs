@@ -83,3 +83,11 @@ pub(crate) fn memory_holds(pid: i32, text: &str) -> bool {
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
+
+/// Signals that were sent to a process and that it has not taken yet.
+pub(crate) fn pending_signals(pid: i32) -> Vec<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending =
+        status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
+    pending.map(|set| set.trim().to_owned()).filter(|set| set.bytes().any(|digit| digit != b'0')).collect()
+}

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::privileges::{Target, give_up};
 use super::{Signals, timeout};
+use crate::health::Health;
 use crate::platform::{Ended, Event, Launch, Stream};
 
 /// A running child. It leads a session and a process group, and signals go to the whole group.
@@ -64,9 +65,10 @@ impl<'a> Child<'a> {
         Ok(Self { pid, signals, pipes, ended: None })
     }
 
-    /// The next event, waited for no longer than until `deadline`.
-    pub(crate) fn next_event(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
+    /// The next event, waited for no longer than until `deadline`. Meanwhile `health` answers.
+    pub(crate) fn next_event(&mut self, deadline: Option<Instant>, health: &mut Health) -> io::Result<Event> {
         loop {
+            health.turn();
             if self.signals.stop_requested() {
                 return Ok(Event::Stop);
             }
@@ -83,7 +85,9 @@ impl<'a> Child<'a> {
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(Event::Quiet);
             }
-            self.wait(left.unwrap_or(Duration::from_mins(1)))?;
+            let patience = health.deadline().map(|until| until.saturating_duration_since(Instant::now()));
+            let longest = Duration::from_mins(1);
+            self.wait(left.unwrap_or(longest).min(patience.unwrap_or(longest)), health)?;
         }
     }
 
@@ -106,18 +110,23 @@ impl<'a> Child<'a> {
         None
     }
 
-    fn wait(&self, time: Duration) -> io::Result<()> {
+    fn wait(&self, time: Duration, health: &Health) -> io::Result<()> {
         let mut descriptors = vec![PollFd::new(self.signals.descriptor.as_fd(), PollFlags::POLLIN)];
         descriptors.extend(self.pipes.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        descriptors.extend(health.sockets().map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
         match poll(&mut descriptors, timeout(time)) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Passes the stop on to the child and all of its group.
-    pub(crate) fn stop(&self) {
-        let _ = killpg(self.pid, Signal::SIGTERM);
+    /// Asks the child to end, as Ctrl-C and its own service host do. It alone: the listener tells its worker, and a worker
+    /// that dies of a signal of its own reports nothing. On SIGTERM the agent's runtime would give it 30 s and no more
+    /// (azure-pipelines-agent: Agent.cs, Misc/layoutbin/AgentService.js).
+    pub(crate) fn interrupt(&self) {
+        if self.ended.is_none() {
+            let _ = kill(self.pid, Signal::SIGINT);
+        }
     }
 
     /// Ends the child and all of its group at once.

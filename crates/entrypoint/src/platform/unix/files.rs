@@ -48,6 +48,13 @@ pub(crate) fn read_image_file(path: &Path) -> Result<Option<String>, String> {
     fs::read_to_string(path).map(Some).map_err(|error| format!("cannot be read: {}", error.kind()))
 }
 
+/// Whether the agent's user can put another agent in the place of this one.
+pub(crate) fn may_replace(layout: &Layout) -> bool {
+    // The owner of a folder moves whatever is in it, sticky or not.
+    layout.uid == 0
+        || fs::metadata(&layout.agent_directory).is_ok_and(|metadata| metadata.uid() == layout.uid)
+}
+
 /// A folder that only root may even look into.
 pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;

@@ -12,6 +12,7 @@ use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
 
 use super::job::Job;
 use super::{LOOK, Signals};
+use crate::health::Health;
 use crate::platform::{Ended, Event, Launch, Stream};
 
 /// A running child, with all that it starts in a job object of its own.
@@ -50,9 +51,10 @@ impl<'a> Child<'a> {
         Ok(Self { process, job, signals, output, ended: None })
     }
 
-    /// The next event, waited for no longer than until `deadline`.
-    pub(crate) fn next_event(&mut self, deadline: Option<Instant>) -> io::Result<Event> {
+    /// The next event, waited for no longer than until `deadline`. Meanwhile `health` answers.
+    pub(crate) fn next_event(&mut self, deadline: Option<Instant>, health: &mut Health) -> io::Result<Event> {
         loop {
+            health.turn();
             if self.signals.stop_requested() {
                 return Ok(Event::Stop);
             }
@@ -80,9 +82,9 @@ impl<'a> Child<'a> {
         }
     }
 
-    /// Passes the stop on to the child's process group, as the only console event that reaches one.
+    /// Asks the child to end. This is the only console event that reaches a process group.
     #[expect(unsafe_code, reason = "the standard library sends no console events")]
-    pub(crate) fn stop(&self) {
+    pub(crate) fn interrupt(&self) {
         // SAFETY: takes integers.
         unsafe {
             GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.process.id());

@@ -47,7 +47,7 @@ fn the_pool_is_the_one_of_that_name() {
         br#"{"count":2,"value":[{"id":1,"name":"linux-big"},{"id":2,"name":"Linux","isHosted":true}]}"#;
     assert_eq!(
         pool(body, "linux"),
-        Verdict::Good(Some(Pool { id: 2, name: "Linux".to_owned(), is_hosted: true }))
+        Verdict::Good(Some(Pool { id: 2, name: "Linux".to_owned(), is_hosted: true, auto_update: None }))
     );
     assert_eq!(pool(br#"{"count":0,"value":[]}"#, "linux"), Verdict::Good(None));
     assert!(matches!(pool(b"[]", "linux"), Verdict::Away(_)));

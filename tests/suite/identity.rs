@@ -11,6 +11,7 @@ ask() { curl -s -o /tmp/answer -w '%{http_code}' -H "X-IDENTITY-HEADER: $2" "$1?
 echo "endpoint=${IDENTITY_ENDPOINT:-none}"; echo "header=${IDENTITY_HEADER:-none}"
 echo "status=$(ask "${IDENTITY_ENDPOINT:-$ENDPOINT}" "${IDENTITY_HEADER:-$HEADER}")"
 echo "answer=$(cat /tmp/answer)"
+echo "metadata=$(curl -s -o /dev/null -w '%{http_code}' -H Metadata:true "${IDENTITY_ENDPOINT:-$ENDPOINT}?api-version=2018-02-01&resource=499b84ac-1321-427f-aa17-267ca6975798")"
 echo asked; sleep 600
 "#;
 
@@ -43,6 +44,7 @@ async fn a_group_gets_tokens_for_its_own_identity_and_nobody_elses_container_doe
     let shown = stack.put_group("own", &own).await?;
     let log = stack.group_said("own", "asked").await?;
     ensure!(said(&log, "status")? == "200", "{log}");
+    ensure!(said(&log, "metadata")? == "200", "no secret is needed at the container's own address: {log}");
     let answer: Value = serde_json::from_str(said(&log, "answer")?)?;
     let token = answer["access_token"].as_str().context("a token")?;
     ensure!(answer["resource"] == AZURE_DEVOPS && answer["expires_on"].is_string(), "{answer}");
@@ -58,6 +60,8 @@ async fn a_group_gets_tokens_for_its_own_identity_and_nobody_elses_container_doe
     let stolen = stack.group_said("thief", "asked").await?;
     ensure!(said(&stolen, "endpoint")? == "none" && said(&stolen, "header")? == "none", "{stolen}");
     ensure!(said(&stolen, "status")? == "401" && stolen.contains("unknown_source"), "{stolen}");
+    ensure!(said(&stolen, "metadata")? == "401", "another address is another container: {stolen}");
+    ensure!(endpoint == stack.variable("MAYFLY_IDENTITY_ENDPOINT"));
     let url = format!("{endpoint}?api-version=2019-08-01&resource={AZURE_DEVOPS}");
     let client = reqwest::Client::builder().no_proxy().build()?;
     let from_host = client.get(url).header("X-IDENTITY-HEADER", header).send().await?;

@@ -2,7 +2,9 @@
 //!
 //! Shapes: `azure-docs: container-instances-managed-identity.md`, `how-to-use-vm-token.md` (api-version 2018-02-01) and
 //! `overview-managed-identity.md` of App Service (2019-08-01, `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`). It is reached
-//! from the containers' network; who asks is told by the secret of the container's run and by its address, both.
+//! from the containers' network. Who asks is told by the address alone with `Metadata: true`, as Container Instances
+//! document it: so every job can, and no wiped variable keeps it from that. With `X-IDENTITY-HEADER` the secret of the
+//! container's run has to fit too.
 
 use std::net::SocketAddr;
 
@@ -94,7 +96,7 @@ async fn answer(arm: &Arm, peer: SocketAddr, headers: &HeaderMap, uri: &Uri) -> 
     let claimant = arm
         .settings()
         .groups
-        .claimant(secret.unwrap_or_default(), peer.ip().to_canonical())
+        .claimant(secret, peer.ip().to_canonical())
         .await
         .map_err(|error| Fault::unknown(&error))?;
     let Some(claimant) = claimant else {

@@ -94,44 +94,54 @@ impl Groups {
         let _ = self.shared().pull_logins.set(logins);
     }
 
-    /// Which running container a request of the identity endpoint comes from: it has to show the secret of the
-    /// container's present run, and to come from that container's address. `None`: from nobody who may have a token.
-    pub async fn claimant(&self, secret: &str, address: IpAddr) -> Result<Option<Claimant>, GroupError> {
+    /// Which running container a request of the identity endpoint comes from. It comes from that container's address; with
+    /// a `secret`, that also has to be the one of the container's present run. `None`: from nobody who may have a token.
+    pub async fn claimant(
+        &self,
+        secret: Option<&str>,
+        address: IpAddr,
+    ) -> Result<Option<Claimant>, GroupError> {
         let shared = self.shared();
         let key = stored::hash_key(&shared.settings.store, &shared.settings.entropy)
             .map_err(|error| GroupError::store(&error))?;
-        let found = self.entries().into_iter().find_map(|entry| {
-            let record = entry.record();
-            record.container_of_secret(&key, secret)
-        });
-        let Some((claimant, container)) = found else { return Ok(None) };
-        let seen = shared.runtime.address(&container).await.map_err(|error| GroupError::runtime(&error))?;
-        if seen == Some(address) {
-            return Ok(Some(claimant));
+        let candidates = self.entries().into_iter().flat_map(|entry| entry.record().claimants(&key, secret));
+        for (claimant, container) in candidates.collect::<Vec<_>>() {
+            let seen =
+                shared.runtime.address(&container).await.map_err(|error| GroupError::runtime(&error))?;
+            if seen == Some(address) {
+                return Ok(Some(claimant));
+            }
+            if secret.is_some() {
+                tracing::warn!(group = %claimant.group, container = %claimant.container, %address,
+                    "a container's identity secret was shown from another address");
+            }
         }
-        tracing::warn!(group = %claimant.group, container = %claimant.container, %address,
-            "a container's identity secret was shown from another address");
         Ok(None)
     }
 }
 
 impl Record {
-    /// The container whose present run has this secret, with the engine's id of what holds its address.
-    fn container_of_secret(&self, key: &[u8], secret: &str) -> Option<(Claimant, String)> {
+    /// The containers that a request may come from, each with the engine's id of what holds its address.
+    fn claimants(&self, key: &[u8], secret: Option<&str>) -> Vec<(Claimant, String)> {
         if self.spec.identity.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let (name, progress) = self.containers.iter().find(|(name, progress)| {
-            let expected = run_secret(key, &self.spec.id, name, progress.machine.current);
-            same(expected.as_bytes(), secret.as_bytes())
-        })?;
-        let claimant = Claimant {
-            group: self.spec.id.clone(),
-            container: name.clone(),
-            identity: self.spec.identity.clone(),
+        let network = self.holder.as_ref().filter(|_| self.spec.containers.len() > 1);
+        let fits = |name: &str, generation: u64| {
+            let own = run_secret(key, &self.spec.id, name, generation);
+            secret.is_none_or(|given| same(own.as_bytes(), given.as_bytes()))
         };
-        let network = self.holder.clone().filter(|_| self.spec.containers.len() > 1);
-        Some((claimant, network.or_else(|| progress.container_id.clone())?))
+        let found = self.containers.iter().filter(|(name, one)| fits(name, one.machine.current));
+        found
+            .filter_map(|(name, progress)| {
+                let claimant = Claimant {
+                    group: self.spec.id.clone(),
+                    container: name.clone(),
+                    identity: self.spec.identity.clone(),
+                };
+                Some((claimant, network.or(progress.container_id.as_ref())?.clone()))
+            })
+            .collect()
     }
 }
 

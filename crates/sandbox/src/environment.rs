@@ -34,6 +34,7 @@ pub fn environment(instance: &Instance, record: &Record) -> Vec<(&'static str, S
         ("MAYFLY_HOME", home),
         ("MAYFLY_CONTROL_URL", bare(&record.control_url)),
         ("MAYFLY_CONTROL_TOKEN", record.control_token.expose_secret().to_owned()),
+        ("MAYFLY_IDENTITY_ENDPOINT", record.identity_endpoint.clone()),
         ("MAYFLY_SANDBOX_PID", record.process_id.to_string()),
     ];
     // What a container is to be given that registers its agent with a principal of the directory.

@@ -42,6 +42,9 @@ pub struct Record {
     /// Entra ID as containers reach it, where they do.
     #[serde(default)]
     pub container_authority_host: Option<Url>,
+    /// Where containers of groups with an identity ask for tokens.
+    #[serde(default)]
+    pub identity_endpoint: String,
     /// Azure Resource Manager.
     pub arm_endpoint: Url,
     /// The registry's resource group, where `deploy` finds it.

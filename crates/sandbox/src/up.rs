@@ -305,6 +305,7 @@ async fn serve(
         subscription_id: identity.subscription_id,
         authority_host: entra_url,
         container_authority_host,
+        identity_endpoint: directory::identity_endpoint(base, gateway),
         arm_endpoint: arm_url,
         registry_group: REGISTRY_GROUP.to_owned(),
         registry_name: identity.registry_name.clone(),

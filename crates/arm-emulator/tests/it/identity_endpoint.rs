@@ -84,19 +84,29 @@ async fn nobody_but_the_running_container_at_its_address_gets_one() {
     let system = json!({"type": "SystemAssigned"});
     up(&stack, "agent", with_identity(system.clone())).await;
     up(&stack, "other", with_identity(system)).await;
-    let ((own, container), (others, _)) = (secret(&stack, "/agent"), secret(&stack, "/other"));
+    let ((own, container), (others, other)) = (secret(&stack, "/agent"), secret(&stack, "/other"));
     assert_ne!(own, others);
+    stack.runtime.set_address(&other, IpAddr::from([172, 30, 0, 8]));
     let refused = |(status, body): (u16, Value)| {
         assert_eq!((status, &body["error"]), (401, &json!("unknown_source")), "{body}");
     };
     assert_eq!(ask(&stack, Some(("X-IDENTITY-HEADER", &own)), &wanted("")).await.0, 200, "control");
 
-    // The secret alone is not enough, nor is the address.
+    // The secret alone is not enough.
     stack.runtime.set_address(&container, IpAddr::from([172, 30, 0, 9]));
     refused(ask(&stack, Some(("X-IDENTITY-HEADER", &own)), &wanted("")).await);
     stack.runtime.set_address(&container, IpAddr::from([127, 0, 0, 1]));
     refused(ask(&stack, Some(("X-IDENTITY-HEADER", "guessed")), &wanted("")).await);
+    refused(ask(&stack, Some(("X-IDENTITY-HEADER", &others)), &wanted("")).await);
+
+    // In the metadata service's form the address is: no secret keeps a job from it.
+    let (status, body) = ask(&stack, Some(("Metadata", "true")), &wanted("")).await;
+    let claims = stack.entra.verify(body["access_token"].as_str().unwrap_or_default(), &[AZURE_DEVOPS]);
+    let shown = stack.get(&group("agent")).await.expect(200).body;
+    assert_eq!((status, json!(claims.unwrap().oid)), (200, shown["identity"]["principalId"].clone()));
+    stack.runtime.set_address(&container, IpAddr::from([172, 30, 0, 9]));
     refused(ask(&stack, Some(("Metadata", "true")), &wanted("")).await);
+    stack.runtime.set_address(&container, IpAddr::from([127, 0, 0, 1]));
 
     // A restart is a new container with another secret; the old one is worth nothing.
     stack.runtime.exit(&container, 0);

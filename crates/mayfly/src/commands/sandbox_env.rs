@@ -77,7 +77,7 @@ fn way_back(present: &Environment) -> Vec<Assignment> {
 }
 
 /// The names that [`environment`] sets. A test holds the two together.
-fn environment_names() -> [&'static str; 26] {
+fn environment_names() -> [&'static str; 27] {
     [
         "AZDO_URL",
         "AZDO_TOKEN",
@@ -103,6 +103,7 @@ fn environment_names() -> [&'static str; 26] {
         "MAYFLY_HOME",
         "MAYFLY_CONTROL_URL",
         "MAYFLY_CONTROL_TOKEN",
+        "MAYFLY_IDENTITY_ENDPOINT",
         "MAYFLY_SANDBOX_PID",
         "AZDO_AUTHORITY_HOST",
     ]

@@ -104,11 +104,33 @@ fn pool(owner: &Fields<'_>, found: &mut Found) -> Option<Pool> {
     } else {
         let fields = Fields::of(&entry.value, &owner.path("pool"), found)?;
         fields.only(&["name", "demands"], found);
-        Pool { name: fields.text("name", found), demands: fields.texts("demands", found) }
+        let demands = fields.places("demands", found);
+        for (text, at) in demands.iter().filter(|(text, _)| !is_demand(text)) {
+            let message = format!(
+                "holds `{text}`; a demand is `name`, `name -equals value` or `name -gtVersion version`"
+            );
+            found.add(*at, &fields.path("demands"), message);
+        }
+        Pool {
+            name: fields.text("name", found),
+            demands: demands.into_iter().map(|(text, _)| text).collect(),
+        }
     };
     for text in pool.name.iter().chain(&pool.demands).filter(|text| text.contains("$(")) {
         let why = format!("holds `{text}`; variables are not replaced here, write the value");
         owner.refuse("pool", &why, found);
     }
     Some(pool)
+}
+
+/// `name`, `name -equals value`, `name -gtVersion version` (azure-devops-docs: demands.md).
+fn is_demand(text: &str) -> bool {
+    match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [name] => !name.starts_with('-'),
+        [name, "-equals", _, ..] => !name.starts_with('-'),
+        [name, "-gtVersion", version] => {
+            !name.starts_with('-') && version.split('.').all(|part| part.parse::<u64>().is_ok())
+        }
+        _ => false,
+    }
 }

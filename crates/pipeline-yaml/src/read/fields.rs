@@ -86,11 +86,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Text, or a list of texts.
-    pub(super) fn texts(&self, key: &str, found: &mut Found) -> Vec<String> {
-        self.places(key, found).into_iter().map(|(text, _)| text).collect()
-    }
-
     /// Text, or a list of texts, with their places.
     pub(super) fn places(&self, key: &str, found: &mut Found) -> Vec<(String, Position)> {
         let Some(entry) = self.get(key) else { return Vec::new() };

@@ -90,6 +90,11 @@ fn keys_that_are_not_there() {
             "1:8: `pool.vmImage` is not supported: there are no Microsoft-hosted",
         ),
         ("pool: server\nsteps: [{script: a}]", "1:7: `pool` is `server`: agentless"),
+        (
+            "pool: {demands: [java, Agent.OS = Linux]}\nsteps: [{script: a}]",
+            "1:24: `pool.demands` holds `Agent.OS = Linux`",
+        ),
+        ("pool: {demands: Agent.Version -gtVersion new}\nsteps: [{script: a}]", "1:17: `pool.demands` holds"),
         ("pool: $(p)\nsteps: [{script: a}]", "1:7: `pool` holds `$(p)`"),
         ("name: $(Rev:r)\nsteps: [{script: a}]", "1:7: `name` is a build number format"),
         (

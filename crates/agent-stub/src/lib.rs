@@ -30,6 +30,7 @@ mod noise;
 mod oauth;
 mod pack;
 mod process;
+mod reception;
 mod renewal;
 mod server;
 mod session;

@@ -13,9 +13,9 @@ use crate::{
     configure::{configure, server_url},
     console::Console,
     diagnostics::Diagnostics,
-    dispatcher::{Dispatcher, Order, RunMode},
+    dispatcher::{Dispatcher, RunMode},
     environment::Environment,
-    error::{ClientError, kind},
+    error::kind,
     http::{Credential, HttpClient, Identity},
     keys::AgentKey,
     layout::Layout,
@@ -23,19 +23,18 @@ use crate::{
     messages::{LiveSession, Poller, keep_alive},
     noise,
     oauth::OAuthClient,
+    reception::Reception,
     session::SessionMaker,
     settings::CertificateSettings,
     unconfigure::unconfigure,
-    update::{Updated, update},
-    wire::{AgentRefresh, JobCancel, Message, time_span_seconds},
 };
 
 /// Exit codes (azure-pipelines-agent: Constants.Agent.ReturnCode).
-const SUCCESS: u8 = 0;
+pub(crate) const SUCCESS: u8 = 0;
 const TERMINATED: u8 = 1;
 const RETRYABLE: u8 = 2;
-const UPDATING: u8 = 3;
-const RUN_ONCE_UPDATING: u8 = 4;
+pub(crate) const UPDATING: u8 = 3;
+pub(crate) const RUN_ONCE_UPDATING: u8 = 4;
 
 /// What every part of the listener needs.
 #[derive(Clone, Debug)]
@@ -182,7 +181,7 @@ async fn listen(agent: &Agent, mode: RunMode, stop: &CancellationToken) -> anyho
 
     let mut dispatcher = Dispatcher::new(agent.clone(), settings.clone(), mode, report_crashes);
     let poller = Poller::new(live.clone(), maker, settings.pool_id);
-    let result = receive(agent, mode, poller, &mut dispatcher, stop).await;
+    let result = Reception::new(agent, mode, &mut dispatcher).run(poller, stop).await;
 
     if stop.is_cancelled() {
         console.line("Exiting...");
@@ -204,92 +203,6 @@ async fn listen(agent: &Agent, mode: RunMode, stop: &CancellationToken) -> anyho
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// Takes messages until there is a reason to end.
-async fn receive(
-    agent: &Agent,
-    mode: RunMode,
-    mut poller: Poller<'_>,
-    dispatcher: &mut Dispatcher,
-    stop: &CancellationToken,
-) -> Result<u8, ClientError> {
-    let updated = CancellationToken::new();
-    let mut updating: Option<tokio::task::JoinHandle<bool>> = None;
-    loop {
-        let once_done = dispatcher.once_done();
-        let message = tokio::select! {
-            message = poller.next() => message?,
-            () = stop.cancelled() => return Ok(SUCCESS),
-            () = once_done.cancelled() => return Ok(SUCCESS),
-            () = updated.cancelled() => {
-                return Ok(if mode == RunMode::Once { RUN_ONCE_UPDATING } else { UPDATING });
-            }
-        };
-        let session = poller.live.read().await.clone();
-        let update_runs = updating.as_ref().is_some_and(|task| !task.is_finished());
-        let keep = match message.message_type.to_ascii_lowercase().as_str() {
-            "pipelineagentjobrequest"
-                if update_runs || (mode == RunMode::Once && dispatcher.has_taken_a_job()) =>
-            {
-                agent.diagnostics().info(&format!("Message {} is left in the queue.", message.message_id));
-                true
-            }
-            "pipelineagentjobrequest" => {
-                match body(agent, &session, &message) {
-                    Some(text) => dispatcher.start(session.server.clone(), &text),
-                    None => agent.console.error("The job message could not be read."),
-                }
-                false
-            }
-            "jobcancellation" => {
-                let cancel = body(agent, &session, &message)
-                    .and_then(|text| serde_json::from_str::<JobCancel>(&text).ok());
-                let known = cancel.as_ref().is_some_and(|cancel| {
-                    let timeout = cancel.timeout.as_deref().and_then(time_span_seconds).unwrap_or(0);
-                    dispatcher.order(&cancel.job_id, Order::Cancel { timeout_seconds: timeout.max(60) })
-                });
-                // During `--once` a cancellation of somebody else's job stays for whoever gets that job.
-                mode == RunMode::Once && !known && cancel.is_some()
-            }
-            "agentrefresh" if agent.environment.is_on("agent.disableupdate") => false,
-            "agentrefresh" if !update_runs => {
-                let target = body(agent, &session, &message)
-                    .and_then(|text| serde_json::from_str::<AgentRefresh>(&text).ok())
-                    .and_then(|refresh| refresh.target_version);
-                let (agent, settings, server) =
-                    (agent.clone(), poller.maker.settings.clone(), session.server.clone());
-                let (idle, updated) = (dispatcher.idle(), updated.clone());
-                updating = Some(tokio::spawn(async move {
-                    let outcome = update(&agent, &settings, &server, target.as_deref(), idle).await;
-                    if outcome == Updated::Yes {
-                        updated.cancel();
-                    }
-                    outcome == Updated::Yes
-                }));
-                false
-            }
-            other => {
-                agent.diagnostics().info(&format!("A message of the type '{other}' is ignored."));
-                false
-            }
-        };
-        if !keep
-            && let Err(error) =
-                session.server.delete_message(poller.pool, &session.id, message.message_id).await
-        {
-            agent
-                .diagnostics()
-                .error(&format!("Message {} could not be deleted: {error}", message.message_id));
-        }
-    }
-}
-
-fn body(agent: &Agent, session: &crate::session::OpenSession, message: &Message) -> Option<String> {
-    session
-        .body(message)
-        .inspect_err(|error| agent.diagnostics().error(&format!("Message {}: {error:#}", message.message_id)))
-        .ok()
 }
 
 /// A token that is cancelled by Ctrl-C, SIGTERM or the end of the console session.

@@ -84,7 +84,7 @@ impl std::fmt::Debug for EncryptionKey {
 }
 
 /// A message of the agent's queue.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Message {
     pub(crate) message_id: i64,

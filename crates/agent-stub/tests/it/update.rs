@@ -82,6 +82,66 @@ async fn a_package_with_a_wrong_hash_is_refused_and_the_agent_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_comes_during_an_update_is_left_in_the_queue_and_the_agent_exits_with_4() {
+    let server = FakeAzure::start().await;
+    let agent = InstalledAgent::configured(&server.url());
+    let archive = package();
+    let hash = hex::encode(Sha256::digest(&archive));
+    server.state().package = Some((archive, hash));
+    server.queue_message("AgentRefresh", json!({ "agentId": 7, "targetVersion": "4.999.0" }));
+    server.queue_job(json!([step(1, "echo nobody runs this")]));
+    let output = finish(listener(&agent, &[]), LIMIT);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    let state = server.state();
+    assert_eq!((state.deleted_messages.as_slice(), state.deleted_sessions), ([1].as_slice(), 1));
+    assert!(state.completed.is_none() && agent.path("update.finished").exists());
+    drop(state);
+    server.finish();
+}
+
+/// The variable counts with any text in it, as the vendor's agent reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_variable_the_message_is_deleted_and_the_job_behind_it_runs() {
+    let server = FakeAzure::start().await;
+    let agent = InstalledAgent::configured(&server.url());
+    server.state().package = Some((package(), "00".repeat(32)));
+    server.queue_message("AgentRefresh", json!({ "agentId": 7, "targetVersion": "4.999.0" }));
+    server.queue_job(json!([step(1, "echo it runs")]));
+    let output = finish(listener(&agent, &[("agent.disableupdate", "false")]), LIMIT);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let state = server.state();
+    assert_eq!(state.deleted_messages, [1, 2]);
+    assert!(state.updates.is_empty() && state.logs.join("\n").contains("it runs"), "{:?}", state.updates);
+    drop(state);
+    server.finish();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_left_is_run_when_the_update_fails() {
+    let server = FakeAzure::start().await;
+    let agent = InstalledAgent::configured(&server.url());
+    server.state().package = Some((package(), "00".repeat(32)));
+    server.queue_message("AgentRefresh", json!({ "agentId": 7, "targetVersion": "4.999.0" }));
+    server.queue_job(json!([step(1, "echo after all")]));
+    let output = finish(listener(&agent, &[]), LIMIT);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let state = server.state();
+    assert_eq!(state.updates.last().map(String::as_str), Some("Agent update failed."));
+    assert!(state.logs.join("\n").contains("after all"));
+    drop(state);
+    server.finish();
+}
+
+/// `bin/Agent.Listener run --once`, without the script that starts it again.
+fn listener(agent: &InstalledAgent, variables: &[(&str, &str)]) -> std::process::Child {
+    let mut command = std::process::Command::new(agent.path("bin/Agent.Listener"));
+    command.args(["run", "--once"]).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    command.envs(variables.iter().copied());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command.spawn().expect("listener")
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_is_reported_by_the_listener() {
     let server = FakeAzure::start().await;
     let agent = InstalledAgent::configured(&server.url());

@@ -1,7 +1,7 @@
 //! One look at Azure DevOps from inside a container: a host firewall may drop what comes from a bridge, and then no
 //! agent would ever register.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
@@ -18,6 +18,9 @@ use crate::instance::Instance;
 /// How long the whole probe may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// The entrypoint's exit code for a server that cannot be reached.
+const NO_ANSWER: i64 = 69;
+
 /// Why the probe failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
@@ -29,6 +32,18 @@ pub(crate) enum ProbeError {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The program itself did not run.
+    #[error(
+        "the entrypoint `{}` does not run in an empty container (exit code {code}); it must be a static Linux program, as \
+         `cargo xtask` builds it: MAYFLY_ENTRYPOINT says which one is taken",
+        binary.display()
+    )]
+    NotRunnable {
+        /// The program.
+        binary: PathBuf,
+        /// What the engine said of its end.
+        code: i64,
     },
     /// The container got no answer.
     #[error(
@@ -56,10 +71,10 @@ pub(crate) async fn reaches(
     };
     let outcome = tokio::time::timeout(LIMIT, run(docker, instance, network, binary, url)).await;
     let code = outcome.map_err(|_| failed("no answer within 30 s".into()))?.map_err(failed)?;
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(ProbeError::Unreachable { network: network.to_owned(), url: url.clone() })
+    match code {
+        0 => Ok(()),
+        NO_ANSWER => Err(ProbeError::Unreachable { network: network.to_owned(), url: url.clone() }),
+        code => Err(ProbeError::NotRunnable { binary: binary.to_owned(), code }),
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Artifacts {
     pub mayfly: PathBuf,
     /// The static entrypoint.
     pub entrypoint: PathBuf,
+    /// What an attacker's job runs, where the command that started this brings it.
+    pub leak_hunter: Option<PathBuf>,
     /// Folder with the stub agent's package.
     pub packages: PathBuf,
     /// Folder for downloads.
@@ -33,6 +35,7 @@ impl Artifacts {
         Self {
             mayfly: read("MAYFLY_BIN").into(),
             entrypoint: read("MAYFLY_ENTRYPOINT").into(),
+            leak_hunter: std::env::var_os("MAYFLY_LEAK_HUNTER").map(PathBuf::from),
             packages: read("MAYFLY_AGENT_PACKAGES").into(),
             cache: read("MAYFLY_CACHE_DIR").into(),
             base_image: read("MAYFLY_TEST_BASE_IMAGE"),

@@ -73,6 +73,28 @@ pub async fn start_product(stack: &Stack, name: &str) -> Result<ContainerAsync<G
     Ok(request.start().await?)
 }
 
+/// The stack's image with a script in place of the entrypoint, run once; ready when it printed `ready`.
+pub async fn start_script(
+    stack: &Stack,
+    name: &str,
+    script: &str,
+    ready: &str,
+) -> Result<ContainerAsync<GenericImage>> {
+    let (repository, tag) = stack.local_image();
+    let request = GenericImage::new(repository, tag)
+        .with_entrypoint("/bin/bash")
+        .with_wait_for(WaitFor::message_on_stdout(ready))
+        .with_cmd(["-c", script])
+        .with_network(stack.network())
+        .with_startup_timeout(Duration::from_secs(60))
+        .with_label("mayfly.instance", stack.instance())
+        .with_env_var("AZP_URL", stack.variable("AZDO_URL"))
+        .with_env_var("AZP_TOKEN", stack.variable("AZDO_TOKEN"))
+        .with_env_var("AZP_POOL", stack.variable("AZDO_POOL"))
+        .with_env_var("AZP_AGENT_NAME", name);
+    Ok(request.start().await?)
+}
+
 fn always(host: &mut HostConfig) {
     host.restart_policy =
         Some(RestartPolicy { name: Some(RestartPolicyNameEnum::ALWAYS), maximum_retry_count: None });

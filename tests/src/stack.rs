@@ -206,7 +206,9 @@ impl Stack {
             .args(words)
             .env_clear()
             .envs(
-                std::env::vars().filter(|(name, _)| ["PATH", "HOME", "DOCKER_HOST"].contains(&name.as_str())),
+                std::env::vars().filter(|(name, _)| {
+                    ["PATH", "HOME", "DOCKER_HOST", "MAYFLY_LOG"].contains(&name.as_str())
+                }),
             )
             .env("MAYFLY_HOME", self.home.path())
             .env("MAYFLY_INSTANCE", &self.instance)

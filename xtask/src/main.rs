@@ -6,10 +6,12 @@ mod artifacts;
 mod ci;
 mod clean;
 mod demo;
+mod leakscan;
 mod pipelines;
 mod setup;
 mod suites;
 mod tidy;
+mod windows;
 mod workspace;
 
 use std::ffi::OsString;
@@ -43,6 +45,16 @@ enum Command {
         #[command(flatten)]
         setup: Setup,
     },
+    /// Canaries, then a job that hunts for them by every known route, in Mayfly's image and in two that leak
+    Leakscan {
+        /// How the report is printed on stdout
+        #[arg(short, long, value_enum, default_value_t)]
+        output: leakscan::Format,
+        #[command(flatten)]
+        setup: Setup,
+    },
+    /// Lints and tests of every crate for Windows, on Linux under Wine
+    Windows(Setup),
     /// Structure check: crate edges, fixtures, leftovers
     Tidy,
     /// What a workflow runs, one job at a time
@@ -95,6 +107,11 @@ fn dispatch(workspace: &Workspace, command: Command) -> anyhow::Result<ExitCode>
             suites::end_to_end(workspace, &filter)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Leakscan { output, setup } => {
+            setup::ensure(workspace, &setup::DEMO, setup.install)?;
+            leakscan::run(workspace, output)
+        }
+        Command::Windows(setup) => windows::run(workspace, setup.install).map(|()| ExitCode::SUCCESS),
         Command::Tidy => tidy::run(workspace).map(|()| ExitCode::SUCCESS),
         Command::Ci { job, setup } => ci::run(workspace, job, setup.install).map(|()| ExitCode::SUCCESS),
         Command::Clean => clean::run(workspace).map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,6 @@
 //! The test suites: what is built once before a run, and which nextest profile runs what.
 
+use std::ffi::OsString;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -23,17 +24,26 @@ pub(crate) fn docker(workspace: &Workspace) -> Result<()> {
 }
 
 fn nextest(workspace: &Workspace, profile: &str, selection: &[&str], filter: &[String]) -> Result<()> {
+    let hand_over = hand_over(workspace)?;
+    let mut command = workspace.cargo(["nextest", "run", "--profile", profile]);
+    command.args(selection).args(filter).envs(hand_over).env("INSTA_UPDATE", "no");
+    step("tests", &mut command)
+}
+
+/// Builds what the stories run, and names it as they expect.
+pub(crate) fn hand_over(workspace: &Workspace) -> Result<Vec<(&'static str, OsString)>> {
     let artifacts = artifacts::build(workspace)?;
     let base = base_image(workspace, &artifacts)?;
     agent_image(workspace, &artifacts, &base)?;
-    let mut command = workspace.cargo(["nextest", "run", "--profile", profile]);
-    command.args(selection).args(filter);
-    command.envs(artifacts.environment(workspace));
-    command
-        .env("MAYFLY_BIN", &artifacts.mayfly)
-        .env("MAYFLY_TEST_BASE_IMAGE", base)
-        .env("INSTA_UPDATE", "no");
-    step("tests", &mut command)
+    let hunter = artifacts::leak_hunter(workspace)?;
+    let mut named: Vec<(&'static str, OsString)> =
+        artifacts.environment(workspace).into_iter().map(|(name, path)| (name, path.into())).collect();
+    named.extend([
+        ("MAYFLY_BIN", artifacts.mayfly.into()),
+        ("MAYFLY_LEAK_HUNTER", hunter.into()),
+        ("MAYFLY_TEST_BASE_IMAGE", base.into()),
+    ]);
+    Ok(named)
 }
 
 /// Makes the base image, or finds the one made before.

@@ -31,6 +31,11 @@ pub(crate) fn is_watched() -> bool {
 /// Logs go to stderr: for people on a terminal, as JSON lines where asked for.
 pub(crate) fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("MAYFLY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Below `info` the Docker client prints whole answers of the engine, environment of containers included.
+    let filter = ["bollard=info", "bollard::docker=info", "bollard::read=info"]
+        .iter()
+        .filter_map(|quiet| quiet.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_ansi(is_watched()).init(),

@@ -6,5 +6,8 @@ mod identity;
 mod isolation;
 mod once_restart;
 mod registry_clients;
+mod root_jobs;
 mod scale;
+mod single;
+mod stop;
 mod token_scrubbing;

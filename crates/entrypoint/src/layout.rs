@@ -122,7 +122,7 @@ impl Layout {
     }
 
     /// The same image with an agent that is root in its container, because the operator asked for it.
-    pub(crate) fn as_root(mut self) -> Self {
+    pub(crate) fn with_root(mut self) -> Self {
         (self.uid, self.gid) = (0, 0);
         "root".clone_into(&mut self.user);
         self.home = PathBuf::from("/root");

@@ -114,7 +114,7 @@ fn check(
     let layout = platform::read_image_file(&layout.image_file)
         .map_err(|text| Problem::new(image_file, text))
         .and_then(|text| layout.with_image_file(text.as_deref()))
-        .map(|layout| if life.is_some_and(|life| life.as_root) { layout.as_root() } else { layout })
+        .map(|layout| if life.is_some_and(|life| life.as_root) { layout.with_root() } else { layout })
         .map_err(|problem| problems.push(problem))
         .ok();
     if let (Some(life), Some(layout)) = (life, &layout) {

@@ -36,7 +36,13 @@ async fn a_root_job_is_root_with_a_containers_usual_rights_and_no_others() {
     assert_eq!(environment["AGENT_ALLOW_RUNASROOT"], "1");
     let hunt = image.probed("hunt");
     assert!(!hunt.contains(&image.token), "{hunt}");
-    assert_eq!(hunt.matches("Permission denied").count(), 5, "{hunt}");
+    // It may list the numbers of descriptors, and open or follow none of them.
+    for file in
+        ["environ: Permission denied", "mem' for reading: Permission denied", "maps: Permission denied"]
+    {
+        assert!(hunt.contains(file), "{file} is missing in {hunt}");
+    }
+    assert!(!hunt.contains(" -> "), "{hunt}");
     assert_eq!(image.probed("core"), "0\n0\n");
 }
 

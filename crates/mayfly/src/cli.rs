@@ -89,6 +89,12 @@ pub(crate) enum Sandbox {
         #[arg(long)]
         unset: bool,
     },
+    /// Show what happened in its Azure DevOps, and what points to a stolen agent key
+    Events {
+        /// Only what points to a stolen key
+        #[arg(long)]
+        alarms: bool,
+    },
     /// Stop it and remove everything it made
     Down,
 }

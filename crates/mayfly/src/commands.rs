@@ -10,6 +10,7 @@ mod run;
 mod run_file;
 mod sandbox_down;
 mod sandbox_env;
+mod sandbox_events;
 mod sandbox_up;
 mod scale;
 mod status;
@@ -27,6 +28,9 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
         Command::Sandbox(Sandbox::Up(up)) => sandbox_up::run(*up, common, environment).await,
         Command::Sandbox(Sandbox::Env { shell, unset }) => {
             sandbox_env::run(shell, unset, common, environment)
+        }
+        Command::Sandbox(Sandbox::Events { alarms }) => {
+            sandbox_events::run(alarms, common, environment).await
         }
         Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
         Command::BuildImage(words) => build_image::run(words, common, environment).await,

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod forced_update;
 mod identity;
 mod isolation;
 mod once_restart;
@@ -10,4 +11,5 @@ mod root_jobs;
 mod scale;
 mod single;
 mod stop;
+mod stolen_key;
 mod token_scrubbing;

@@ -2,14 +2,13 @@
 
 mod bad_input;
 mod crash;
-mod forced_update;
 mod identity;
 mod isolation;
 mod once_restart;
+mod pipeline_file;
 mod registry_clients;
 mod root_jobs;
 mod scale;
 mod single;
 mod stop;
-mod stolen_key;
 mod token_scrubbing;

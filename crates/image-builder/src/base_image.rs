@@ -9,15 +9,17 @@ use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use secrecy::ExposeSecret;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
-use tokio_util::io::ReaderStream;
 
+use crate::assemble::{AssembleError, Image, load};
 use crate::cache;
 use crate::image_ref::{ImageRef, ImageRefError};
+use crate::layer::{Layer, LayerReport};
 use crate::options::{RegistryCredentials, TargetOs};
 use crate::report::Reporter;
 
@@ -35,6 +37,9 @@ pub const KEPT_LABEL: &str = "mayfly.kept";
 /// the agent checks out with; the rest is what job scripts take for granted.
 const PACKAGES: [&str; 7] = ["ca-certificates", "curl", "git", "libicu72", "procps", "zlib1g", "tzdata"];
 const SUITE: &str = "bookworm";
+/// The day of bookworm's release, 2023-06-10: what the made image gives as its time, whenever it is made.
+const EPOCH: u64 = 1_686_355_200;
+const EPOCH_TEXT: &str = "2023-06-10T00:00:00Z";
 const TRIMMED: [&str; 4] =
     ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*"];
 
@@ -73,6 +78,9 @@ pub enum BaseImageError {
         /// Its last words.
         last: String,
     },
+    /// The engine did not take what was made.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
     /// A file could not be read or written.
     #[error("make a Debian base image in `{}`", folder.display())]
     Files {
@@ -166,7 +174,7 @@ async fn debian(
     Ok(made)
 }
 
-async fn is_here(docker: &Docker, image: &str) -> Result<bool, BaseImageError> {
+pub(crate) async fn is_here(docker: &Docker, image: &str) -> Result<bool, BaseImageError> {
     match docker.inspect_image(image).await {
         Ok(_) => Ok(true),
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
@@ -207,7 +215,7 @@ async fn pull(
 
 /// `mayfly-base:bookworm-<hash of the recipe>`: another recipe is another image.
 fn made_name() -> String {
-    let recipe = format!("1 {SUITE} {} {}", PACKAGES.join(","), TRIMMED.join(","));
+    let recipe = format!("2 {SUITE} {} {}", PACKAGES.join(","), TRIMMED.join(","));
     format!("mayfly-base:{SUITE}-{}", &hex::encode(Sha256::digest(recipe))[..12])
 }
 
@@ -226,22 +234,34 @@ async fn make(
         .into_temp_path();
     bootstrap(&archive, cache_dir, reporter).await?;
     reporter.step(&format!("import the base image as {name}"));
-    let failed = |source| BaseImageError::Engine { image: name.to_owned(), source };
-    let file = fs_err::tokio::File::open(&archive).await.map_err(files)?;
-    let (repository, tag) = name.split_once(':').unwrap_or((name, "latest"));
-    let options = CreateImageOptionsBuilder::default()
-        .from_src("-")
-        .repo(repository)
-        .tag(tag)
-        .message("Debian from packages")
-        .changes(vec![format!("LABEL {KEPT_LABEL}=base-image"), "CMD [\"/bin/bash\"]".to_owned()])
-        .build();
-    let body = bollard::body_try_stream(ReaderStream::with_capacity(file, 1 << 16));
-    docker
-        .create_image(Some(options), Some(body), None)
-        .try_for_each(|_| async { Ok(()) })
-        .await
-        .map_err(failed)
+    let layer = move || -> std::io::Result<Layer> {
+        let (digest, bytes) = cache::sha256_of(&archive)?;
+        let report = LayerReport {
+            name: "base".to_owned(),
+            content: "Debian from packages".to_owned(),
+            bytes,
+            diff_ids: vec![format!("sha256:{digest}")],
+        };
+        Ok(Layer { report, archive: fs_err::File::open(&archive)?.into_parts().0 })
+    };
+    let layer =
+        tokio::task::spawn_blocking(layer).await.map_err(|error| files(std::io::Error::other(error)))?;
+    let layer = layer.map_err(files)?;
+    let image =
+        Image { config: made_config(&layer), base: None, layers: vec![layer], tags: vec![name.parse()?] };
+    load(docker, image).await?;
+    Ok(())
+}
+
+/// Like the layer itself, it says nothing of when it was made: the same packages are the same image.
+fn made_config(layer: &Layer) -> Vec<u8> {
+    let config = json!({
+        "architecture": "amd64", "os": "linux", "created": EPOCH_TEXT,
+        "config": {"Cmd": ["/bin/bash"], "Labels": {KEPT_LABEL: "base-image"}},
+        "rootfs": {"type": "layers", "diff_ids": layer.report.diff_ids},
+        "history": [{"created": EPOCH_TEXT, "created_by": "mayfly: Debian from packages"}],
+    });
+    config.to_string().into_bytes()
 }
 
 async fn bootstrap(archive: &Path, cache_dir: &Path, reporter: &dyn Reporter) -> Result<(), BaseImageError> {
@@ -254,6 +274,8 @@ async fn bootstrap(archive: &Path, cache_dir: &Path, reporter: &dyn Reporter) ->
     // Licences stay.
     command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
     command.arg(SUITE).arg(archive);
+    // No file is newer than this, and accounts were last changed on that day.
+    command.env("SOURCE_DATE_EPOCH", EPOCH.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = match command.spawn() {
         Ok(child) => child,

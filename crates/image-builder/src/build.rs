@@ -1,28 +1,26 @@
 //! From options to an image: plan, package, context, build, tags, push.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use bollard::Docker;
-use bollard::auth::DockerCredentials;
-use bollard::query_parameters::{BuildImageOptionsBuilder, TagImageOptionsBuilder};
-use futures_util::StreamExt;
+use bollard::query_parameters::TagImageOptionsBuilder;
 use jiff::tz::TimeZone;
-use secrecy::ExposeSecret;
 use serde::Serialize;
-use tokio_util::io::ReaderStream;
 
 use crate::base_image::{self, BaseImageError};
 use crate::build_error::BuildError;
 use crate::context::{ImageFile, context};
+use crate::dockerfile::{EngineBuild, run_build};
 use crate::download::{self, Patience};
 use crate::engine;
-use crate::folder::FolderLayer;
 use crate::image_ref::{ImageRef, ImageRefError};
-use crate::label::with_labels;
-use crate::options::{BuildOptions, ExtraTag, PackageSource, Push, TargetOs};
+use crate::label::{self, with_labels};
+use crate::layer::LayerReport;
+use crate::linux::{self, Made};
+use crate::lock;
+use crate::options::{BuildOptions, ExtraTag, Lock, PackageSource, Push, TargetOs};
 use crate::packages::{self, AgentPackage};
 use crate::push::push;
 use crate::report::Reporter;
@@ -30,9 +28,9 @@ use crate::unpack::{Limits, Node, Package, UnpackError, unpack};
 use crate::version::AgentVersion;
 use crate::{cache, packages::is_sha256};
 
-/// The built-in Dockerfile for Linux.
+/// Makes a base image fit for the agent, where it lacks something.
 pub const DOCKERFILE_LINUX: &str = include_str!("../../../agent-image/Dockerfile.linux");
-/// The built-in Dockerfile for Windows.
+/// The Windows image.
 pub const DOCKERFILE_WINDOWS: &str = include_str!("../../../agent-image/Dockerfile.windows");
 
 /// What a build made.
@@ -49,6 +47,11 @@ pub struct BuiltImage {
     pub agent_version: AgentVersion,
     /// SHA-256 of the agent package.
     pub package_sha256: String,
+    /// The image's layers, lowest first. Empty for Windows, whose layers are the engine's.
+    pub layers: Vec<LayerReport>,
+    /// What the image is made of, as CycloneDX. Empty for Windows.
+    #[serde(skip)]
+    pub sbom: Vec<u8>,
 }
 
 /// What a build would do. Printed as lines by `Display`.
@@ -63,6 +66,8 @@ pub struct BuildPlan {
     pub package: String,
     /// SHA-256 of the package.
     pub package_sha256: String,
+    /// What the lock file has to do with it.
+    pub lock: Option<String>,
     /// What the image would be built on.
     pub base_image: String,
     /// All references that would be made.
@@ -75,6 +80,9 @@ impl fmt::Display for BuildPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "agent    {} ({})", self.agent_version, self.package)?;
         writeln!(f, "sha256   {}", self.package_sha256)?;
+        if let Some(lock) = &self.lock {
+            writeln!(f, "lock     {lock}")?;
+        }
         writeln!(f, "base     {}", self.base_image)?;
         for tag in &self.tags {
             writeln!(f, "tag      {tag}")?;
@@ -87,12 +95,17 @@ impl fmt::Display for BuildPlan {
 pub async fn plan_build(options: &BuildOptions) -> Result<BuildPlan, BuildError> {
     let found = find(options).await?;
     let (version, sha256, package) = match &found {
-        Found::Offered(package) => {
+        Found::Offered { package, .. } => {
             (package.version, package.sha256.clone(), package.download_url.to_string())
         }
         Found::Local { version, file, sha256 } => (*version, sha256.clone(), file.display().to_string()),
     };
+    let lock = match &found {
+        Found::Offered { note, .. } => note.clone(),
+        Found::Local { .. } => None,
+    };
     Ok(BuildPlan {
+        lock,
         os: options.os,
         agent_version: version,
         package,
@@ -101,6 +114,20 @@ pub async fn plan_build(options: &BuildOptions) -> Result<BuildPlan, BuildError>
         tags: tags(options, version)?,
         push: matches!(options.push, Push::Yes(_)),
     })
+}
+
+/// What a build knows before it begins to build.
+#[derive(Debug, Clone)]
+pub(crate) struct Ingredients {
+    pub(crate) version: AgentVersion,
+    /// The agent package.
+    pub(crate) file: PathBuf,
+    pub(crate) sha256: String,
+    pub(crate) tags: Vec<ImageRef>,
+    /// Name of the image to build on.
+    pub(crate) base: String,
+    /// The caller's own Dockerfile.
+    pub(crate) dockerfile: Option<String>,
 }
 
 /// Builds the image, tags it, and pushes it where that is asked for.
@@ -115,29 +142,86 @@ pub async fn build_image(options: &BuildOptions, reporter: &dyn Reporter) -> Res
     let (version, file, sha256) = obtain(found, options, reporter).await?;
     let tags = tags(options, version)?;
     let base = ensure_base(&docker, options, reporter).await?;
-
-    reporter.step(&format!("unpack {}", file.display()));
-    let dockerfile = with_labels(&dockerfile, &labels(options, version, &sha256, &base))
-        .map_err(|name| BuildError::Label { name })?;
-    let image_file = image_file(options, version, &file, &sha256, &base, &tags);
-    let (os, entrypoint, layers) = (options.os, options.entrypoint.clone(), options.layers.clone());
-    let (archive, length) =
-        blocking(move || prepare(os, &file, &dockerfile, &entrypoint, &image_file, &layers)).await?;
-
-    reporter.step(&format!("build {} on {base} ({} MiB of context)", tags[0], length >> 20));
-    let image_id = run_build(&docker, options, &base, &tags[0], archive, reporter).await?;
-    for reference in &tags[1..] {
-        tag(&docker, &image_id, reference).await?;
+    let found = Ingredients { version, file, sha256, tags, base, dockerfile };
+    let made = match options.os {
+        TargetOs::Linux => linux::build(&docker, options, &found, reporter).await?,
+        TargetOs::Windows => windows(&docker, options, &found, reporter).await?,
+    };
+    for layer in &made.layers {
+        reporter.step(&format!("layer {:<7} {:>9}  {}", layer.name, mebibytes(layer.bytes), layer.content));
+    }
+    if !made.layers.is_empty() {
+        let all = made.layers.iter().map(|layer| layer.bytes).sum();
+        reporter.step(&format!("image         {:>9}  {}", mebibytes(all), made.image_id));
     }
     let mut repository_digest = None;
     if let Push::Yes(_) = &options.push {
-        for reference in &tags {
+        for reference in &found.tags {
             let credentials = options.push.credentials_for(reference.registry());
             let pushed = push(&docker, reference, credentials, reporter).await?;
             repository_digest.get_or_insert(pushed);
         }
     }
-    Ok(BuiltImage { image_id, tags, repository_digest, agent_version: version, package_sha256: sha256 })
+    Ok(BuiltImage {
+        image_id: made.image_id,
+        tags: found.tags,
+        repository_digest,
+        agent_version: version,
+        package_sha256: found.sha256,
+        layers: made.layers,
+        sbom: made.sbom,
+    })
+}
+
+/// Bytes for people.
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// The Windows image, by the engine's own builder.
+async fn windows(
+    docker: &Docker,
+    options: &BuildOptions,
+    found: &Ingredients,
+    reporter: &dyn Reporter,
+) -> Result<Made, BuildError> {
+    reporter.step(&format!("unpack {}", found.file.display()));
+    let created = options.created.unwrap_or(options.now);
+    let labels = label::labels(&label::Described {
+        options,
+        version: found.version,
+        sha256: &found.sha256,
+        base: &found.base,
+        base_digest: None,
+        created,
+    });
+    let dockerfile = found.dockerfile.as_deref().unwrap_or(DOCKERFILE_WINDOWS);
+    let dockerfile = with_labels(dockerfile, &labels).map_err(|name| BuildError::Label { name })?;
+    let described = ImageFile {
+        agent_version: found.version,
+        package: &found.file.file_name().unwrap_or_default().to_string_lossy(),
+        package_sha256: &found.sha256,
+        base_image: &found.base,
+        created,
+        environment: &options.environment,
+    };
+    let described = described.text();
+    let (file, entrypoint) = (found.file.clone(), options.entrypoint.clone());
+    let (archive, length) = blocking(move || {
+        let package = unpack(&file, Limits::default())?;
+        check_agent(TargetOs::Windows, &file, &package)?;
+        context(&dockerfile, &entrypoint, &[("image.json", &described)], &package)
+            .map_err(BuildError::Context)
+    })
+    .await?;
+    let (base, reference) = (found.base.as_str(), &found.tags[0]);
+    reporter.step(&format!("build {reference} on {base} ({} MiB of context)", length >> 20));
+    let build = EngineBuild { base, reference, archive, push: &options.push };
+    let image_id = run_build(docker, build, reporter).await?;
+    for reference in &found.tags[1..] {
+        tag(docker, &image_id, reference).await?;
+    }
+    Ok(Made { image_id, layers: Vec::new(), sbom: Vec::new() })
 }
 
 /// Finds, pulls or makes the image to build on and returns its name.
@@ -153,22 +237,75 @@ pub async fn ensure_base_image(
 
 /// A package that is known and not yet read.
 enum Found {
-    Offered(AgentPackage),
-    Local { version: AgentVersion, file: PathBuf, sha256: String },
+    Offered {
+        package: AgentPackage,
+        /// What the lock file has to do with it.
+        note: Option<String>,
+        /// Whether the lock file is to be moved to it.
+        moves: Option<PathBuf>,
+    },
+    Local {
+        version: AgentVersion,
+        file: PathBuf,
+        sha256: String,
+    },
 }
 
 async fn find(options: &BuildOptions) -> Result<Found, BuildError> {
     match &options.package {
-        PackageSource::Organization { url, token } => {
-            let package =
-                packages::newest_package(url, token, options.os, options.ca_file.as_deref()).await?;
-            Ok(Found::Offered(package))
-        }
+        PackageSource::Organization { url, token } => offered(options, url, token).await,
         PackageSource::File(file) => {
             let file = file.clone();
             blocking(move || local(file)).await
         }
     }
+}
+
+/// The organization's package that the lock file names; without one, or where it is to be moved, the newest.
+async fn offered(
+    options: &BuildOptions,
+    url: &url::Url,
+    token: &secrecy::SecretString,
+) -> Result<Found, BuildError> {
+    let ca_file = options.ca_file.as_deref();
+    let newest = packages::newest_package(url, token, options.os, ca_file);
+    let (file, moves) = match &options.lock {
+        Lock::None => return Ok(Found::Offered { package: newest.await?, note: None, moves: None }),
+        Lock::Obey(file) => (file, false),
+        Lock::Move(file) => (file, true),
+    };
+    let locked = lock::read(file, options.os)?;
+    if moves {
+        let package = newest.await?;
+        let note = format!("{}: {}", file.display(), lock::change(locked.as_ref(), &package));
+        return Ok(Found::Offered { package, note: Some(note), moves: Some(file.clone()) });
+    }
+    let Some(locked) = locked else {
+        let package = newest.await?;
+        let note = format!(
+            "{} locks no agent for {}: the newest is taken; `build-image --update` locks it",
+            file.display(),
+            options.os
+        );
+        return Ok(Found::Offered { package, note: Some(note), moves: None });
+    };
+    let version = locked.version;
+    let package = match packages::offered_package(url, token, options.os, version, ca_file).await? {
+        Some(offered) if offered.sha256 != locked.sha256 => {
+            return Err(lock::LockError::Conflict {
+                file: file.clone(),
+                version,
+                locked: locked.sha256,
+                offered: offered.sha256,
+            }
+            .into());
+        }
+        // Where the file is may change; what is in it may not.
+        Some(offered) => AgentPackage { download_url: offered.download_url, ..locked },
+        None => locked,
+    };
+    let note = Some(format!("agent {version} by {}", file.display()));
+    Ok(Found::Offered { package, note, moves: None })
 }
 
 fn local(file: PathBuf) -> Result<Found, BuildError> {
@@ -207,10 +344,17 @@ async fn obtain(
             reporter.step(&format!("agent {version} from {} (sha256 {sha256})", file.display()));
             Ok((version, file, sha256))
         }
-        Found::Offered(package) => {
+        Found::Offered { package, note, moves } => {
+            if let Some(note) = note {
+                reporter.step(&note);
+            }
             let patience = Patience::default();
             let ca_file = options.ca_file.as_deref();
             let file = download::fetch(&package, &options.cache_dir, ca_file, patience, reporter).await?;
+            // Not before the package arrived and its hash was right.
+            if let Some(lock) = moves {
+                lock::write(&lock, options.os, &package)?;
+            }
             Ok((package.version, file, package.sha256))
         }
     }
@@ -244,16 +388,12 @@ async fn ensure_base(
     base_image::ensure(docker, options.os, given, credentials, &options.cache_dir, reporter).await
 }
 
-fn dockerfile(options: &BuildOptions) -> Result<String, BuildError> {
-    match (&options.dockerfile, options.os) {
-        (Some(file), _) => fs_err::read_to_string(file).map_err(|source| BuildError::Input {
-            what: "the Dockerfile",
-            file: file.clone(),
-            source,
-        }),
-        (None, TargetOs::Linux) => Ok(DOCKERFILE_LINUX.to_owned()),
-        (None, TargetOs::Windows) => Ok(DOCKERFILE_WINDOWS.to_owned()),
-    }
+fn dockerfile(options: &BuildOptions) -> Result<Option<String>, BuildError> {
+    let read = |file: &PathBuf| {
+        let failed = |source| BuildError::Input { what: "the Dockerfile", file: file.clone(), source };
+        fs_err::read_to_string(file).map_err(failed)
+    };
+    options.dockerfile.as_ref().map(read).transpose()
 }
 
 fn input(what: &'static str, file: &Path) -> Result<(), BuildError> {
@@ -262,42 +402,7 @@ fn input(what: &'static str, file: &Path) -> Result<(), BuildError> {
     if metadata.is_file() { Ok(()) } else { Err(failed(io::Error::other("it is no file"))) }
 }
 
-fn image_file(
-    options: &BuildOptions,
-    agent_version: AgentVersion,
-    file: &Path,
-    package_sha256: &str,
-    base_image: &str,
-    tags: &[ImageRef],
-) -> Vec<u8> {
-    let described = ImageFile {
-        agent_version,
-        package: &file.file_name().unwrap_or_default().to_string_lossy(),
-        package_sha256,
-        base_image,
-        built_at: options.now,
-        tags: tags.iter().map(ToString::to_string).collect(),
-        environment: &options.environment,
-    };
-    let mut text = serde_json::to_vec_pretty(&described).expect("strings and numbers always serialize");
-    text.push(b'\n');
-    text
-}
-
-fn prepare(
-    os: TargetOs,
-    file: &Path,
-    dockerfile: &str,
-    entrypoint: &Path,
-    image_file: &[u8],
-    layers: &[FolderLayer],
-) -> Result<(std::fs::File, u64), BuildError> {
-    let package = unpack(file, Limits::default())?;
-    check_agent(os, file, &package)?;
-    context(os, dockerfile, entrypoint, image_file, &package, layers).map_err(BuildError::Context)
-}
-
-fn check_agent(os: TargetOs, file: &Path, package: &Package) -> Result<(), UnpackError> {
+pub(crate) fn check_agent(os: TargetOs, file: &Path, package: &Package) -> Result<(), UnpackError> {
     let missing = match os {
         TargetOs::Linux => "bin/Agent.Listener",
         TargetOs::Windows => "bin/Agent.Listener.exe",
@@ -306,75 +411,6 @@ fn check_agent(os: TargetOs, file: &Path, package: &Package) -> Result<(), Unpac
         Some(Node::File { .. }) => Ok(()),
         _ => Err(UnpackError::NotAnAgent { file: file.to_owned(), missing, os: os.name() }),
     }
-}
-
-/// Names: opencontainers/image-spec, `annotations.md`; the base has no name there that is not a full reference.
-fn labels(
-    options: &BuildOptions,
-    version: AgentVersion,
-    sha256: &str,
-    base: &str,
-) -> BTreeMap<String, String> {
-    let own = [
-        ("org.opencontainers.image.title", "Mayfly agent".to_owned()),
-        ("org.opencontainers.image.description", "Azure Pipelines agent that lives for one job".to_owned()),
-        ("org.opencontainers.image.version", version.to_string()),
-        ("org.opencontainers.image.created", options.now.to_string()),
-        ("org.opencontainers.image.base.name", base.to_owned()),
-        ("mayfly.agent-version", version.to_string()),
-        ("mayfly.package-sha256", sha256.to_owned()),
-    ];
-    own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(options.labels.clone()).collect()
-}
-
-async fn run_build(
-    docker: &Docker,
-    options: &BuildOptions,
-    base: &str,
-    reference: &ImageRef,
-    archive: std::fs::File,
-    reporter: &dyn Reporter,
-) -> Result<String, BuildError> {
-    let arguments = HashMap::from([("BASE_IMAGE", base)]);
-    let request = BuildImageOptionsBuilder::default()
-        .dockerfile("Dockerfile")
-        .t(&reference.to_string())
-        .buildargs(&arguments)
-        .rm(true)
-        .forcerm(true)
-        .build();
-    let registry = base.parse::<ImageRef>().ok();
-    let credentials =
-        options.push.credentials_for(registry.as_ref().and_then(ImageRef::registry)).map(|known| {
-            let login = DockerCredentials {
-                username: Some(known.username.clone()),
-                password: Some(known.password.expose_secret().to_owned()),
-                ..DockerCredentials::default()
-            };
-            HashMap::from([(known.server.clone(), login)])
-        });
-    let file = tokio::fs::File::from_std(archive);
-    let body = bollard::body_try_stream(ReaderStream::with_capacity(file, 1 << 16));
-    let mut answers = docker.build_image(request, credentials, Some(body));
-    let (mut image_id, mut last) = (None, "the engine refused the request".to_owned());
-    while let Some(answer) = answers.next().await {
-        let answer = answer.map_err(|source| BuildError::Docker { last: last.clone(), source })?;
-        for line in answer.stream.iter().flat_map(|text| text.lines()).map(str::trim_end) {
-            if line.starts_with("Step ") {
-                line.clone_into(&mut last);
-            }
-            // The answer's own field for the id has another type when BuildKit support is compiled in.
-            if let Some(id) = line.strip_prefix("Successfully built ") {
-                image_id = Some(id.trim().to_owned());
-            }
-            if !line.is_empty() {
-                reporter.log(line);
-            }
-        }
-    }
-    let short = image_id.ok_or(BuildError::NoImage)?;
-    let image = docker.inspect_image(&short).await.map_err(|source| BuildError::Docker { last, source })?;
-    image.id.ok_or(BuildError::NoImage)
 }
 
 async fn tag(docker: &Docker, image: &str, reference: &ImageRef) -> Result<(), BuildError> {
@@ -386,7 +422,7 @@ async fn tag(docker: &Docker, image: &str, reference: &ImageRef) -> Result<(), B
     tagged.map_err(|source| BuildError::Tag { reference: reference.to_string(), source })
 }
 
-async fn blocking<T, F>(work: F) -> Result<T, BuildError>
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, BuildError>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, BuildError> + Send + 'static,

@@ -5,10 +5,14 @@ use std::path::PathBuf;
 
 use bollard::errors::Error;
 
+use crate::assemble::AssembleError;
+use crate::base::BaseError;
 use crate::base_image::BaseImageError;
 use crate::download::DownloadError;
 use crate::engine::EngineError;
 use crate::image_ref::ImageRefError;
+use crate::layer::LayerError;
+use crate::lock::LockError;
 use crate::packages::PackagesError;
 use crate::push::PushError;
 use crate::unpack::UnpackError;
@@ -38,6 +42,34 @@ pub enum BuildError {
     /// Nothing to build on.
     #[error(transparent)]
     BaseImage(#[from] BaseImageError),
+    /// The base image could not be read.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// A layer does not fit on the image.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The image could not be put together.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
+    /// The lock file.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The base image is for another processor.
+    #[error("build on `{image}`: it is for {found}, and the agent's package is for amd64")]
+    Architecture {
+        /// The base image.
+        image: String,
+        /// Its processor.
+        found: String,
+    },
+    /// The base image lacks what the agent needs, and it cannot be installed here.
+    #[error("build on `{image}`: it lacks {}", missing.join(", "))]
+    Unfit {
+        /// The base image.
+        image: String,
+        /// Programs and files.
+        missing: Vec<String>,
+    },
     /// Not pushed.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -112,6 +144,13 @@ impl BuildError {
             Self::Unpack(_) => {
                 Some("take the package from Microsoft, or from your own organization's packages API")
             }
+            Self::Lock(error) => Some(error.hint()),
+            Self::Unfit { .. } => {
+                Some("install them in an image of your own, and name that with --base-image")
+            }
+            Self::Layer(LayerError::Account { .. }) => Some(
+                "the agent's account is `agent` with number 10001: take a base image that leaves both free",
+            ),
             Self::Docker { .. } => Some("the engine's log above tells which step failed and why"),
             _ => None,
         };

@@ -99,18 +99,12 @@ impl FromStr for FolderLayer {
     /// Reads `DIR` or `DIR=/target/path`. Without a target, the content goes to `/opt/mayfly/<name of DIR>`.
     fn from_str(text: &str) -> Result<Self, FolderError> {
         let wrong = |reason| FolderError::Text { text: text.to_owned(), reason };
-        let (folder, target) = match text.rfind("=/") {
-            Some(at) => (&text[..at], text[at + 1..].trim_end_matches('/').to_owned()),
-            None => {
-                let name = Path::new(text).file_name().and_then(|name| name.to_str());
-                (
-                    text,
-                    format!(
-                        "/opt/mayfly/{}",
-                        name.ok_or_else(|| wrong("the folder has no name; add `=/target`"))?
-                    ),
-                )
-            }
+        let (folder, target) = if let Some(at) = text.rfind("=/") {
+            (&text[..at], text[at + 1..].trim_end_matches('/').to_owned())
+        } else {
+            let name = Path::new(text).file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| wrong("the folder has no name; add `=/target`"))?;
+            (text, format!("/opt/mayfly/{name}"))
         };
         if folder.is_empty() {
             return Err(wrong("no folder is named; write `DIR` or `DIR=/target/path`"));
@@ -133,7 +127,7 @@ fn check_target(target: &str) -> Result<(), &'static str> {
     let below = |place: &&str| {
         target == *place || target.strip_prefix(*place).is_some_and(|rest| rest.starts_with('/'))
     };
-    if RESERVED.iter().any(|place| below(&place)) {
+    if RESERVED.iter().any(below) {
         return Err(
             "the target belongs to the agent, its jobs or the system, so what is there is not read-only",
         );

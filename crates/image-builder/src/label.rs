@@ -1,9 +1,49 @@
-//! Labels as one Dockerfile instruction. Pure.
+//! The image's labels, and labels as one Dockerfile instruction. Pure.
 //!
 //! Given to the engine beside the Dockerfile, each label would become a build step of its own, and every step costs the
 //! engine a comparison of whole file systems.
 
 use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::options::BuildOptions;
+use crate::version::AgentVersion;
+
+/// What the labels say.
+#[derive(Debug)]
+pub(crate) struct Described<'a> {
+    pub(crate) options: &'a BuildOptions,
+    pub(crate) version: AgentVersion,
+    /// SHA-256 of the agent package.
+    pub(crate) sha256: &'a str,
+    pub(crate) base: &'a str,
+    /// The base image's digest in its registry.
+    pub(crate) base_digest: Option<&'a str>,
+    pub(crate) created: Timestamp,
+}
+
+/// Names: opencontainers/image-spec, `annotations.md`. What is not known has no label.
+pub(crate) fn labels(image: &Described<'_>) -> BTreeMap<String, String> {
+    let options = image.options;
+    let own = [
+        ("org.opencontainers.image.title", Some("Mayfly agent".to_owned())),
+        (
+            "org.opencontainers.image.description",
+            Some("Azure Pipelines agent that lives for one job".to_owned()),
+        ),
+        ("org.opencontainers.image.version", Some(image.version.to_string())),
+        ("org.opencontainers.image.created", Some(image.created.to_string())),
+        ("org.opencontainers.image.revision", options.revision.clone()),
+        ("org.opencontainers.image.source", options.source.as_ref().map(ToString::to_string)),
+        ("org.opencontainers.image.base.name", Some(image.base.to_owned())),
+        ("org.opencontainers.image.base.digest", image.base_digest.map(ToOwned::to_owned)),
+        ("mayfly.agent-version", Some(image.version.to_string())),
+        ("mayfly.package-sha256", Some(image.sha256.to_owned())),
+    ];
+    let known = own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    known.chain(options.labels.clone()).collect()
+}
 
 /// The Dockerfile with the labels at its end.
 ///

@@ -72,7 +72,7 @@ impl FromStr for TargetOs {
 pub enum PackageSource {
     /// A file on this machine, named as Microsoft names it. A file `<name>.sha256` beside it is checked.
     File(PathBuf),
-    /// The newest package that the organization offers.
+    /// The package that the lock file names, or the newest that the organization offers.
     Organization {
         /// The organization's URL, such as `https://dev.azure.com/example`.
         url: Url,
@@ -127,7 +127,8 @@ pub struct BuildOptions {
     pub cache_dir: PathBuf,
     /// The program that becomes PID 1: a static Linux binary, or an `.exe`.
     pub entrypoint: PathBuf,
-    /// A Dockerfile in place of the built-in one.
+    /// A Dockerfile of the caller's own. Linux: it makes the base image, from `BASE_IMAGE`, and gets no other files than
+    /// itself. Windows: it stands in place of the built-in one.
     pub dockerfile: Option<PathBuf>,
     /// The image to build on, in place of the default.
     pub base_image: Option<String>,
@@ -147,8 +148,27 @@ pub struct BuildOptions {
     pub docker_host: Option<String>,
     /// A PEM file with the authorities to trust, in place of the system's.
     pub ca_file: Option<PathBuf>,
-    /// Now: part of the tag and of `image.json`.
+    /// Now: part of the tag. No part of a Linux image.
     pub now: Timestamp,
+    /// When the image counts as created; without it a Linux image counts as old as its base image.
+    pub created: Option<Timestamp>,
+    /// The commit that is built.
+    pub revision: Option<String>,
+    /// Where its source is, without credentials.
+    pub source: Option<Url>,
+    /// What the lock file is for. Of no meaning for a package from a file.
+    pub lock: Lock,
+}
+
+/// What is done with the lock file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lock {
+    /// There is none: the newest package is taken.
+    None,
+    /// The package that it names is taken; if it names none, the newest.
+    Obey(PathBuf),
+    /// The newest package is taken and written into it.
+    Move(PathBuf),
 }
 
 /// Whether a build is pushed.

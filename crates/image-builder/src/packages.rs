@@ -137,19 +137,55 @@ pub async fn newest_package(
     read(&text, organization, os)
 }
 
+/// Asks the organization for one version; `None` where it offers that no more.
+///
+/// `GET {organization}/_apis/distributedtask/packages/agent/{platform}/{version}`: one object without a wrapper, or 404
+/// (vsts-agent REST: TaskAgentHttpClient.GetPackageAsync).
+pub(crate) async fn offered_package(
+    organization: &Url,
+    token: &SecretString,
+    os: TargetOs,
+    version: AgentVersion,
+    ca_file: Option<&std::path::Path>,
+) -> Result<Option<AgentPackage>, PackagesError> {
+    let client = client(ca_file, Policy::none())?;
+    let url = address(organization, &[os.platform(), &version.to_string()])?;
+    let text = match get(&client, organization, token, url).await {
+        Err(PackagesError::Status { status: StatusCode::NOT_FOUND, .. }) => return Ok(None),
+        answer => answer?,
+    };
+    let shape = |reason: String| PackagesError::Shape { url: organization.clone(), reason };
+    let metadata: Metadata = serde_json::from_str(&text).map_err(|error| shape(error.to_string()))?;
+    package(metadata, organization).map(Some)
+}
+
 async fn ask(
     client: &Client,
     organization: &Url,
     token: &SecretString,
     os: TargetOs,
 ) -> Result<String, PackagesError> {
+    let mut url = address(organization, &[])?;
+    url.set_query(Some(&format!("platform={}&$top=1", os.platform())));
+    get(client, organization, token, url).await
+}
+
+fn address(organization: &Url, below: &[&str]) -> Result<Url, PackagesError> {
     let mut url = organization.clone();
     {
         let mut segments =
             url.path_segments_mut().map_err(|()| PackagesError::NotAnOrganization(organization.clone()))?;
-        segments.pop_if_empty().extend(["_apis", "distributedtask", "packages", "agent"]);
+        segments.pop_if_empty().extend(["_apis", "distributedtask", "packages", "agent"]).extend(below);
     }
-    url.set_query(Some(&format!("platform={}&$top=1", os.platform())));
+    Ok(url)
+}
+
+async fn get(
+    client: &Client,
+    organization: &Url,
+    token: &SecretString,
+    url: Url,
+) -> Result<String, PackagesError> {
     let unreachable = |source: reqwest::Error| PackagesError::Unreachable {
         url: organization.clone(),
         source: source.without_url(),
@@ -190,6 +226,11 @@ fn read(text: &str, organization: &Url, os: TargetOs) -> Result<AgentPackage, Pa
     let Some(newest) = newest else {
         return Err(PackagesError::None { url: organization.clone(), platform: os.platform() });
     };
+    package(newest, organization)
+}
+
+fn package(newest: Metadata, organization: &Url) -> Result<AgentPackage, PackagesError> {
+    let shape = |reason: String| PackagesError::Shape { url: organization.clone(), reason };
     let url = newest.download_url.ok_or_else(|| shape("`downloadUrl` is missing".into()))?;
     let download_url: Url =
         url.parse().map_err(|error| shape(format!("`downloadUrl` is no URL: {error}")))?;
@@ -214,7 +255,7 @@ pub(crate) fn is_sha256(text: &str) -> bool {
 }
 
 /// The name becomes a file name in the cache, so nothing that could be a path is accepted.
-fn is_plain_name(name: &str) -> bool {
+pub(crate) fn is_plain_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     !name.starts_with('.') && name.bytes().all(plain) && ArchiveKind::of(name).is_some()
 }

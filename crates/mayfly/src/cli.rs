@@ -217,6 +217,18 @@ pub(crate) struct BuildImage {
     /// several times
     #[arg(long, value_name = "DIR[=/TARGET]")]
     pub(crate) layer: Vec<String>,
+    /// Make the base image with this Dockerfile first, from its ARG BASE_IMAGE (Windows: build with it instead of ours)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dockerfile: Option<PathBuf>,
+    /// Which agent package is built in, unless --agent-package is given
+    #[arg(long, value_name = "FILE", env = "MAYFLY_AGENT_LOCK", default_value = "agent.lock.json")]
+    pub(crate) lock: PathBuf,
+    /// Move the lock file to the organization's newest agent package
+    #[arg(long, conflicts_with = "agent_package")]
+    pub(crate) update: bool,
+    /// Also write the list of what is in the image (CycloneDX JSON) to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sbom: Option<PathBuf>,
     /// A tag beside `<agent version>-<date>`; may be given several times
     #[arg(long)]
     pub(crate) tag: Vec<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use image_builder::{
-    BuildError, BuildOptions, Console, FolderLayer, PackageSource, Push, RegistryCredentials, TargetOs,
+    BuildError, BuildOptions, Console, FolderLayer, Lock, PackageSource, Push, RegistryCredentials, TargetOs,
     build_image, plan_build,
 };
 use jiff::Timestamp;
@@ -25,7 +25,15 @@ pub(crate) async fn run(words: BuildImage, common: &Common, environment: &Enviro
         }
         return Ok(Outcome::Done);
     }
+    if words.sbom.is_some() && options.os == TargetOs::Windows {
+        return Err(
+            Problem::new(Outcome::Usage, "list what is in the image: `--sbom` is for Linux images").into()
+        );
+    }
     let built = build_image(&options, &Console::stderr()).await.map_err(problem)?;
+    if let Some(file) = &words.sbom {
+        fs_err::write(file, &built.sbom)?;
+    }
     if common.output == Format::Json {
         output::document(&built)?;
     } else {
@@ -73,7 +81,7 @@ fn options(words: &BuildImage, environment: &Environment) -> Result<BuildOptions
         package: package(words, environment)?,
         cache_dir: environment.cache(),
         entrypoint,
-        dockerfile: None,
+        dockerfile: words.dockerfile.clone(),
         base_image: words.source.base_image.clone(),
         layers: layers(words, os)?,
         repository: repository.parse().with_context(|| format!("read ACR_LOGIN_SERVER in `{repository}`"))?,
@@ -89,6 +97,10 @@ fn options(words: &BuildImage, environment: &Environment) -> Result<BuildOptions
         docker_host: environment.get("DOCKER_HOST").map(ToOwned::to_owned),
         ca_file: environment.get("MAYFLY_CA_FILE").map(Into::into),
         now: now(),
+        created: created(environment)?,
+        revision: commit(environment),
+        source: source(environment),
+        lock: lock(words),
     })
 }
 
@@ -104,6 +116,45 @@ fn layers(words: &BuildImage, os: TargetOs) -> Result<Vec<FolderLayer>> {
     let read = |text: &String| text.parse::<FolderLayer>();
     let layers: Result<_, _> = words.layer.iter().map(read).collect();
     Ok(layers.map_err(|error| Problem::from_error(Outcome::Usage, error))?)
+}
+
+/// A caller that names no lock file (such as `sandbox up --agents`) has none.
+fn lock(words: &BuildImage) -> Lock {
+    match (words.lock.as_os_str().is_empty(), words.update) {
+        (true, _) => Lock::None,
+        (false, true) => Lock::Move(words.lock.clone()),
+        (false, false) => Lock::Obey(words.lock.clone()),
+    }
+}
+
+/// `SOURCE_DATE_EPOCH` (reproducible-builds.org): seconds.
+fn created(environment: &Environment) -> Result<Option<Timestamp>> {
+    let read = |text: &str| text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let Some(text) = environment.get("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let wrong =
+        || Problem::new(Outcome::Usage, format!("read SOURCE_DATE_EPOCH: `{text}` is no number of seconds"));
+    Ok(Some(read(text).ok_or_else(wrong)?))
+}
+
+/// The commit, where a pipeline says it.
+fn commit(environment: &Environment) -> Option<String> {
+    let name = ["BUILD_SOURCEVERSION", "GITHUB_SHA"].iter().find_map(|name| environment.get(name))?;
+    name.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| name.to_owned())
+}
+
+/// The repository, where a pipeline says it. Its URL may hold a login, which does not belong into a label.
+fn source(environment: &Environment) -> Option<url::Url> {
+    let github = || {
+        let (server, name) = (environment.get("GITHUB_SERVER_URL")?, environment.get("GITHUB_REPOSITORY")?);
+        Some(format!("{server}/{name}"))
+    };
+    let text = environment.get("BUILD_REPOSITORY_URI").map(ToOwned::to_owned).or_else(github)?;
+    let mut url: url::Url = text.parse().ok()?;
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command begins now; the library takes the time as an input")]
@@ -152,5 +203,34 @@ fn problem(error: BuildError) -> Problem {
     match hint {
         Some(hint) => problem.hint(hint),
         None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&'static str, &str)]) -> Environment {
+        Environment::default().with(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())))
+    }
+
+    #[test]
+    fn a_login_in_a_repositorys_url_does_not_become_a_label() {
+        let found = environment(&[(
+            "BUILD_REPOSITORY_URI",
+            "https://someone:planted@dev.azure.com/o/_git/r?x=planted",
+        )]);
+        assert_eq!(source(&found).unwrap().as_str(), "https://dev.azure.com/o/_git/r");
+        let found = environment(&[("GITHUB_SERVER_URL", "https://github.com"), ("GITHUB_REPOSITORY", "o/r")]);
+        assert_eq!(source(&found).unwrap().as_str(), "https://github.com/o/r");
+        assert_eq!(source(&environment(&[])), None);
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_wrong_usage() {
+        let seconds = |text| created(&environment(&[("SOURCE_DATE_EPOCH", text)]));
+        assert_eq!(seconds("1686355200").unwrap().unwrap().to_string(), "2023-06-10T00:00:00Z");
+        assert!(seconds("yesterday").is_err());
+        assert_eq!(commit(&environment(&[("GITHUB_SHA", "$(x)")])), None);
     }
 }

@@ -19,6 +19,11 @@ pub(crate) struct Arguments {
     /// How one image of the process finds what the one before it left; not for use by hand.
     #[arg(long, value_name = "FD", hide = true, conflicts_with = "reach")]
     pub(crate) resume: Option<i32>,
+
+    /// How the first process on Windows starts the one that registers the agent; not for use by hand.
+    #[cfg(windows)]
+    #[arg(long, hide = true, conflicts_with_all = ["reach", "resume"])]
+    pub(crate) prepare: bool,
 }
 
 fn after_help() -> String {

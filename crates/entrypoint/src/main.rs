@@ -66,10 +66,21 @@ fn main() -> ExitCode {
             ExitCode::from,
         );
     }
+    #[cfg(windows)]
+    if !arguments.prepare {
+        return platform::guard().map_or_else(|error| unguarded(&error, started, &signals), ExitCode::from);
+    }
     match start::run(Variables::new(std::env::vars_os()), started, &signals) {
         Ok(exit) => exit.into(),
         Err(ending) => start::report(&ending, started, &signals).into(),
     }
+}
+
+/// The stages could not be started or forgotten about; then nothing of them runs.
+#[cfg(windows)]
+fn unguarded(error: &std::io::Error, started: jiff::Timestamp, signals: &Signals) -> ExitCode {
+    let failure = Failure::agent(format!("start the stages of this process: {error}"));
+    report::end(&failure, None, started, Duration::ZERO, |time| signals.wait(time)).into()
 }
 
 /// Help goes to stdout and is no error; a wrong command line is bad configuration.

@@ -1,11 +1,14 @@
 //! Windows: the first process of a process-isolated container.
 //!
 //! A process here cannot become another program, and it cannot change its user on the way. So the stages are processes of
-//! their own: the first one overwrites the token in its environment block and starts the others with a clean one. The one
-//! that registers the agent has ended, and its memory with it, before the agent starts. All run as the image's user.
+//! their own. The first one touches no secret: it starts the others, one after the other, and forgets the environment it was
+//! started with (`guard`, `block`). Those that prepare and register have ended, and their memory with them, before the agent
+//! starts. All run as the image's user.
 
+mod block;
 mod child;
 mod files;
+mod guard;
 mod job;
 
 use std::collections::BTreeMap;
@@ -17,6 +20,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
 use windows_sys::Win32::System::Console::{
     CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT, SetConsoleCtrlHandler,
 };
@@ -27,12 +31,11 @@ pub(crate) use child::{Child, end_survivors};
 pub(crate) use files::{
     create_private_directory, may_replace, prepare_work_folder, read_image_file, read_token_file,
 };
+pub(crate) use guard::guard;
 
-use self::job::Job;
 use crate::exit::Exit;
 use crate::handover::{Handover, Stage};
 use crate::token::Token;
-use crate::variables;
 
 /// Set by the console when the container is to stop.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -50,6 +53,7 @@ impl Signals {
         if unsafe { SetConsoleCtrlHandler(Some(on_console_event), 1) } == 0 {
             return Err(io::Error::last_os_error());
         }
+        keep_streams();
         Ok(Self)
     }
 
@@ -68,6 +72,19 @@ impl Signals {
                 return;
             }
             std::thread::sleep(left.min(LOOK));
+        }
+    }
+}
+
+/// Keeps our standard streams from children that get others: a handle that was inherited is inherited on, and a job could
+/// write our lines.
+#[expect(unsafe_code, reason = "the standard library does not change how a handle is inherited")]
+fn keep_streams() {
+    let streams = [io::stdin().as_raw_handle(), io::stdout().as_raw_handle(), io::stderr().as_raw_handle()];
+    for stream in streams.into_iter().filter(|stream| !stream.is_null()) {
+        // SAFETY: the handle is one of this process. Where it is no real one, as for a console, the call fails.
+        unsafe {
+            SetHandleInformation(stream, HANDLE_FLAG_INHERIT, 0);
         }
     }
 }
@@ -136,8 +153,8 @@ pub(crate) fn host_name() -> String {
 
 /// Goes on in a new process with a clean environment and empty memory.
 ///
-/// The first process runs the other two one after the other. The second one leaves to the first what the third must know: on
-/// its standard output, together with the exit code 0, which it has no other use for.
+/// The process that registers the agent is a child of the one that prepared that, and both end before the agent starts. What
+/// the one that runs the agent must know goes to the first process, on the standard output of these two.
 pub(crate) fn hand_over(
     executable: &Path,
     handover: &Handover,
@@ -147,30 +164,18 @@ pub(crate) fn hand_over(
     let token = token.unwrap_or_default().as_bytes();
     let frame = handover.frame(token.len())?;
     if let Stage::Supervise { .. } = handover.stage {
-        io::stdout().lock().write_all(&frame)?;
+        let mut output = io::stdout().lock();
+        output.write_all(&[guard::HANDOVER])?;
+        output.write_all(&frame)?;
+        output.flush()?;
         return Ok(Exit::Done);
     }
-    scrub_environment();
-    // Should this process be ended from outside, the stages end with it, and with them what they started. This process is no
-    // member itself: closing the job would end it too, and with a foreign exit code.
-    let job = Job::new()?;
-    let mut configure = stage(executable, environment).stdout(Stdio::piped()).spawn()?;
-    job.add(configure.as_raw_handle())?;
+    let mut configure = stage(executable, environment).stdout(Stdio::inherit()).spawn()?;
     if let Some(mut input) = configure.stdin.take() {
         input.write_all(&frame)?;
         input.write_all(token)?;
     }
-    let output = configure.wait_with_output()?;
-    if !output.status.success() {
-        io::stdout().lock().write_all(&output.stdout)?;
-        return Ok(exit(output.status));
-    }
-    let mut supervise = stage(executable, environment).stdout(Stdio::inherit()).spawn()?;
-    job.add(supervise.as_raw_handle())?;
-    if let Some(mut input) = supervise.stdin.take() {
-        input.write_all(&output.stdout)?;
-    }
-    Ok(exit(supervise.wait()?))
+    Ok(guard::exit(configure.wait()?))
 }
 
 fn stage(executable: &Path, environment: &BTreeMap<String, String>) -> Command {
@@ -182,32 +187,6 @@ fn stage(executable: &Path, environment: &BTreeMap<String, String>) -> Command {
         .stdin(Stdio::piped())
         .stderr(Stdio::inherit());
     command
-}
-
-fn exit(status: std::process::ExitStatus) -> Exit {
-    let code = status.code();
-    Exit::ALL.into_iter().find(|exit| code == Some(exit.code().into())).unwrap_or(Exit::AgentFailed)
-}
-
-/// Overwrites our variables in the environment block of this process, then removes them. The block is changed in place, so a
-/// value of the same length leaves nothing of the old one.
-#[expect(unsafe_code, reason = "changing the environment is unsafe where other threads might read it")]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the edge of the binary, and the point is to remove what was read there"
-)]
-fn scrub_environment() {
-    for (name, value) in std::env::vars_os() {
-        if !name.to_str().is_some_and(variables::is_ours) {
-            continue;
-        }
-        let filler = "x".repeat(value.len());
-        // SAFETY: on Windows these calls are safe from any thread.
-        unsafe {
-            std::env::set_var(&name, filler);
-            std::env::remove_var(&name);
-        }
-    }
 }
 
 /// Takes what the process before left on the standard input.

@@ -60,7 +60,10 @@ impl Needle {
 /// Overwrites every variable of this process that the system did not set, in its environment block and in all copies of an
 /// entry; of a secret also each place where the value stands alone. Then removes the names.
 #[expect(unsafe_code, reason = "the environment is changed by calls that other platforms make unsafe")]
-#[expect(clippy::disallowed_methods, reason = "this is the edge of the binary: the point is to remove what it was given")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge of the binary: the point is to remove what it was given"
+)]
 pub(super) fn forget() -> io::Result<()> {
     let (needles, names) = needles()?;
     let mut first = [false; 256];
@@ -86,7 +89,8 @@ fn needles() -> io::Result<(Vec<Needle>, Vec<String>)> {
     let mut names = Vec::new();
     for entry in entries(own_block()?) {
         // The system's own entries for current folders begin with the sign.
-        let Some(sign) = entry.iter().skip(1).position(|&unit| unit == u16::from(b'=')).map(|at| at + 1) else {
+        let Some(sign) = entry.iter().skip(1).position(|&unit| unit == u16::from(b'=')).map(|at| at + 1)
+        else {
             continue;
         };
         let name = String::from_utf16_lossy(&entry[..sign]);
@@ -163,7 +167,8 @@ fn walk(mut region: impl FnMut(usize, usize)) {
         let size = unsafe {
             VirtualQuery(address as *const c_void, &raw mut info, size_of::<MEMORY_BASIC_INFORMATION>())
         };
-        let Some(next) = (info.BaseAddress as usize).checked_add(info.RegionSize).filter(|_| size != 0) else {
+        let Some(next) = (info.BaseAddress as usize).checked_add(info.RegionSize).filter(|_| size != 0)
+        else {
             return;
         };
         if info.State == MEM_COMMIT && info.Protect & WRITABLE != 0 && info.Protect & PAGE_GUARD == 0 {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::workspace::{Workspace, step};
-use crate::{pipelines, setup, suites, tidy};
+use crate::{pipelines, setup, suites, tidy, windows};
 
 #[derive(clap::ValueEnum, Clone, Copy)]
 pub(crate) enum Job {
@@ -15,6 +15,8 @@ pub(crate) enum Job {
     Docker,
     /// The end-to-end suite
     E2e,
+    /// Lints and tests for Windows; on Linux under Wine
+    Windows,
 }
 
 pub(crate) fn run(workspace: &Workspace, job: Job, install: bool) -> Result<()> {
@@ -32,6 +34,7 @@ pub(crate) fn run(workspace: &Workspace, job: Job, install: bool) -> Result<()> 
             setup::ensure(workspace, &setup::TESTS, install)?;
             suites::end_to_end(workspace, &[])
         }
+        Job::Windows => windows::run(workspace, install),
     }
 }
 

@@ -58,10 +58,31 @@ const VENV: Need = Need {
     remedy: || apt("python3-venv"),
 };
 
+const CROSS: Need = Need {
+    name: "Rust compiler of Debian with its library source, mingw's linker, Wine",
+    why: "builds and runs the Windows programs",
+    present: || {
+        succeeds("/usr/bin/clippy-driver", &["--version"])
+            && succeeds("/usr/bin/cargo", &["--version"])
+            && std::path::Path::new("/usr/lib/rustlib/src/rust/library/std").exists()
+            && succeeds("x86_64-w64-mingw32-gcc", &["--version"])
+            && succeeds("wine", &["--version"])
+    },
+    // The compiler's packages must be of one version, so all come in one command.
+    remedy: || {
+        let mut install = vec!["apt-get", "install", "--yes", "--no-install-recommends"];
+        install.extend(["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"]);
+        install.extend(["gcc-mingw-w64-x86-64-win32", "wine", "wine64"]);
+        vec![vec!["apt-get", "update"], install]
+    },
+};
+
 /// For the demo.
 pub(crate) const DEMO: [Need; 3] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON];
 /// For the tests.
 pub(crate) const TESTS: [Need; 4] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST];
+/// For the Windows tests on Linux.
+pub(crate) const WINDOWS: [Need; 1] = [CROSS];
 /// For the lint job.
 pub(crate) const LINT: [Need; 2] = [DENY, VENV];
 

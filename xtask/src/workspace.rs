@@ -65,7 +65,8 @@ pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|answer| answer.status.success())
 }
 
-fn shown(command: &Command) -> String {
+/// A command as a person would read it.
+pub(crate) fn shown(command: &Command) -> String {
     let program =
         Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let words = command.get_args().map(|word| word.to_string_lossy().into_owned());

@@ -1,0 +1,173 @@
+//! Everything of the workspace for Windows: lints, and the tests that need no Linux containers. On Linux with Debian's
+//! cross compiler and Wine (`cross`), on Windows as it is.
+
+mod cross;
+mod mock;
+mod report;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::setup;
+use crate::workspace::{Workspace, say, shown};
+use cross::Toolchain;
+use report::{Outcome, Row};
+
+/// Modules that start containers on a local engine. Wine has none, and a Windows engine runs no Linux containers.
+const DOCKER: &str = "docker::";
+/// The package whose tests are all of that kind.
+const STORIES: &str = "e2e";
+
+/// One test program that cargo built.
+struct Program {
+    package: String,
+    folder: PathBuf,
+    target: String,
+    executable: PathBuf,
+}
+
+pub(crate) fn run(workspace: &Workspace, install: bool) -> Result<()> {
+    let mut times = Vec::new();
+    let mut timed = |what: &'static str, begin: Instant| times.push((what, begin.elapsed()));
+    let begin = Instant::now();
+    if cfg!(target_os = "linux") {
+        setup::ensure(workspace, &setup::WINDOWS, install)?;
+    } else if !cfg!(windows) {
+        bail!("the Windows tests run on Linux (with Wine) and on Windows; this is neither");
+    }
+    let toolchain = Toolchain::ready(workspace)?;
+    timed("toolchain", begin);
+
+    let begin = Instant::now();
+    let programs = build(workspace, &toolchain)?;
+    timed("clippy and build", begin);
+
+    let begin = Instant::now();
+    let mock = mock::Mock::start(workspace)?;
+    timed("mock", begin);
+
+    let begin = Instant::now();
+    let rows = tests(workspace, &toolchain, &mock, &programs)?;
+    timed("tests", begin);
+    drop(mock);
+    report::show(&rows, &times, toolchain.runs_under());
+    if rows.iter().any(|row| row.outcome.failed > 0) {
+        bail!("tests failed for Windows; their output is above");
+    }
+    Ok(())
+}
+
+/// A line of cargo's JSON.
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+    manifest_path: Option<PathBuf>,
+    target: Option<Target>,
+    profile: Option<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+/// Builds all tests and tells where they are. Clippy's driver is the compiler of our crates, so one build checks, lints and
+/// links; `cargo clippy` before it would compile every dependency a second time.
+fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<Program>> {
+    let arguments = [
+        "test",
+        "--workspace",
+        "--exclude",
+        STORIES,
+        "--no-run",
+        "--message-format",
+        "json-render-diagnostics",
+    ];
+    let mut command = toolchain.cargo(workspace, &arguments);
+    command
+        .env("RUSTC_WORKSPACE_WRAPPER", toolchain.clippy_driver())
+        // How `cargo clippy` tells its driver what `-D warnings` after the dashes means.
+        .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    say(&format!("==> build: {}", shown(&command)));
+    let answer = command.stderr(std::process::Stdio::inherit()).output().context("start cargo")?;
+    if !answer.status.success() {
+        bail!("the tests do not build for Windows; see the output above");
+    }
+    let mut programs = Vec::new();
+    for line in String::from_utf8_lossy(&answer.stdout).lines() {
+        let Ok(message) = serde_json::from_str::<Message>(line) else { continue };
+        let (Some(executable), Some(manifest), Some(target)) =
+            (message.executable, message.manifest_path, message.target)
+        else {
+            continue;
+        };
+        if !message.profile.is_some_and(|profile| profile.test) {
+            continue;
+        }
+        let folder = manifest.parent().context("a manifest lies in a folder")?.to_owned();
+        let package = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        programs.push(Program { package, folder, target: target.name, executable });
+    }
+    programs.sort_by(|one, other| (&one.package, &one.target).cmp(&(&other.package, &other.target)));
+    if programs.is_empty() {
+        bail!("cargo built no test program");
+    }
+    Ok(programs)
+}
+
+fn tests(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    mock: &mock::Mock,
+    programs: &[Program],
+) -> Result<Vec<Row>> {
+    let _server = toolchain.keep_server();
+    let mut rows = Vec::new();
+    for program in programs {
+        let mut command = toolchain.program(&program.executable);
+        command
+            .args(["--test-threads", "2", "--skip", DOCKER])
+            .current_dir(&program.folder)
+            .env("CARGO_MANIFEST_DIR", &program.folder)
+            // The snapshots are found without asking cargo, which is not there.
+            .env("INSTA_WORKSPACE_ROOT", &workspace.root)
+            .env("INSTA_UPDATE", "no")
+            .env("MAYFLY_WINDOWS_TEST_AGENT", toolchain.binaries(workspace))
+            .envs(mock.environment());
+        say(&format!("==> {} ({})", program.package, program.target));
+        let outcome = one(&mut command)
+            .with_context(|| format!("run the tests `{}` of {}", program.target, program.package))?;
+        rows.push(Row { package: program.package.clone(), target: program.target.clone(), outcome });
+    }
+    Ok(rows)
+}
+
+/// Runs one test program. What it prints is shown where something failed.
+fn one(command: &mut Command) -> Result<Outcome> {
+    let begin = Instant::now();
+    let answer = command.output()?;
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let summary = text.lines().find_map(Outcome::parse);
+    let mut outcome = summary.unwrap_or_default();
+    // A program that dies half way has failed, whatever it counted.
+    if !answer.status.success() && outcome.failed == 0 {
+        outcome.failed = 1;
+    }
+    if outcome.failed > 0 {
+        say(&text);
+        say(&String::from_utf8_lossy(&answer.stderr));
+    } else if summary.is_none() {
+        bail!("it ended well but ran no test harness: {}", text.trim());
+    }
+    outcome.time = begin.elapsed().max(Duration::from_millis(1));
+    Ok(outcome)
+}

@@ -3,6 +3,7 @@
 mod bad_input;
 mod crash;
 mod identity;
+mod image;
 mod isolation;
 mod once_restart;
 mod pipeline_file;

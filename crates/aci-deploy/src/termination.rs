@@ -139,6 +139,10 @@ pub(crate) fn meaning(code: i64) -> (&'static str, Option<&'static str>) {
         75 => {
             ("ended twice with exit code 75: it was stopped before a job ran", Some("run the command again"))
         }
+        76 => (
+            "ended twice with exit code 76: it was stopped, and a running job was cancelled for it",
+            Some("run the command again"),
+        ),
         77 => (
             "ended with exit code 77: Azure DevOps refused the token or the pool",
             Some(

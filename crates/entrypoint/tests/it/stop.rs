@@ -11,9 +11,9 @@ use crate::probe;
 fn listener(says: &[&str]) -> String {
     let words: Vec<String> = says.iter().map(|line| format!("echo 'now: {line}'")).collect();
     format!(
-        r#"{}
-trap 'touch "$probe/interrupted"; exit 0' INT
+        r#"trap 'touch "$probe/interrupted"; exit 0' INT
 trap 'touch "$probe/terminated"; exit 0' TERM
+{}
 touch "$probe/ready"
 while ! [ -e "$probe/go" ]; do read -r -t 0.05 <> <(:) || :; done
 touch "$probe/finished""#,

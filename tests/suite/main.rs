@@ -2,14 +2,17 @@
 
 mod bad_input;
 mod crash;
+mod forced_update;
 mod identity;
 mod image;
 mod isolation;
+mod leakscan;
 mod once_restart;
 mod pipeline_file;
 mod registry_clients;
 mod root_jobs;
 mod scale;
 mod single;
+mod stolen_key;
 mod stop;
 mod token_scrubbing;

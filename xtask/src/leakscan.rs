@@ -18,8 +18,8 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Runs the scan with its exit code.
-pub(crate) fn run(workspace: &Workspace, format: Format) -> Result<ExitCode> {
+/// Runs the scan of these targets, of all where none is named, with its exit code.
+pub(crate) fn run(workspace: &Workspace, format: Format, targets: &[String]) -> Result<ExitCode> {
     let hand_over = suites::hand_over(workspace)?;
     step("build", &mut workspace.cargo(["build", "--quiet", "-p", "e2e", "--bin", "leakscan"]))?;
     let word = match format {
@@ -29,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace, format: Format) -> Result<ExitCode> {
     // Debug logs, since what they say is scanned too.
     let status = Command::new(workspace.target.join("debug").join(executable("leakscan")))
         .args(["-o", word])
+        .args(targets)
         .envs(hand_over)
         .env("MAYFLY_LOG", "debug")
         .status()

@@ -47,6 +47,8 @@ enum Command {
     },
     /// Canaries, then a job that hunts for them by every known route, in Mayfly's image and in two that leak
     Leakscan {
+        /// Only these: mayfly, mayfly-root, naive, restarted
+        target: Vec<String>,
         /// How the report is printed on stdout
         #[arg(short, long, value_enum, default_value_t)]
         output: leakscan::Format,
@@ -107,9 +109,9 @@ fn dispatch(workspace: &Workspace, command: Command) -> anyhow::Result<ExitCode>
             suites::end_to_end(workspace, &filter)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Leakscan { output, setup } => {
+        Command::Leakscan { target, output, setup } => {
             setup::ensure(workspace, &setup::DEMO, setup.install)?;
-            leakscan::run(workspace, output)
+            leakscan::run(workspace, output, &target)
         }
         Command::Windows(setup) => windows::run(workspace, setup.install).map(|()| ExitCode::SUCCESS),
         Command::Tidy => tidy::run(workspace).map(|()| ExitCode::SUCCESS),

@@ -28,12 +28,26 @@ fn say(line: &str) {
 }
 
 async fn run() -> Result<Vec<String>> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let json = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] | ["-o", "table"] => false,
-        ["-o", "json"] => true,
-        _ => bail!("leakscan takes `-o table` or `-o json`"),
-    };
+    let mut json = false;
+    let mut chosen = Vec::new();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if word == "-o" {
+            json = match words.next().as_deref() {
+                Some("json") => true,
+                Some("table") => false,
+                _ => bail!("-o takes `table` or `json`"),
+            };
+        } else if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word) {
+            chosen.push(kind);
+        } else {
+            let known = Kind::ALL.map(Kind::word).join("`, `");
+            bail!("unknown target `{word}`; there are `{known}`");
+        }
+    }
+    if chosen.is_empty() {
+        chosen = Kind::ALL.to_vec();
+    }
     let hunter = std::env::var("MAYFLY_LEAK_HUNTER")
         .context("MAYFLY_LEAK_HUNTER names no hunter: use `cargo xtask leakscan`, which builds it")?;
     let hunter = std::path::PathBuf::from(hunter);
@@ -42,9 +56,10 @@ async fn run() -> Result<Vec<String>> {
         leakscan::scan(kind, &hunter).await.with_context(|| format!("scan {}", kind.name()))
     };
     // Two at a time: more would only wait for the processors.
-    let (mayfly, naive) = tokio::try_join!(one(Kind::Mayfly), one(Kind::Naive))?;
-    let (root, restarted) = tokio::try_join!(one(Kind::MayflyRoot), one(Kind::Restarted))?;
-    let all = [mayfly, root, naive, restarted];
+    let mut all = Vec::new();
+    for pair in chosen.chunks(2) {
+        all.extend(futures_util::future::try_join_all(pair.iter().map(|kind| one(*kind))).await?);
+    }
     let faults = leakscan::faults(&all);
     let mut out = std::io::stdout().lock();
     if json {

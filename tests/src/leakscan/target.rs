@@ -36,6 +36,19 @@ impl Kind {
         }
     }
 
+    /// All, in the order of the report.
+    pub const ALL: [Self; 4] = [Self::Mayfly, Self::MayflyRoot, Self::Naive, Self::Restarted];
+
+    /// The word by which one is chosen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mayfly => "mayfly",
+            Self::MayflyRoot => "mayfly-root",
+            Self::Naive => "naive",
+            Self::Restarted => "restarted",
+        }
+    }
+
     /// Whether it is ours, and must not be caught.
     pub fn is_ours(self) -> bool {
         matches!(self, Self::Mayfly | Self::MayflyRoot)

@@ -34,6 +34,7 @@ mod push;
 mod report;
 mod rootfs;
 mod sbom;
+mod source;
 mod unpack;
 mod version;
 

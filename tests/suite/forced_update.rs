@@ -16,6 +16,8 @@ cd /azp/agent
 export AGENT_ALLOW_RUNASROOT=1
 ./config.sh --unattended --agent "$AZP_AGENT_NAME" --url "$AZP_URL" --auth PAT --token "$AZP_TOKEN" \
   --pool "$AZP_POOL" --work /azp/work --replace --acceptTeeEula
+# A folder of an image's layer cannot be renamed on overlayfs, and an update renames it.
+cp -a bin bin.own; rm -rf bin; mv bin.own bin
 echo configured
 "#;
 const LISTEN: &str = r#"

@@ -9,6 +9,7 @@
 //! twins for Linux and Windows. It does not deregister the agent: that takes a token, and the token is gone.
 
 mod cli;
+mod credential;
 mod diagnostics;
 mod drain;
 mod environment;

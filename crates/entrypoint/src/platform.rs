@@ -28,6 +28,15 @@ pub(crate) struct Launch<'a> {
     pub(crate) gid: u32,
 }
 
+/// What is where a secret should be.
+#[cfg_attr(windows, expect(dead_code, reason = "a Windows container has no file for a secret"))]
+pub(crate) enum SecretFile {
+    /// Its content, without the line break at the end.
+    Text(String),
+    /// A named pipe, which is not opened.
+    Pipe,
+}
+
 /// What happened next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {

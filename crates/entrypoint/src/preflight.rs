@@ -2,7 +2,7 @@
 //!
 //! Only here can "away" (69) and "refused" (77) be told apart: the agent's own listener exits 1 for everything.
 
-mod answer;
+pub(crate) mod answer;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use zeroize::Zeroizing;
 
-use self::answer::{Answer, Verdict};
+use self::answer::Answer;
+pub(crate) use self::answer::Verdict;
+use crate::credential::{self, Credential, Endpoint, Ways};
 use crate::exit::{Exit, Failure};
 use crate::report::log;
 use crate::update::{self, Version};
@@ -52,6 +54,7 @@ impl AgentProxy {
     }
 }
 
+const POOLS: [&str; 3] = ["_apis", "distributedtask", "pools"];
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -61,25 +64,57 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// No answer that is read here comes near this size.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
-/// Asks everything, in an event loop that has ended when this returns.
+/// Asks everything, in an event loop that has ended when this returns, and gives the token that registers the agent.
+///
+/// `endpoint` is where the container's own identities are asked, if they have to be proven harmless.
 pub(crate) fn run(
     questions: &Questions<'_>,
-    token: &SecretString,
+    credential: Credential,
+    endpoint: &Endpoint,
+    prove_identities: bool,
     stop_requested: impl Fn() -> bool,
-) -> Result<(), Failure> {
+) -> Result<SecretString, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::agent(format!("start the event loop of the preflight: {error}")))?;
     let outcome = runtime.block_on(async {
         tokio::select! {
-            outcome = ask(questions, token) => outcome,
+            outcome = token_and_answers(questions, credential, endpoint, prove_identities) => outcome,
             () = stopped(stop_requested) => Err(Failure::stopped()),
         }
     });
     // A name lookup that hangs must not hold up the start.
     runtime.shutdown_background();
     outcome
+}
+
+async fn token_and_answers(
+    questions: &Questions<'_>,
+    credential: Credential,
+    endpoint: &Endpoint,
+    prove_identities: bool,
+) -> Result<SecretString, Failure> {
+    let deadline = Instant::now() + questions.server_wait;
+    let ways = Ways { proxy: questions.proxy.as_ref(), endpoint, deadline };
+    // Beside everything else, so that it costs no time of its own.
+    let proof =
+        async { if prove_identities { credential::prove(endpoint, questions).await } else { Ok(()) } };
+    let answers = async {
+        let token = credential::token(credential, &ways).await?;
+        ask(questions, &token).await?;
+        Ok(token)
+    };
+    let (token, ()) = tokio::try_join!(answers, proof)?;
+    Ok(token)
+}
+
+/// Whether this token may register agents in the pool.
+pub(crate) async fn may_manage(questions: &Questions<'_>, token: &SecretString) -> Result<bool, Failure> {
+    let server = Server::new(questions, token)?;
+    let managed = [("poolName", questions.pool), ("poolType", "automation"), ("actionFilter", "manage")];
+    let read = |body: &[u8]| answer::pool(body, questions.pool);
+    Ok(server.get(&POOLS, &managed, read).await?.is_some())
 }
 
 async fn stopped(stop_requested: impl Fn() -> bool) {
@@ -99,11 +134,10 @@ async fn ask(questions: &Questions<'_>, token: &SecretString) -> Result<(), Fail
         )
         .await?;
     log(format_args!("the server answers at {shown}"));
-    let path = ["_apis", "distributedtask", "pools"];
     let visible = [("poolName", questions.pool), ("poolType", "automation")];
     let managed = [visible[0], visible[1], ("actionFilter", "manage")];
     let read = |body: &[u8]| answer::pool(body, questions.pool);
-    let Some(pool) = server.get(&path, &visible, read).await? else {
+    let Some(pool) = server.get(&POOLS, &visible, read).await? else {
         return Err(Failure::new(
             Exit::Refused,
             format!("pool `{}` does not exist or the token may not see it", questions.pool),
@@ -120,7 +154,7 @@ async fn ask(questions: &Questions<'_>, token: &SecretString) -> Result<(), Fail
         ));
     }
     // The second question costs no time of its own, and its answer decides nothing.
-    let (manageable, offered) = tokio::join!(server.get(&path, &managed, read), offered_agent(&server));
+    let (manageable, offered) = tokio::join!(server.get(&POOLS, &managed, read), offered_agent(&server));
     if manageable?.is_none() {
         return Err(Failure::new(Exit::Refused, format!("the token may see pool `{}` but not manage it", questions.pool))
             .hint("its owner needs the role Administrator on the pool, the token the scope Agent Pools (read, manage)"));
@@ -158,22 +192,7 @@ struct Server<'a> {
 
 impl<'a> Server<'a> {
     fn new(questions: &'a Questions<'a>, token: &SecretString) -> Result<Self, Failure> {
-        let mut client = reqwest::Client::builder()
-            .user_agent(concat!("mayfly-entrypoint/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(REQUEST_LIMIT);
-        if questions.url.scheme() == "http" {
-            // Without TLS an image needs no certificates, and the client must not ask for them.
-            client = client.tls_certs_only([]);
-        }
-        if let Some(proxy) = &questions.proxy {
-            client = client.proxy(proxy.proxy()?);
-        }
-        let client = client.build().map_err(|error| {
-            Failure::configuration(format!("prepare HTTPS: {}", causes(&error)))
-                .hint("the image needs the certificates of public authorities (Debian: ca-certificates)")
-        })?;
+        let client = client(questions.url.scheme() == "http", questions.proxy.as_ref())?;
         // The user name is a literal of the agent; servers look at the password alone
         // (azure-pipelines-agent: CredentialProvider.cs).
         let pair = Zeroizing::new(format!("VstsAgent:{}", token.expose_secret()));
@@ -284,7 +303,27 @@ impl<'a> Server<'a> {
     }
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
+/// A client for one server. `plain` is one without TLS.
+pub(crate) fn client(plain: bool, proxy: Option<&AgentProxy>) -> Result<reqwest::Client, Failure> {
+    let mut client = reqwest::Client::builder()
+        .user_agent(concat!("mayfly-entrypoint/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_LIMIT)
+        .timeout(REQUEST_LIMIT);
+    if plain {
+        // Without TLS an image needs no certificates, and the client must not ask for them.
+        client = client.tls_certs_only([]);
+    }
+    if let Some(proxy) = proxy {
+        client = client.proxy(proxy.proxy()?);
+    }
+    client.build().map_err(|error| {
+        Failure::configuration(format!("prepare HTTPS: {}", causes(&error)))
+            .hint("the image needs the certificates of public authorities (Debian: ca-certificates)")
+    })
+}
+
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

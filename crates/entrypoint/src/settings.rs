@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use url::Url;
 
+use crate::credential::{self, Source};
 use crate::variables::{self, Variable, Variables};
 
 mod life;
@@ -25,13 +25,6 @@ pub(crate) struct Settings {
     pub(crate) config_timeout: Duration,
     pub(crate) image: Option<String>,
     pub(crate) life: Life,
-}
-
-/// Where the token is.
-#[derive(Debug)]
-pub(crate) enum TokenSource {
-    Inline(SecretString),
-    File(PathBuf),
 }
 
 /// Something wrong with one variable. The text never repeats a value, since it may be a misplaced token.
@@ -59,7 +52,9 @@ pub(crate) struct Reading {
     /// Present where `problems` is empty.
     pub(crate) settings: Option<Settings>,
     /// Read on its own, so that a bad token file is reported along with all the rest.
-    pub(crate) token: Option<TokenSource>,
+    pub(crate) credential: Option<Source>,
+    /// An identity that every job can use may register agents.
+    pub(crate) allow_identity: bool,
     /// How long to hold before a fatal exit; its default where the variable itself is wrong.
     pub(crate) fatal_hold: Duration,
     pub(crate) problems: Vec<Problem>,
@@ -75,7 +70,9 @@ const DAY: u64 = 86_400;
 pub(crate) fn read(variables: &Variables) -> Reading {
     let mut reader = Reader { variables, problems: Vec::new() };
     let url = reader.required(&variables::URL).and_then(|value| reader.url(value));
-    let token = reader.token();
+    let plain = url.as_ref().is_some_and(|url| url.scheme() == "http");
+    let credential = credential::read(&mut reader, plain);
+    let allow_identity = reader.flag(&variables::ALLOW_IDENTITY);
     let pool = reader.required(&variables::POOL).and_then(|value| reader.name(value));
     let agent = reader.required(&variables::AGENT_NAME).and_then(|value| reader.name(value));
     let work = reader.optional(&variables::WORK).and_then(|value| reader.folder(value));
@@ -100,7 +97,7 @@ pub(crate) fn read(variables: &Variables) -> Reading {
         }),
         _ => None,
     };
-    Reading { settings, token, fatal_hold, problems, unknown: unknown(variables) }
+    Reading { settings, credential, allow_identity, fatal_hold, problems, unknown: unknown(variables) }
 }
 
 /// Rules for a token, wherever it came from: one line of visible ASCII, so that a header and an environment can hold it.
@@ -117,18 +114,18 @@ pub(crate) fn check_token(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-struct Given {
-    name: &'static str,
-    value: String,
+pub(crate) struct Given {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
 }
 
-struct Reader<'a> {
-    variables: &'a Variables,
-    problems: Vec<Problem>,
+pub(crate) struct Reader<'a> {
+    pub(crate) variables: &'a Variables,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Reader<'_> {
-    fn problem(&mut self, variable: &str, text: impl Into<String>) {
+    pub(crate) fn problem(&mut self, variable: &str, text: impl Into<String>) {
         self.problems.push(Problem::new(variable, text));
     }
 
@@ -143,7 +140,7 @@ impl Reader<'_> {
     }
 
     /// The value under either name. Two names with different values are a problem, not a matter of precedence.
-    fn optional(&mut self, variable: &Variable) -> Option<Given> {
+    pub(crate) fn optional(&mut self, variable: &Variable) -> Option<Given> {
         let own = self.one(variable.name);
         let alias = variable.alias.and_then(|alias| self.one(alias));
         match (own, alias) {
@@ -155,7 +152,27 @@ impl Reader<'_> {
         }
     }
 
-    fn one(&mut self, name: &'static str) -> Option<Given> {
+    /// Whether a variable is set at all, under either name.
+    pub(crate) fn has(&self, variable: &Variable) -> bool {
+        self.variables.get(variable.name).is_some()
+            || variable.alias.is_some_and(|alias| self.variables.get(alias).is_some())
+    }
+
+    /// Whether a switch is on. A problem with it is told once, however often it is asked for.
+    pub(crate) fn flag(&mut self, variable: &Variable) -> bool {
+        let on = self.variables.get(variable.name).map(|value| value.to_str().unwrap_or_default().to_owned());
+        match on.as_deref() {
+            Some("1") => return true,
+            None | Some("0") => return false,
+            Some(_) => {}
+        }
+        if self.problems.iter().all(|problem| problem.variable != variable.name) {
+            self.problem(variable.name, "must be 1 or 0");
+        }
+        false
+    }
+
+    pub(crate) fn one(&mut self, name: &'static str) -> Option<Given> {
         let value = self.variables.get(name)?;
         let Some(value) = value.to_str() else {
             self.problem(name, "is not valid UTF-8");
@@ -168,7 +185,7 @@ impl Reader<'_> {
         Some(Given { name, value: value.to_owned() })
     }
 
-    fn url(&mut self, given: Given) -> Option<Url> {
+    pub(crate) fn url(&mut self, given: Given) -> Option<Url> {
         let text = match Url::parse(&given.value) {
             Err(error) => format!("is no URL ({error})"),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
@@ -188,43 +205,6 @@ impl Reader<'_> {
         };
         self.problem(given.name, text);
         None
-    }
-
-    fn token(&mut self) -> Option<TokenSource> {
-        let before = self.problems.len();
-        let inline = self.optional(&variables::TOKEN);
-        let file = self.optional(&variables::TOKEN_FILE);
-        match (inline, file) {
-            (Some(inline), Some(file)) => {
-                self.problem(inline.name, format!("and {} are both set; set one of them", file.name));
-                None
-            }
-            (Some(inline), None) => match check_token(&inline.value) {
-                Ok(()) => Some(TokenSource::Inline(SecretString::from(inline.value))),
-                Err(text) => {
-                    self.problem(inline.name, text);
-                    None
-                }
-            },
-            (None, Some(file)) => {
-                let name = file.name;
-                if !is_plain_absolute(Path::new(&file.value)) {
-                    self.problem(name, "must be an absolute path without `..`");
-                    return None;
-                }
-                Some(TokenSource::File(PathBuf::from(file.value)))
-            }
-            (None, None) => {
-                if self.problems.len() == before {
-                    let text = format!(
-                        "is not set, and neither is {}; exactly one of them is needed",
-                        variables::TOKEN_FILE.name
-                    );
-                    self.problem(variables::TOKEN.name, text);
-                }
-                None
-            }
-        }
     }
 
     /// Names end up in URLs, file names and log lines. What Azure DevOps itself forbids beyond this it says on registration.
@@ -284,7 +264,7 @@ impl Reader<'_> {
     }
 }
 
-fn is_plain_absolute(path: &Path) -> bool {
+pub(crate) fn is_plain_absolute(path: &Path) -> bool {
     path.is_absolute() && !path.components().any(|part| part == std::path::Component::ParentDir)
 }
 

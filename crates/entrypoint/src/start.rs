@@ -1,11 +1,13 @@
 //! The first image of the process: checks everything, asks the server, and hands over. Starts nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::credential::{self, Credential, Endpoint};
 use crate::environment;
 use crate::exit::{Exit, Failure};
 use crate::handover::{Handover, Plan, Stage};
@@ -15,7 +17,7 @@ use crate::layout::Layout;
 use crate::platform::{self, Signals};
 use crate::preflight::{self, AgentProxy, Questions};
 use crate::report::{self, log};
-use crate::settings::{self, Life, Problem, Settings, TokenSource};
+use crate::settings::{self, Life, Problem, Settings};
 use crate::update;
 use crate::variables::{self, Variables};
 
@@ -60,7 +62,8 @@ fn prepare(
     for name in &reading.unknown {
         log(format_args!("warning: {name} is no setting of this program (see --help)"));
     }
-    let (plan, token, settings) = check(reading, layout, &environment, started)?;
+    let prove_identities = !reading.allow_identity;
+    let (plan, credential, settings) = check(reading, layout, &environment, started)?;
     layer::check_agent_folder(&plan.layout)?;
     platform::prepare_work_folder(&plan.work, &plan.layout).map_err(Failure::configuration)?;
     let questions = Questions {
@@ -71,7 +74,10 @@ fn prepare(
         agent_version: plan.layout.agent_version.as_deref(),
         follow_updates: plan.life.follow_updates,
     };
-    preflight::run(&questions, &token, || signals.stop_requested())?;
+    let credential = read_pipe(credential, &plan, settings.server_wait, signals)?;
+    let endpoint = Endpoint::find(&environment);
+    let token =
+        preflight::run(&questions, credential, &endpoint, prove_identities, || signals.stop_requested())?;
     hand_over(&executable, &Handover { stage: Stage::Configure, plan }, Some(&token))
 }
 
@@ -96,20 +102,18 @@ fn check(
     layout: Layout,
     environment: &Variables,
     started: Timestamp,
-) -> Result<(Plan, SecretString, Settings), Failure> {
+) -> Result<(Plan, Credential, Settings), Failure> {
     let mut problems = reading.problems;
     let life = reading.settings.as_ref().map(|settings| settings.life);
-    if life.is_some_and(|life| life.as_root) && matches!(reading.token, Some(TokenSource::File(_))) {
-        problems.push(Problem::new(
-            variables::RUN_AS.name,
-            format!(
-                "a job that is root can read {}; give the token in {}",
-                variables::TOKEN_FILE.name,
-                variables::TOKEN.name
-            ),
-        ));
+    if life.is_some_and(|life| life.as_root)
+        && let Some(file) = reading.credential.as_ref().and_then(credential::Source::file_variable)
+    {
+        let text = format!("a job that is root can read {file}; give the secret itself in a variable");
+        problems.push(Problem::new(variables::RUN_AS.name, text));
     }
-    let token = reading.token.and_then(|source| token(source).map_err(|problem| problems.push(problem)).ok());
+    let credential = reading
+        .credential
+        .and_then(|source| credential::load(source).map_err(|problem| problems.push(problem)).ok());
     let image_file = layout.image_file.display().to_string();
     let layout = platform::read_image_file(&layout.image_file)
         .map_err(|text| Problem::new(image_file, text))
@@ -120,23 +124,51 @@ fn check(
     if let (Some(life), Some(layout)) = (life, &layout) {
         problems.extend(check_life(life, layout));
     }
-    if let (Some(settings), Some(token), Some(layout), true) =
-        (reading.settings, token, layout, problems.is_empty())
+    if let (Some(settings), Some(credential), Some(layout), true) =
+        (reading.settings, credential, layout, problems.is_empty())
     {
         let agent_environment =
             environment::of_agent(&layout, environment, &settings.pass_environment, settings.life);
-        let Some(name) = environment::holding(&agent_environment, token.expose_secret()) else {
+        let secret = credential.secret().unwrap_or_default();
+        let Some(problem) = exposed(&agent_environment, secret) else {
             let plan = plan(&settings, layout, agent_environment, started);
-            return Ok((plan, token, settings));
+            return Ok((plan, credential, settings));
         };
-        problems.push(Problem::new(name, "holds the token and would be seen by every job"));
+        problems.push(problem);
     }
+    Err(configuration(&problems))
+}
+
+/// A variable of the job that holds the secret.
+fn exposed(environment: &BTreeMap<String, String>, secret: &str) -> Option<Problem> {
+    let name = environment::holding(environment, secret)?;
+    Some(Problem::new(name, "holds the token and would be seen by every job"))
+}
+
+/// Reads a token that can be read only once, after everything else has been found to be good.
+fn read_pipe(
+    credential: Credential,
+    plan: &Plan,
+    limit: Duration,
+    signals: &Signals,
+) -> Result<Credential, Failure> {
+    let Credential::Pipe(pipe) = credential else { return Ok(credential) };
+    let token = credential::read_pipe(pipe, limit, || signals.stop_requested())
+        .map_err(|problem| configuration(&[problem]))?
+        .ok_or_else(Failure::stopped)?;
+    match exposed(&plan.environment, token.expose_secret()) {
+        Some(problem) => Err(configuration(&[problem])),
+        None => Ok(Credential::Token(token)),
+    }
+}
+
+fn configuration(problems: &[Problem]) -> Failure {
     let count = problems.len();
     let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let list = list.join("\n  ");
     let noun = if count == 1 { "problem" } else { "problems" };
-    Err(Failure::configuration(format!("{count} {noun} in the configuration:\n  {list}"))
-        .hint("mayfly-entrypoint --help explains every variable"))
+    Failure::configuration(format!("{count} {noun} in the configuration:\n  {list}"))
+        .hint("mayfly-entrypoint --help explains every variable")
 }
 
 /// What of the later life can be tried out now.
@@ -162,24 +194,10 @@ fn agent_proxy(environment: &Variables) -> Option<AgentProxy> {
     })
 }
 
-fn token(source: TokenSource) -> Result<SecretString, Problem> {
-    match source {
-        TokenSource::Inline(token) => Ok(token),
-        TokenSource::File(path) => {
-            let name = variables::TOKEN_FILE.name;
-            let text = platform::read_token_file(&path).map_err(|text| Problem::new(name, text))?;
-            let text = SecretString::from(text);
-            settings::check_token(text.expose_secret())
-                .map_err(|problem| Problem::new(name, format!("its content {problem}")))?;
-            Ok(text)
-        }
-    }
-}
-
 fn plan(
     settings: &Settings,
     layout: Layout,
-    environment: std::collections::BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
     started: Timestamp,
 ) -> Plan {
     Plan {

@@ -24,12 +24,52 @@ const fn variable(
 pub(crate) const URL: Variable =
     variable("AZDO_URL", Some("AZP_URL"), "organization URL, https://dev.azure.com/NAME", "required");
 pub(crate) const TOKEN: Variable =
-    variable("AZDO_TOKEN", Some("AZP_TOKEN"), "token that may register agents", "this or AZDO_TOKEN_FILE");
+    variable("AZDO_TOKEN", Some("AZP_TOKEN"), "token that may register agents", "this or another credential");
 pub(crate) const TOKEN_FILE: Variable = variable(
     "AZDO_TOKEN_FILE",
     Some("AZP_TOKEN_FILE"),
-    "file with that token, readable by root alone; it stays where it is",
-    "this or AZDO_TOKEN",
+    "file with that token, readable by root alone, or a named pipe, or - for standard input",
+    "none",
+);
+pub(crate) const CLIENT_ID: Variable = variable(
+    "AZDO_CLIENT_ID",
+    None,
+    "application id of a service principal that may register agents (else AZURE_CLIENT_ID)",
+    "none",
+);
+pub(crate) const TENANT_ID: Variable =
+    variable("AZDO_TENANT_ID", None, "Entra tenant of the service principal (else AZURE_TENANT_ID)", "none");
+pub(crate) const CLIENT_SECRET: Variable =
+    variable("AZDO_CLIENT_SECRET", None, "secret of the service principal", "none");
+pub(crate) const CLIENT_SECRET_FILE: Variable = variable(
+    "AZDO_CLIENT_SECRET_FILE",
+    None,
+    "file with the secret of the service principal, readable by root alone",
+    "none",
+);
+pub(crate) const FEDERATED_TOKEN_FILE: Variable = variable(
+    "AZDO_FEDERATED_TOKEN_FILE",
+    None,
+    "file with a token the service principal trusts, readable by root alone (else AZURE_FEDERATED_TOKEN_FILE)",
+    "none",
+);
+pub(crate) const AUTHORITY_HOST: Variable = variable(
+    "AZDO_AUTHORITY_HOST",
+    None,
+    "base URL of Entra ID (else AZURE_AUTHORITY_HOST)",
+    "https://login.microsoftonline.com",
+);
+pub(crate) const IDENTITY: Variable = variable(
+    "AZDO_IDENTITY",
+    None,
+    "managed identity that registers agents: system or a client id; refused without the next one",
+    "none",
+);
+pub(crate) const ALLOW_IDENTITY: Variable = variable(
+    "AZDO_ALLOW_JOB_READABLE_IDENTITY",
+    None,
+    "1 accepts an identity that registers agents and that every job can use",
+    "0",
 );
 pub(crate) const POOL: Variable = variable("AZDO_POOL", Some("AZP_POOL"), "pool to register in", "required");
 pub(crate) const AGENT_NAME: Variable = variable(
@@ -48,8 +88,12 @@ pub(crate) const PASS_ENV: Variable = variable(
 );
 pub(crate) const FATAL_HOLD: Variable =
     variable("AZDO_FATAL_HOLD", None, "seconds to wait before exit 64 and 77", "300");
-pub(crate) const SERVER_WAIT: Variable =
-    variable("AZDO_SERVER_WAIT", None, "seconds a server that is away is waited for", "300");
+pub(crate) const SERVER_WAIT: Variable = variable(
+    "AZDO_SERVER_WAIT",
+    None,
+    "seconds a server that is away, or a token from a pipe, is waited for",
+    "300",
+);
 pub(crate) const CONFIG_TIMEOUT: Variable =
     variable("AZDO_CONFIG_TIMEOUT", None, "seconds the registration of the agent may take", "180");
 pub(crate) const RUN_AS: Variable =
@@ -76,6 +120,14 @@ pub(crate) const ALL: &[Variable] = &[
     URL,
     TOKEN,
     TOKEN_FILE,
+    CLIENT_ID,
+    TENANT_ID,
+    CLIENT_SECRET,
+    CLIENT_SECRET_FILE,
+    FEDERATED_TOKEN_FILE,
+    AUTHORITY_HOST,
+    IDENTITY,
+    ALLOW_IDENTITY,
     POOL,
     AGENT_NAME,
     WORK,

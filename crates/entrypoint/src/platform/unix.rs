@@ -24,7 +24,7 @@ use nix::unistd::{execve, geteuid, getpid, pipe2};
 
 pub(crate) use child::{Child, end_survivors};
 pub(crate) use files::{
-    create_private_directory, may_replace, prepare_work_folder, read_image_file, read_token_file,
+    create_private_directory, may_replace, prepare_work_folder, read_image_file, read_secret_file,
 };
 
 use crate::exit::Exit;

@@ -29,7 +29,7 @@ use windows_sys::core::BOOL;
 
 pub(crate) use child::{Child, end_survivors};
 pub(crate) use files::{
-    create_private_directory, may_replace, prepare_work_folder, read_image_file, read_token_file,
+    create_private_directory, may_replace, prepare_work_folder, read_image_file, read_secret_file,
 };
 pub(crate) use guard::guard;
 

@@ -40,7 +40,7 @@ fn good_settings_have_their_defaults() {
     assert_eq!(reading.fatal_hold.as_secs(), 300);
     assert!(settings.work.is_none() && settings.pass_environment.is_empty() && settings.image.is_none());
     assert!(
-        matches!(reading.token, Some(TokenSource::Inline(token)) if token.expose_secret() == "secret-token")
+        matches!(reading.credential, Some(Source::Inline(token)) if token.expose_secret() == "secret-token")
     );
 }
 
@@ -70,7 +70,7 @@ fn aliases_alone_are_enough() {
         ("AZP_WORK", FILE),
     ]);
     assert!(reading.problems.is_empty(), "{:?}", reading.problems);
-    assert!(matches!(reading.token, Some(TokenSource::File(path)) if path == Path::new(FILE)));
+    assert!(matches!(reading.credential, Some(Source::File(path)) if path == Path::new(FILE)));
     assert_eq!(reading.settings.unwrap().work.unwrap(), Path::new(FILE));
 }
 

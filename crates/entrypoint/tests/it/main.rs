@@ -5,6 +5,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
+mod credential;
 mod docker;
 mod health;
 mod image;

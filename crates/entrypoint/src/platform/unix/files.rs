@@ -1,38 +1,49 @@
 //! Files and folders, with the checks of owner and mode that only root on Linux can rely on.
 
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use fs_err as fs;
 
 use crate::layout::Layout;
+use crate::platform::SecretFile;
 
 /// Longest token file that is read.
 const TOKEN_LIMIT: u64 = 64 * 1024;
 
 /// Reads a file that must belong to root and be closed to everybody else. The error tells what to change.
-pub(crate) fn read_token_file(path: &Path) -> Result<String, String> {
+pub(crate) fn read_secret_file(path: &Path) -> Result<SecretFile, String> {
+    // Opening a pipe would wait for its other end.
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    if metadata.file_type().is_fifo() {
+        return of_root_alone(&metadata).map(|()| SecretFile::Pipe);
+    }
     let file = fs::File::open(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
     // Of the open file, so that what is checked is what is read.
     let metadata = file.metadata().map_err(|error| format!("cannot be read: {}", error.kind()))?;
     if !metadata.is_file() {
         return Err("is not a regular file".to_owned());
     }
-    if metadata.uid() != 0 || metadata.mode() & 0o077 != 0 {
-        return Err(format!(
-            "must be readable by root alone (owner 0, mode 0400 or 0600), but has owner {} and mode {:04o}",
-            metadata.uid(),
-            metadata.mode() & 0o7777
-        ));
-    }
+    of_root_alone(&metadata)?;
     let mut text = String::new();
     file.take(TOKEN_LIMIT)
         .read_to_string(&mut text)
         .map_err(|error| format!("cannot be read: {}", error.kind()))?;
     let length = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(length);
-    Ok(text)
+    Ok(SecretFile::Text(text))
+}
+
+fn of_root_alone(metadata: &std::fs::Metadata) -> Result<(), String> {
+    if metadata.uid() == 0 && metadata.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "must be readable by root alone (owner 0, mode 0400 or 0600), but has owner {} and mode {:04o}",
+        metadata.uid(),
+        metadata.mode() & 0o7777
+    ))
 }
 
 /// Reads what the image declares; nothing where the image has no such file.

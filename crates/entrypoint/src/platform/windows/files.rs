@@ -6,10 +6,11 @@ use std::path::Path;
 use fs_err as fs;
 
 use crate::layout::Layout;
+use crate::platform::SecretFile;
 
 /// Secret volumes exist for Linux containers only, and a file that the job's user can read is no place for the token.
-pub(crate) fn read_token_file(_path: &Path) -> Result<String, String> {
-    Err("is for Linux alone: a Windows container has no file that its own user cannot read".to_owned())
+pub(crate) fn read_secret_file(_path: &Path) -> Result<SecretFile, String> {
+    Err("is for Linux alone: a Windows container has no file that its own user cannot read; give a variable or standard input".to_owned())
 }
 
 /// Reads what the image declares; nothing where the image has no such file.

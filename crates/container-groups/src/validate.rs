@@ -4,6 +4,8 @@
 //! (`MicrosoftDocs/azure-docs#38067`, `virtual-kubelet/azure-aci#149`, `docker-archive/compose-cli#357`); the others
 //! carry the code name alone that Microsoft documents, with a text of ours.
 
+mod windows;
+
 use std::collections::BTreeSet;
 
 use base64::Engine;
@@ -56,6 +58,7 @@ pub(crate) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
             format!("The container group '{name}' of osType 'Windows' has more than one container."),
         ));
     }
+    windows::check_versions(spec)?;
     check_volumes(spec)?;
     check_registry_identities(spec)?;
     for container in &spec.containers {

@@ -36,6 +36,12 @@ fn what_azure_refuses_is_refused_by_name() {
         second.name = "second".into();
         spec.containers.push(second);
     });
+    for tag in ["servercore:ltsc2022", "registry.test:5000/agent:v1-ltsc2025"] {
+        check_code("UnsupportedWindowsVersion", |spec| {
+            spec.os_type = OsType::Windows;
+            spec.containers[0].image = tag.into();
+        });
+    }
     check_code("DuplicateContainerName", |spec| spec.containers.push(spec.containers[0].clone()));
     for name in ["", "A-B", "A=B", "ÄÖ"] {
         check_code("InvalidContainerEnvironmentVariable", |spec| {

@@ -151,7 +151,10 @@ impl Agent<'_, Running<'_>> {
         let mut drain = Drain::new(self.plan.life.stop_limit);
         let mut ended = self.follow(&mut drain);
         if self.plan.life.follow_updates && matches!(ended, Ok(UPDATING)) && !drain.is_asked() {
-            ended = self.run_updated(&mut drain);
+            // After its job the agent ends with this code too (azure-pipelines-agent: Agent.cs). Started again here, it
+            // would let a second job into the first one's files.
+            ended =
+                if has_worked(self.plan, &drain) { Ok(Ended::Code(0)) } else { self.run_updated(&mut drain) };
         }
         // As PID 1 the kernel does this at our exit, and it does it at once.
         if !platform::is_first_process() {
@@ -159,7 +162,7 @@ impl Agent<'_, Running<'_>> {
             platform::end_survivors(self.state.signals)
                 .map_err(|error| Failure::agent(format!("end what the job left running: {error}")))?;
         }
-        let took_a_job = drain.phase() == Phase::Working || left_worker_log(self.plan);
+        let took_a_job = has_worked(self.plan, &drain);
         let failure = match (drain.outcome(took_a_job), ended?) {
             (Outcome::Idle, _) => return Err(Failure::stopped()),
             (Outcome::Cut, _) => return Err(Failure::cut().hint(CUT_HINT)),
@@ -204,6 +207,10 @@ impl Agent<'_, Running<'_>> {
 const UPDATING: Ended = Ended::Code(4);
 const CUT_HINT: &str =
     "a longer AZDO_STOP_LIMIT lets jobs finish, if the platform waits that long before it kills";
+
+fn has_worked(plan: &Plan, drain: &Drain) -> bool {
+    drain.phase() == Phase::Working || left_worker_log(plan)
+}
 
 /// Each job is run by a worker, and each worker begins a log of its own (azure-pipelines-agent: HostContext.cs).
 fn left_worker_log(plan: &Plan) -> bool {

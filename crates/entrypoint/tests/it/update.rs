@@ -65,6 +65,19 @@ fi"#;
     assert!(image.root().join("azp/agent/bin.old").exists());
 }
 
+/// An update that came during the job ends the listener with 4 after it. A second job must not get these files.
+#[tokio::test]
+async fn after_a_job_the_listener_is_not_started_again() {
+    let mut image = Image::new().await;
+    image.set("AZDO_AGENT_UPDATE", "follow");
+    chown(image.root().join("azp/agent"), Some(UID), Some(UID)).unwrap();
+    let late = r#"echo run >> "$probe/runs"; touch update.finished; exit 4"#;
+    image.agent(CONFIGURE, &format!("{RUN}\n{late}"));
+    image.run().await.expect_code(0).says("Running job: one");
+    let runs = std::fs::read_to_string(image.probe("runs")).unwrap();
+    assert_eq!(runs.lines().count(), 1, "{runs}");
+}
+
 #[tokio::test]
 async fn a_folder_that_the_agent_cannot_replace_cannot_be_updated() {
     let mut image = Image::new().await;

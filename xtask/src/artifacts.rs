@@ -40,7 +40,8 @@ pub(crate) fn leak_hunter(workspace: &Workspace) -> Result<PathBuf> {
     linked_statically(workspace, "leak-hunter", "leak-hunter")
 }
 
-/// A program that starts in any image. Its flags belong to this target alone, so that nothing else is built twice.
+/// A program that starts in any image. Its flags belong to this target alone, so that nothing else is built twice. It
+/// names no folder of this machine, so that two checkouts build the same program.
 fn linked_statically(workspace: &Workspace, package: &str, program: &str) -> Result<PathBuf> {
     let mut command = workspace.cargo(["build", "--quiet", "--release", "-p", package]);
     if !cfg!(target_os = "linux") {
@@ -48,9 +49,31 @@ fn linked_statically(workspace: &Workspace, package: &str, program: &str) -> Res
         return Ok(workspace.target.join("release").join(executable(program)));
     }
     command.args(["--target", STATIC_TARGET, "--config"]);
-    command.arg(format!("target.{STATIC_TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\"]"));
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    flags.push(format!("--remap-path-prefix={}=/mayfly", workspace.root.display()));
+    if let Some(home) = cargo_home() {
+        flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
+    }
+    command.arg(format!("target.{STATIC_TARGET}.rustflags={flags:?}"));
     run(&mut command)?;
+    list_crates(workspace, package, program)?;
     Ok(workspace.target.join(STATIC_TARGET).join("release").join(program))
+}
+
+/// Where cargo keeps the sources of dependencies.
+fn cargo_home() -> Option<PathBuf> {
+    let named = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")))
+}
+
+/// Leaves the list of a program's crates beside it, for the list of what is in the image.
+fn list_crates(workspace: &Workspace, package: &str, program: &str) -> Result<()> {
+    let mut tree =
+        workspace.cargo(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+    let list =
+        output(tree.args(["--package", package, "--target", STATIC_TARGET])).context("list the crates")?;
+    let file = workspace.target.join(STATIC_TARGET).join("release").join(format!("{program}.crates"));
+    Ok(fs_err::write(file, list)?)
 }
 
 fn packages(workspace: &Workspace) -> Result<PathBuf> {

@@ -149,7 +149,8 @@ fn library(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(build.join("target").join(TARGET).join("release/deps"))? {
         let file = entry?.path();
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".rlib") && !name.starts_with("libstdbuild") {
+        let is_library = file.extension().is_some_and(|extension| extension == "rlib");
+        if is_library && !name.starts_with("libstdbuild") {
             fs::copy(&file, libraries.join(name))?;
         }
     }

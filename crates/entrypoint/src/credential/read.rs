@@ -40,11 +40,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, plain: bool) -> Option<Source> {
         .chain(principal)
         .collect();
     if let [first, others @ .., last] = names.as_slice() {
-        let others: String = others.iter().map(|name| format!("{name}, ")).collect();
+        let others = others.join(", ");
         let text = if names.len() == 2 {
             format!("and {last} are both set; set one of them")
         } else {
-            format!("{others}{last} are all set; set one of them")
+            format!("{others} and {last} are all set; set one of them")
         };
         reader.problem(first, text);
     }
@@ -166,18 +166,14 @@ fn fallback(reader: &mut Reader<'_>, variable: &Variable) -> Option<Given> {
 
 fn needed(reader: &mut Reader<'_>, variable: &Variable) -> Option<String> {
     let before = reader.problems.len();
-    match fallback(reader, variable) {
-        Some(given) => identifier(reader, given),
-        None => {
-            if reader.problems.len() == before {
-                reader.problem(
-                    variable.name,
-                    format!("is not set; a service principal needs the {}", variable.meaning),
-                );
-            }
-            None
-        }
+    if let Some(given) = fallback(reader, variable) {
+        return identifier(reader, given);
     }
+    if reader.problems.len() == before {
+        let text = format!("is not set; a service principal needs the {}", variable.meaning);
+        reader.problem(variable.name, text);
+    }
+    None
 }
 
 /// An application's id, a tenant's id or its domain: it becomes part of a path.

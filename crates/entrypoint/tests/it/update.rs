@@ -74,7 +74,7 @@ async fn after_a_job_the_listener_is_not_started_again() {
     let late = r#"echo run >> "$probe/runs"; touch update.finished; exit 4"#;
     image.agent(CONFIGURE, &format!("{RUN}\n{late}"));
     image.run().await.expect_code(0).says("Running job: one");
-    let runs = std::fs::read_to_string(image.probe("runs")).unwrap();
+    let runs = fs_err::read_to_string(image.probe("runs")).unwrap();
     assert_eq!(runs.lines().count(), 1, "{runs}");
 }
 

@@ -78,7 +78,7 @@ fn two_kinds_are_one_too_many() {
     );
     assert_eq!(
         problems(&[&[token, ("AZDO_TOKEN_FILE", FILE)], &principal]),
-        ["AZDO_TOKEN: AZDO_TOKEN_FILE, AZDO_CLIENT_ID are all set; set one of them"]
+        ["AZDO_TOKEN: AZDO_TOKEN_FILE and AZDO_CLIENT_ID are all set; set one of them"]
     );
     assert_eq!(
         problems(&[&[token, secret]]),

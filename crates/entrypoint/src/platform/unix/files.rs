@@ -36,7 +36,7 @@ pub(crate) fn read_secret_file(path: &Path) -> Result<SecretFile, String> {
 }
 
 fn of_root_alone(metadata: &std::fs::Metadata) -> Result<(), String> {
-    if metadata.uid() == 0 && metadata.mode() & 0o077 == 0 {
+    if metadata.uid() == 0 && metadata.mode().trailing_zeros() >= 6 {
         return Ok(());
     }
     Err(format!(

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod credentials;
 mod forced_update;
 mod identity;
 mod image;

@@ -40,6 +40,8 @@ struct Snapshot {
 
 struct StepLog {
     id: Uuid,
+    /// Place among the steps, from 1. The records of a job may come out of turn.
+    order: Option<i64>,
     completed: bool,
     log: Option<LogFile>,
 }
@@ -81,7 +83,9 @@ fn snapshot(service: &AzureDevOps, state: &Organization, request: &Request) -> S
         if id == request.job_id.0 {
             snapshot.job_log = log;
         } else {
-            snapshot.steps.push(StepLog { id, completed: text(record, "state") == Some("completed"), log });
+            let order = record.get("order").and_then(Value::as_i64);
+            let completed = text(record, "state") == Some("completed");
+            snapshot.steps.push(StepLog { id, order, completed, log });
         }
     }
     snapshot
@@ -101,7 +105,11 @@ impl Snapshot {
     fn lines(&self) -> std::io::Result<Vec<String>> {
         let feed = read_feed(&self.feed)?;
         let mut lines = Vec::new();
-        for step in &self.steps {
+        for (place, step) in (1..).zip(&self.steps) {
+            if !self.complete && step.order.is_some_and(|order| order > place) {
+                // A step before this one is not known yet, and will want its place.
+                return Ok(lines);
+            }
             let live = feed.get(&step.id).cloned().unwrap_or_default();
             let log = step.log.as_ref().map(read_log).transpose()?.unwrap_or_default();
             let whole = live.keys().next_back().is_none_or(|last| log.len() as u64 >= *last);
@@ -161,6 +169,31 @@ fn without_time(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shown(steps: &[(i64, &[&str])], complete: bool) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = steps.iter().enumerate().map(|(number, (order, lines))| {
+            let path = folder.path().join(number.to_string());
+            let text = lines.join("\n");
+            fs_err::write(&path, &text).unwrap();
+            let log = Some(LogFile { path, bytes: text.len() as u64 });
+            StepLog { id: Uuid::from_u128(number as u128), order: Some(*order), completed: true, log }
+        });
+        let steps = steps.collect();
+        Snapshot { steps, job_log: None, feed: folder.path().join("none"), complete }.lines().unwrap()
+    }
+
+    #[test]
+    fn a_step_waits_for_the_one_before_it() {
+        assert_eq!(shown(&[(2, &["second"])], false), [""; 0]);
+        assert_eq!(shown(&[(1, &["first"]), (2, &["second"])], false), ["first", "second"]);
+        assert_eq!(shown(&[(1, &["first"]), (3, &["third"])], false), ["first"]);
+        assert_eq!(
+            shown(&[(1, &["first"]), (3, &["third"])], true),
+            ["first", "third"],
+            "what never came is not waited for"
+        );
+    }
 
     #[test]
     fn the_time_before_a_line_is_taken_off_and_nothing_else() {

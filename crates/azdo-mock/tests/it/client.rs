@@ -260,6 +260,16 @@ impl Worker {
         server.bearer(&self.token, Method::PATCH, &path).json(&body).answer().await
     }
 
+    /// What every agent does before the first step: a record of its own, with a log of one line, `ready`.
+    pub(crate) async fn initialize(&self, server: &Server) {
+        let log = self.add_log(server, "init").await;
+        self.append_log(server, &log, "ready\n").await.expect(200);
+        let record = json!([{"id": "aaaaaaaa-0000-4000-8000-000000000001", "parentId": self.job["jobId"], "type": "Task",
+            "name": "Initialize job", "refName": "JobExtension_Init", "order": 1, "state": "completed",
+            "result": "succeeded", "log": {"id": log}}]);
+        self.patch_records(server, record).await.expect(200);
+    }
+
     pub(crate) async fn feed(&self, server: &Server, step: &Value, start: u64, lines: &[&str]) {
         let path = format!("{}/records/{}/feed", self.timeline_path(), self.job["jobId"].as_str().unwrap());
         let body = json!({"count": lines.len(), "value": lines, "stepId": step, "startLine": start});

@@ -328,17 +328,23 @@ async fn the_live_log_never_moves_a_line_that_was_shown() {
     // Line 3 was lost on the way; the second step already talks.
     worker.feed(&server, &step(0), 4, &["a4"]).await;
     worker.feed(&server, &step(1), 1, &["b1"]).await;
-    assert_eq!(server.log(&queued, 0).await, json!({"lines": ["a1", "a2"], "next": 2, "complete": false}));
+    // The agent's own first step is not known yet: its lines will want their place.
+    assert_eq!(server.log(&queued, 0).await, json!({"lines": [], "next": 0, "complete": false}));
+    worker.initialize(&server).await;
+    assert_eq!(
+        server.log(&queued, 0).await,
+        json!({"lines": ["ready", "a1", "a2"], "next": 3, "complete": false})
+    );
     let log = worker.add_log(&server, "a").await;
     worker.append_log(&server, &log, "a1\na2\na3\na4").await.expect(200);
     let done = json!([{"id": step(0), "state": "completed", "result": "succeeded", "log": {"id": log}}]);
     worker.patch_records(&server, done).await.expect(200);
     assert_eq!(
-        server.log(&queued, 2).await,
-        json!({"lines": ["a3", "a4", "b1"], "next": 5, "complete": false})
+        server.log(&queued, 3).await,
+        json!({"lines": ["a3", "a4", "b1"], "next": 6, "complete": false})
     );
     worker.complete(&server, "failed").await.expect(204);
-    assert_eq!(server.log(&queued, 5).await, json!({"lines": [], "next": 5, "complete": true}));
+    assert_eq!(server.log(&queued, 6).await, json!({"lines": [], "next": 6, "complete": true}));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ async fn running_and_queued_jobs_sessions_keys_and_logs_survive() {
     let log = worker.add_log(&server, "a").await;
     worker.append_log(&server, &log, "one\n").await.expect(200);
     let step = worker.job["steps"][0]["id"].clone();
+    worker.initialize(&server).await;
     worker.feed(&server, &step, 1, &["one", "two"]).await;
     worker.patch_records(&server, json!([{"id": step, "state": "inProgress"}])).await.expect(200);
     let instance = server.get("/_apis/connectionData").await["instanceId"].clone();
@@ -44,14 +45,14 @@ async fn running_and_queued_jobs_sessions_keys_and_logs_survive() {
     );
     assert_eq!(server.job(&running).await["state"], "running");
     assert_eq!(server.job(&queued).await["state"], "queued");
-    assert_eq!(server.log(&running, 0).await["lines"], json!(["one", "two"]));
+    assert_eq!(server.log(&running, 0).await["lines"], json!(["ready", "one", "two"]));
     agent.renew(&server, &request).await.expect(200);
     worker.append_log(&server, &log, "two\n").await.expect(200);
     let done = json!([{"id": step, "state": "completed", "result": "succeeded", "log": {"id": log}}]);
     worker.patch_records(&server, done).await.expect(200);
     worker.complete(&server, "succeeded").await.expect(204);
     let log = server.log(&running, 0).await;
-    assert_eq!(log, json!({"lines": ["one", "two"], "next": 2, "complete": true}));
+    assert_eq!(log, json!({"lines": ["ready", "one", "two"], "next": 3, "complete": true}));
 
     agent.close(&server, &session).await;
     let next = agent.replace(&server).await;

@@ -106,6 +106,7 @@ impl<'a> Look<'a> {
     }
 
     /// Searches a file where it can be read.
+    #[cfg_attr(windows, expect(dead_code, reason = "only routes of Unix walk folders with it"))]
     pub(crate) fn find(&mut self, path: &Path) {
         let _ = self.file(path);
     }

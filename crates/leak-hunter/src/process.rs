@@ -5,11 +5,13 @@
 pub(crate) struct Process {
     pub(crate) id: u32,
     pub(crate) parent: u32,
+    #[cfg_attr(windows, expect(dead_code, reason = "only routes of Unix tell of processes"))]
     pub(crate) name: String,
 }
 
 impl Process {
     /// How the report calls it.
+    #[cfg_attr(windows, expect(dead_code, reason = "only routes of Unix tell of processes"))]
     pub(crate) fn shown(&self) -> String {
         format!("process {} ({})", self.id, self.name)
     }

@@ -29,8 +29,10 @@ pub(crate) struct Scene {
     pub(crate) places: Places,
     pub(crate) spots: Vec<Spot>,
     /// The process that holds the hunter's canary.
+    #[cfg_attr(windows, expect(dead_code, reason = "only routes of Unix look into processes"))]
     pub(crate) sitter: u32,
     /// The hunter's own processes but the sitter, which are not looked into: they hold what was read.
+    #[cfg_attr(windows, expect(dead_code, reason = "only routes of Unix look into processes"))]
     pub(crate) own: Vec<u32>,
 }
 

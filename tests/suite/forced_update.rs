@@ -12,12 +12,11 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// Registers as the naive script does, and runs the listener itself, so that its exit code is seen.
 const CONFIGURE: &str = r#"
 set -e
-cd /azp/agent
+# An update renames folders, and a folder of an image's layer cannot be renamed for certain on an overlay.
+cp -a /azp/agent /azp/own; cd /azp/own
 export AGENT_ALLOW_RUNASROOT=1
 ./config.sh --unattended --agent "$AZP_AGENT_NAME" --url "$AZP_URL" --auth PAT --token "$AZP_TOKEN" \
   --pool "$AZP_POOL" --work /azp/work --replace --acceptTeeEula
-# A folder of an image's layer cannot be renamed on overlayfs, and an update renames it.
-cp -a bin bin.own; rm -rf bin; mv bin.own bin
 echo configured
 "#;
 const LISTEN: &str = r#"

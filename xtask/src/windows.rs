@@ -5,8 +5,8 @@ mod cross;
 mod mock;
 mod report;
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +19,8 @@ use report::{Outcome, Row};
 
 /// Modules that start containers on a local engine. Wine has none, and a Windows engine runs no Linux containers.
 const DOCKER: &str = "docker::";
+/// No test program takes as long; one that waits for what never comes counts as failed.
+const LIMIT: Duration = Duration::from_mins(10);
 /// The package whose tests are all of that kind.
 const STORIES: &str = "e2e";
 
@@ -28,6 +30,15 @@ struct Program {
     folder: PathBuf,
     target: String,
     executable: PathBuf,
+}
+
+/// What cargo could build.
+struct Built {
+    programs: Vec<Program>,
+    /// Packages of which there is no test program.
+    without: Vec<String>,
+    /// Whether that was everything.
+    whole: bool,
 }
 
 pub(crate) fn run(workspace: &Workspace, install: bool) -> Result<()> {
@@ -43,7 +54,7 @@ pub(crate) fn run(workspace: &Workspace, install: bool) -> Result<()> {
     timed("toolchain", begin);
 
     let begin = Instant::now();
-    let programs = build(workspace, &toolchain)?;
+    let built = build(workspace, &toolchain)?;
     timed("clippy and build", begin);
 
     let begin = Instant::now();
@@ -51,10 +62,15 @@ pub(crate) fn run(workspace: &Workspace, install: bool) -> Result<()> {
     timed("mock", begin);
 
     let begin = Instant::now();
-    let rows = tests(workspace, &toolchain, &mock, &programs)?;
+    let rows = tests(workspace, &toolchain, &mock, &built.programs)?;
     timed("tests", begin);
     drop(mock);
-    report::show(&rows, &times, toolchain.runs_under());
+    report::show(&rows, &built.without, &times, toolchain.runs_under());
+    if !built.whole {
+        bail!(
+            "not everything builds for Windows, and what does not was not run; the compiler's output is above"
+        );
+    }
     if rows.iter().any(|row| row.outcome.failed > 0) {
         bail!("tests failed for Windows; their output is above");
     }
@@ -81,14 +97,15 @@ struct Profile {
 }
 
 /// Builds all tests and tells where they are. Clippy's driver is the compiler of our crates, so one build checks, lints and
-/// links; `cargo clippy` before it would compile every dependency a second time.
-fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<Program>> {
+/// links; `cargo clippy` before it would compile every dependency a second time. What fails does not hide the rest.
+fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Built> {
     let arguments = [
-        "test",
+        "build",
         "--workspace",
         "--exclude",
         STORIES,
-        "--no-run",
+        "--tests",
+        "--keep-going",
         "--message-format",
         "json-render-diagnostics",
     ];
@@ -98,10 +115,7 @@ fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<Program>> {
         // How `cargo clippy` tells its driver what `-D warnings` after the dashes means.
         .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
     say(&format!("==> build: {}", shown(&command)));
-    let answer = command.stderr(std::process::Stdio::inherit()).output().context("start cargo")?;
-    if !answer.status.success() {
-        bail!("the tests do not build for Windows; see the output above");
-    }
+    let answer = command.stderr(Stdio::inherit()).output().context("start cargo")?;
     let mut programs = Vec::new();
     for line in String::from_utf8_lossy(&answer.stdout).lines() {
         let Ok(message) = serde_json::from_str::<Message>(line) else { continue };
@@ -114,14 +128,33 @@ fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<Program>> {
             continue;
         }
         let folder = manifest.parent().context("a manifest lies in a folder")?.to_owned();
-        let package = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let package = name(&folder);
         programs.push(Program { package, folder, target: target.name, executable });
     }
     programs.sort_by(|one, other| (&one.package, &one.target).cmp(&(&other.package, &other.target)));
     if programs.is_empty() {
-        bail!("cargo built no test program");
+        bail!("no test builds for Windows; see the output above");
     }
-    Ok(programs)
+    let mut without = packages(workspace)?;
+    without.retain(|package| programs.iter().all(|program| program.package != *package));
+    Ok(Built { programs, without, whole: answer.status.success() })
+}
+
+/// The packages that are tested here, each by the name of its folder.
+fn packages(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut packages = vec!["xtask".to_owned()];
+    for entry in fs_err::read_dir(workspace.root.join("crates"))? {
+        let folder = entry?.path();
+        if folder.join("Cargo.toml").exists() {
+            packages.push(name(&folder));
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn tests(
@@ -131,6 +164,8 @@ fn tests(
     programs: &[Program],
 ) -> Result<Vec<Row>> {
     let _server = toolchain.keep_server();
+    let logs = workspace.target.join("windows-tests");
+    fs_err::create_dir_all(&logs)?;
     let mut rows = Vec::new();
     for program in programs {
         let mut command = toolchain.program(&program.executable);
@@ -144,27 +179,43 @@ fn tests(
             .env("MAYFLY_WINDOWS_TEST_AGENT", toolchain.binaries(workspace))
             .envs(mock.environment());
         say(&format!("==> {} ({})", program.package, program.target));
-        let outcome = one(&mut command)
+        let log = logs.join(format!("{}-{}.log", program.package, program.target));
+        let outcome = one(&mut command, &log)
             .with_context(|| format!("run the tests `{}` of {}", program.target, program.package))?;
         rows.push(Row { package: program.package.clone(), target: program.target.clone(), outcome });
     }
     Ok(rows)
 }
 
-/// Runs one test program. What it prints is shown where something failed.
-fn one(command: &mut Command) -> Result<Outcome> {
+/// Runs one test program. What it prints goes into the log, and is shown where something failed. A file takes it rather
+/// than a pipe, which a process that the tests left would hold open.
+fn one(command: &mut Command, log: &Path) -> Result<Outcome> {
     let begin = Instant::now();
-    let answer = command.output()?;
-    let text = String::from_utf8_lossy(&answer.stdout);
+    let file = fs_err::File::create(log)?.into_file();
+    let mut child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+    let ended = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if begin.elapsed() > LIMIT {
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let text = String::from_utf8_lossy(&fs_err::read(log)?).into_owned();
     let summary = text.lines().find_map(Outcome::parse);
     let mut outcome = summary.unwrap_or_default();
-    // A program that dies half way has failed, whatever it counted.
-    if !answer.status.success() && outcome.failed == 0 {
+    // A program that dies half way, or has no end, has failed, whatever it counted.
+    if !ended.is_some_and(|status| status.success()) && outcome.failed == 0 {
         outcome.failed = 1;
     }
     if outcome.failed > 0 {
         say(&text);
-        say(&String::from_utf8_lossy(&answer.stderr));
+        if ended.is_none() {
+            say(&format!("ended after {} s without a result", LIMIT.as_secs()));
+        }
     } else if summary.is_none() {
         bail!("it ended well but ran no test harness: {}", text.trim());
     }

@@ -1,5 +1,6 @@
 //! The table at the end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::workspace::say;
@@ -42,7 +43,7 @@ pub(super) struct Row {
 }
 
 /// Prints one line for each test program, the reasons for what did not run, the times, and last a line with the counts.
-pub(super) fn show(rows: &[Row], times: &[(&str, Duration)], under: &str) {
+pub(super) fn show(rows: &[Row], without: &[String], times: &[(&str, Duration)], under: &str) {
     say(&format!(
         "\n{:<18} {:<28} {:>6} {:>6} {:>7} {:>15} {:>7}",
         "crate", "tests", "passed", "failed", "ignored", "not for Windows", "seconds"
@@ -64,6 +65,9 @@ pub(super) fn show(rows: &[Row], times: &[(&str, Duration)], under: &str) {
             outcome.time.as_secs_f32()
         ));
     }
+    if !without.is_empty() {
+        say(&format!("\nNOT RUN, since their tests did not build: {}", without.join(", ")));
+    }
     say("\nNot for Windows: tests in modules `docker` and the package `e2e` start Linux containers.");
     say(
         "Tests under `cfg(unix)` are compiled out: users, modes, signals, `/proc`; the Windows twins are counted above.",
@@ -71,7 +75,12 @@ pub(super) fn show(rows: &[Row], times: &[(&str, Duration)], under: &str) {
     for (what, time) in times {
         say(&format!("{what:<10} {:>7.1} s", time.as_secs_f32()));
     }
-    say(&format!("\n{} tests ran for x86_64 Windows {under}", total.passed + total.failed));
+    let crates = rows.iter().map(|row| &row.package).collect::<BTreeSet<_>>().len();
+    say(&format!(
+        "\n{} tests ran for x86_64 Windows {under}, of {crates} crates; {} crates were not run",
+        total.passed + total.failed,
+        without.len()
+    ));
     say(&format!(
         "{} passed, {} failed, {} skipped",
         total.passed,

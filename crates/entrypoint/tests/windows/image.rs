@@ -146,7 +146,7 @@ impl Image {
 }
 
 fn place(from: &Path, to: &Path) {
-    std::fs::hard_link(from, to).or_else(|_| std::fs::copy(from, to).map(drop)).unwrap();
+    std::fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop)).unwrap();
 }
 
 /// The binary while it runs.

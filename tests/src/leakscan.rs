@@ -3,7 +3,7 @@
 //! Job 1 plants what a job could leave; job 2 runs `leak-hunter` in the next container of the same agent and tells per
 //! route what it found. What only shows outside (records, logs, layers) is searched here. A route that looked at nothing,
 //! or could not find its own canary, is an error and never a "not found". Two targets must be caught, else the scan is
-//! worthless; see [`verdict`].
+//! worthless; see `verdict`.
 
 mod argv;
 mod catalogue;

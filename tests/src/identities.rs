@@ -103,7 +103,14 @@ impl Stack {
             body["identity"] = identity.clone();
         }
         let path = Self::in_group("Microsoft.ContainerInstance/containerGroups", name);
-        self.arm_with("PUT", &path, "2023-05-01", Some(body)).await
+        // While an earlier PUT is under way the service asks to come back later.
+        self.eventually("the group takes a change", Duration::from_secs(60), async || {
+            match self.arm_with("PUT", &path, "2023-05-01", Some(body.clone())).await {
+                Err(error) if error.to_string().contains("ContainerGroupTransitioning") => Err(error),
+                outcome => Ok(outcome),
+            }
+        })
+        .await?
     }
 
     /// The log of a group's container.

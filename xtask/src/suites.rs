@@ -53,8 +53,8 @@ fn base_image(workspace: &Workspace, artifacts: &Artifacts) -> Result<String> {
     output(&mut command).context("make the base image")
 }
 
-/// Builds the agent image once before the run and leaves it: it holds the layers that every test's build shares, which
-/// the engine would otherwise drop with the first test that takes its image down.
+/// Builds the agent image once before the run and leaves it: the engine keeps the layers that the stories' builds share,
+/// and unpacks them once.
 fn agent_image(workspace: &Workspace, artifacts: &Artifacts, base: &str) -> Result<()> {
     let mut packages: Vec<_> =
         fs_err::read_dir(&artifacts.packages)?.filter_map(|entry| Some(entry.ok()?.path())).collect();

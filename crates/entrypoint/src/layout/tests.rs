@@ -10,7 +10,7 @@ fn an_installed_binary_finds_its_root() {
     assert_eq!(image().state_directory, Path::new("/var/lib/mayfly"));
     let elsewhere = Layout::unix(Path::new("/tmp/x/usr/local/bin/mayfly-entrypoint"));
     assert_eq!(elsewhere.image_file, Path::new("/tmp/x/etc/mayfly/image.json"));
-    assert_eq!(Layout::unix(Path::new("/work/target/debug/mayfly-entrypoint")), image());
+    assert_eq!(Layout::unix(Path::new("/clone/target/debug/mayfly-entrypoint")), image());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! - [`Shutdown`] owns every task that outlives a request.
 //! - [`Authority`] issues the certificates of one instance.
 //! - [`Store`] keeps JSON documents, encrypted at rest, through `kill -9`.
+//! - [`Snapshot`] is some of it in a file, to go back to.
 //! - [`Clock`] and [`Entropy`] make time and randomness inputs.
 //!
 //! It knows no protocol of Azure: error envelopes, routes and tokens live in the crates that speak them.
@@ -12,6 +13,7 @@ mod clock;
 mod entropy;
 mod serve;
 mod shutdown;
+mod snapshot;
 mod store;
 mod tls;
 
@@ -19,5 +21,6 @@ pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
 pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
 pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;
-pub use store::{Batch, Store, StoreError, StoreKey};
+pub use snapshot::{Content, Snapshot, SnapshotError};
+pub use store::{Batch, SealedDocument, Store, StoreError, StoreKey, Tables};
 pub use tls::{Authority, ServerTls, TlsError};

@@ -10,6 +10,7 @@
 //! It knows no protocol of Azure: error envelopes, routes and tokens live in the crates that speak them.
 
 mod clock;
+mod connection;
 mod entropy;
 mod serve;
 mod shutdown;
@@ -17,7 +18,8 @@ mod snapshot;
 mod store;
 mod tls;
 
-pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use clock::{Clock, ManualClock, SharedClock, SystemClock, VirtualClock};
+pub use connection::Connection;
 pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
 pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 
+use crate::connection::Cuttable;
 use crate::shutdown::Shutdown;
 use crate::tls::ServerTls;
 
@@ -18,7 +19,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub async fn serve_http(address: SocketAddr, router: Router, shutdown: &Shutdown) -> io::Result<SocketAddr> {
     let (listener, bound) = bind(address)?;
     let handle = drained(shutdown);
-    let server = axum_server::from_tcp(listener)?.handle(handle);
+    let server = axum_server::from_tcp(listener)?.acceptor(Cuttable).handle(handle);
     shutdown.spawn_graceful(async move {
         if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
             tracing::error!(%bound, %error, "http server ended");
@@ -36,8 +37,8 @@ pub async fn serve_https(
 ) -> io::Result<SocketAddr> {
     let (listener, bound) = bind(address)?;
     let handle = drained(shutdown);
-    let config = RustlsConfig::from_config(tls.0.clone());
-    let server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls.0.clone())).acceptor(Cuttable);
+    let server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
     shutdown.spawn_graceful(async move {
         if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
             tracing::error!(%bound, %error, "https server ended");
@@ -95,6 +96,31 @@ mod tests {
 
         assert!(shutdown.stop(Duration::from_secs(5)).await, "the server ends with its shutdown");
         assert!(trusting.get(format!("https://{address}/")).send().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_cut_before_its_answer_with_and_without_tls() {
+        use axum::Extension;
+        use axum::response::IntoResponse as _;
+
+        let authority = Authority::create(&SystemClock::shared()).unwrap();
+        let tls = authority.issue(&["127.0.0.1".into()]).unwrap();
+        let root = reqwest::Certificate::from_pem(authority.cert_pem().as_bytes()).unwrap();
+        let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+        let shutdown = Shutdown::new();
+        let cut = |Extension(connection): Extension<crate::Connection>| async move {
+            connection.cut();
+            "never seen".into_response()
+        };
+        let router = Router::new().route("/cut", get(cut)).route("/", get(|| async { "here" }));
+        let plain = serve_http(([127, 0, 0, 1], 0).into(), router.clone(), &shutdown).await.unwrap();
+        let sealed = serve_https(([127, 0, 0, 1], 0).into(), router, &tls, &shutdown).await.unwrap();
+        for base in [format!("http://{plain}"), format!("https://{sealed}")] {
+            client.get(format!("{base}/cut")).send().await.unwrap_err();
+            let other = client.get(&base).send().await.unwrap();
+            assert_eq!(other.text().await.unwrap(), "here", "other connections go on");
+        }
+        assert!(shutdown.stop(Duration::from_secs(5)).await);
     }
 
     #[tokio::test]

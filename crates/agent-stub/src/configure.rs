@@ -177,7 +177,7 @@ async fn replace(server: &AgentServer, pool: i64, id: i64, body: &Value) -> Resu
         tries += 1;
         match server.replace_agent(pool, id, body).await {
             Err(ClientError::TimedOut(_)) if tries < REPLACE_TRIES => {
-                tokio::time::sleep(Duration::from_secs(u64::from(tries) * 2)).await;
+                clock::sleep(Duration::from_secs(u64::from(tries) * 2)).await;
             }
             result => return result,
         }

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::{
+    clock,
     error::ClientError,
     http::{Answer, Credential, HttpClient, Outgoing},
     wire::{ConnectionData, List, ResourceLocation},
@@ -116,7 +117,7 @@ impl Connection {
             {
                 Ok(data) => return Ok(Self::of_data(http, base, credential, data)),
                 Err(error) if tries == 0 => return Err(error),
-                Err(_) => tokio::time::sleep(CONNECT_GAP).await,
+                Err(_) => clock::sleep(CONNECT_GAP).await,
             }
         }
     }

@@ -283,7 +283,7 @@ impl Job {
                     self.agent.diagnostics().error(&format!("The job could not be finished: {error}"));
                 }
             }
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            clock::sleep(Duration::from_secs(5)).await;
         }
     }
 }

@@ -17,6 +17,9 @@ pub(crate) enum ClientError {
     /// The server could not be reached.
     #[error("{0}")]
     Network(String),
+    /// The connection was torn down before an answer.
+    #[error("{0}")]
+    Reset(String),
     /// No answer in time.
     #[error("The HTTP request timed out after {0} seconds.")]
     TimedOut(u64),
@@ -43,6 +46,11 @@ impl ClientError {
     /// Whether the service named this error type.
     pub(crate) fn is(&self, type_key: &str) -> bool {
         matches!(self, Self::Service { type_key: found, .. } if found == type_key)
+    }
+
+    /// Whether the connection was torn down before an answer.
+    pub(crate) fn is_reset(&self) -> bool {
+        matches!(self, Self::Reset(_))
     }
 
     /// Whether the message is the token endpoint's complaint about this machine's clock.

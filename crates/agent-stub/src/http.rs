@@ -254,14 +254,18 @@ impl HttpClient {
     ) -> Result<Answer, ClientError> {
         let mut attempt = 0;
         loop {
-            let answer = self.send_once(outgoing, authorization).await?;
-            if attempt >= self.retries || !repeat_on.contains(&answer.status) {
-                return Ok(answer);
+            let answer = self.send_once(outgoing, authorization).await;
+            let again = match &answer {
+                Ok(answer) => repeat_on.contains(&answer.status),
+                Err(error) => error.is_reset(),
+            };
+            if attempt >= self.retries || !again {
+                return answer;
             }
             attempt += 1;
             let jitter = clock::random_between(0, 1).as_secs_f64() * 0.4 + 0.8;
             let seconds = RETRY_LEAST + (2f64.powi(attempt as i32) - 1.0) * jitter;
-            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+            clock::sleep(Duration::from_secs_f64(seconds)).await;
         }
     }
 
@@ -302,11 +306,33 @@ impl HttpClient {
                 ClientError::Network(chain(&error))
             }
         };
-        let response = request.send().await.map_err(failed)?;
+        let response = request.send().await.map_err(|error| {
+            if is_reset(&error) { ClientError::Reset(chain(&error)) } else { failed(error) }
+        })?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.map_err(failed)?.to_vec();
         Ok(Answer { status, headers, body })
     }
+}
+
+/// Whether the connection was torn down while the answer's head was awaited. Of all failures of the network the vendor's
+/// client repeats after these alone: not after an orderly end before the answer, nor in the middle of a body, nor after a
+/// refused connection (actions/runner: VssNetworkHelper.cs, where the sockets' codes are listed).
+fn is_reset(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && matches!(
+                error.kind(),
+                ConnectionReset | ConnectionAborted | HostUnreachable | NetworkUnreachable
+            )
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -6,7 +6,8 @@
 //!
 //! What it does not do: there is no Node here, so a task's `script` input is run directly with `bash`
 //! (Linux) or `cmd` (Windows); it fetches no sources, starts no containers for jobs and installs no service.
-//! It has no switches that make it faster than the vendor's agent.
+//! It has no switches that make it try less often or in another order than the vendor's agent. For tests alone its waits
+//! can be shortened, all by one factor: `MAYFLY_STUB_CLOCK`, see `clock`.
 
 mod arguments;
 mod capabilities;

@@ -49,7 +49,7 @@ impl<'a> Poller<'a> {
                 }
                 Ok(None) => {
                     self.errors = 0;
-                    tokio::time::sleep(clock::random_between(5, 15)).await;
+                    clock::sleep(clock::random_between(5, 15)).await;
                     continue;
                 }
                 Err(error) => error,
@@ -76,7 +76,7 @@ impl<'a> Poller<'a> {
                     clock::console_time()
                 ));
             }
-            tokio::time::sleep(back_off(self.errors)).await;
+            clock::sleep(back_off(self.errors)).await;
             if let Err(error) = session.server.rebuild_messages().await {
                 console.diagnostics().error(&format!("The message connection could not be rebuilt: {error}"));
             }
@@ -93,7 +93,7 @@ pub(crate) async fn keep_alive(live: LiveSession, pool: i64) {
     loop {
         let session = live.read().await.clone();
         drop(session.server.message(pool, &session.id, None).await);
-        tokio::time::sleep(KEEP_ALIVE_GAP).await;
+        clock::sleep(KEEP_ALIVE_GAP).await;
     }
 }
 

@@ -37,7 +37,7 @@ impl Lock {
         let mut until = until;
         let mut failed = false;
         loop {
-            tokio::time::sleep(if failed { clock::random_between(5, 15) } else { GAP }).await;
+            clock::sleep(if failed { clock::random_between(5, 15) } else { GAP }).await;
             match self.once(failed).await {
                 Ok(renewed) => {
                     until = renewed;
@@ -80,7 +80,7 @@ async fn first<F: Future<Output = Result<Timestamp, ClientError>>>(
             }
         }
         retries += 1;
-        tokio::time::sleep(clock::random_between(1, 10)).await;
+        clock::sleep(clock::random_between(1, 10)).await;
     }
 }
 

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use crate::{
-    capabilities,
+    capabilities, clock,
     console::Console,
     error::{ClientError, kind},
     http::Credential,
@@ -185,16 +185,16 @@ async fn retrying<T>(
                 console.error(&format!("Failed to create session. {error}"));
                 return Err(1);
             }
-        } else if matches!(error, ClientError::Network(_)) && !connected_before {
+        } else if matches!(error, ClientError::Network(_) | ClientError::Reset(_)) && !connected_before {
             console.error(&format!("An error occurred: {error}"));
             return Err(2);
         } else {
             console.error(&format!(
                 "{}: Agent connect error: {error} Retrying until reconnected.",
-                crate::clock::console_time()
+                clock::console_time()
             ));
         }
-        tokio::time::sleep(RETRY_GAP).await;
+        clock::sleep(RETRY_GAP).await;
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{JobResult, WorkerContext, plan_server::PlanServer};
 use crate::{
+    clock,
     error::kind,
     wire::{JobMessage, Quiet},
 };
@@ -47,7 +48,7 @@ pub(crate) async fn complete(
             }
             Err(error) => context.diagnostics.error(&format!("The job's result could not be sent: {error}")),
         }
-        tokio::time::sleep(EVENT_GAP).await;
+        clock::sleep(EVENT_GAP).await;
     }
     JobResult::Failed
 }

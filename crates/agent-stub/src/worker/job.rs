@@ -356,7 +356,7 @@ impl<'a> Job<'a> {
             record.line(&format!(
                 "##[warning]RetryHelper encountered task failure, will retry (attempt #: {attempt})."
             ));
-            tokio::time::sleep(Duration::from_secs(u64::from(attempt))).await;
+            clock::sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
 

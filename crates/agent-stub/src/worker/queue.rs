@@ -13,7 +13,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::plan_server::PlanServer;
-use crate::diagnostics::Diagnostics;
+use crate::{clock, diagnostics::Diagnostics};
 
 const RECORDS_PER_CALL: usize = 25;
 const LINES_PER_CALL: usize = 100;
@@ -133,7 +133,7 @@ async fn send_lines(queue: Arc<Queue>, server: Arc<PlanServer>, stop: Cancellati
         let pause = if round < FAST_ROUNDS { FAST } else { SLOW };
         round += 1;
         let last = tokio::select! {
-            () = tokio::time::sleep(pause) => false,
+            () = clock::sleep(pause) => false,
             () = stop.cancelled() => true,
         };
         if last {
@@ -159,7 +159,7 @@ async fn send_records(
 ) {
     loop {
         let last = tokio::select! {
-            () = tokio::time::sleep(FAST) => false,
+            () = clock::sleep(FAST) => false,
             () = stop.cancelled() => true,
         };
         let mut tries = 0;
@@ -186,7 +186,7 @@ async fn send_records(
             if !last {
                 break;
             }
-            tokio::time::sleep(SLOW).await;
+            clock::sleep(SLOW).await;
         }
         if last {
             return;

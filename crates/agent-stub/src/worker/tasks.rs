@@ -93,6 +93,6 @@ async fn download(
             }
             Err(error) => context.diagnostics.error(&format!("The task {}: {error}", reference.name)),
         }
-        tokio::time::sleep(if patient { clock::random_between(10, 30) } else { Duration::ZERO }).await;
+        clock::sleep(if patient { clock::random_between(10, 30) } else { Duration::ZERO }).await;
     }
 }

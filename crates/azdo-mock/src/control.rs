@@ -26,6 +26,7 @@ use faults::NewFault;
 pub(crate) fn router(service: &AzureDevOps) -> Router {
     Router::new()
         .route("/jobs", get(jobs::list).post(jobs::queue))
+        .route("/parallel-jobs", get(jobs::parallelism).put(jobs::set_parallelism))
         .route("/jobs/{job}", get(jobs::one))
         .route("/jobs/{job}/log", get(log::read))
         .route("/jobs/{job}/cancel", post(jobs::cancel))

@@ -196,6 +196,7 @@ impl From<Refusal> for ApiError {
             Refusal::PlanNotFound(_) => (StatusCode::NOT_FOUND, "TaskOrchestrationPlanNotFoundException"),
             Refusal::TimelineNotFound { .. } => (StatusCode::NOT_FOUND, "TimelineNotFoundException"),
             Refusal::TimelineExists { .. } => (StatusCode::CONFLICT, "TimelineExistsException"),
+            Refusal::RecordNotFound { .. } => (StatusCode::NOT_FOUND, "TimelineRecordNotFoundException"),
             Refusal::LogNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "TaskOrchestrationPlanLogNotFoundException")
             }

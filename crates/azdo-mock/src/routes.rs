@@ -3,6 +3,7 @@
 mod agents;
 mod connection;
 pub(crate) mod extract;
+mod in_plan;
 mod job_requests;
 mod logs;
 mod messages;
@@ -79,6 +80,10 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route(
             &plan("/timelines/{timeline}/records/{record}/attachments/{kind}/{name}"),
             put(logs::attach).get(logs::attachment),
+        )
+        .route(
+            &plan("/timelines/{timeline}/records/{record}/attachments/{kind}"),
+            get(logs::record_attachments),
         )
         .route(&plan("/attachments/{kind}"), get(logs::attachments))
         .route(&plan("/logs"), get(logs::list).post(logs::add))

@@ -8,8 +8,10 @@ pub(crate) mod agents;
 pub(crate) mod alarms;
 pub(crate) mod documents;
 pub(crate) mod event;
+mod issues;
 pub(crate) mod limits;
 pub(crate) mod members;
+pub(crate) mod parallelism;
 pub(crate) mod plans;
 pub(crate) mod queue;
 pub(crate) mod refusal;
@@ -64,6 +66,9 @@ pub(crate) struct Meta {
     next_pool: i32,
     next_agent: i32,
     next_request: i64,
+    /// How many jobs of the organization run at once; `None`: as many as there are agents.
+    #[serde(default)]
+    pub(crate) parallel_jobs: Option<u32>,
 }
 
 impl Meta {
@@ -77,6 +82,7 @@ impl Meta {
             next_pool: 1,
             next_agent: 1,
             next_request: 1,
+            parallel_jobs: None,
         }
     }
 }

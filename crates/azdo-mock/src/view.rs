@@ -159,6 +159,9 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
     if let Some(result) = request.result {
         set("result", json!(result));
     }
+    if let Some(reason) = state.waits_for(request) {
+        set("statusMessage", json!(reason));
+    }
     set("serviceOwner", json!("00025394-6065-48ca-87d9-7f5672854ef7"));
     set("hostId", json!(state.meta.instance_id));
     set("scopeId", json!(state.meta.project_id));

@@ -28,6 +28,10 @@ pub(crate) struct JobBody {
     demands: Option<Vec<Demand>>,
     #[serde(default)]
     variables: Option<BTreeMap<String, Value>>,
+    #[serde(default, rename = "timeoutInMinutes")]
+    timeout_in_minutes: u32,
+    #[serde(default, rename = "cancelTimeoutInMinutes")]
+    cancel_timeout_in_minutes: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,7 +94,10 @@ impl JobBody {
             name: self.name.filter(|name| !name.is_empty()).unwrap_or_else(|| "Job".to_owned()),
             steps: steps.collect::<Result<_, _>>()?,
             demands: self.demands.unwrap_or_default(),
-            limits: Limits::default(),
+            limits: Limits {
+                timeout: self.timeout_in_minutes,
+                cancel_timeout: self.cancel_timeout_in_minutes.unwrap_or(Limits::default().cancel_timeout),
+            },
             placement: Placement::default(),
             variables: variables
                 .map(|(name, value)| variable(&name, value).map(|value| (name, value)))
@@ -187,4 +194,30 @@ pub(crate) async fn cancel(
     let id = find(&service.state(), &job)?.id;
     service.change(|state, moment| state.cancel(id, moment.now))?;
     service.read(|state| find(state, &job).map(|request| Json(show(state, request))))?
+}
+
+/// How many jobs of the organization run at once.
+#[derive(Debug, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parallelism {
+    /// `null`: as many as there are agents.
+    limit: Option<u32>,
+}
+
+/// `GET parallel-jobs`.
+pub(crate) async fn parallelism(State(service): State<AzureDevOps>) -> Json<Parallelism> {
+    Json(Parallelism { limit: service.state().meta.parallel_jobs })
+}
+
+/// `PUT parallel-jobs`.
+pub(crate) async fn set_parallelism(
+    State(service): State<AzureDevOps>,
+    body: Input<Parallelism>,
+) -> Result<StatusCode, ControlError> {
+    let Json(body) = body?;
+    service.change(|state, _| {
+        state.set_parallel_jobs(body.limit);
+        Ok::<_, ApiError>(())
+    })?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -4,132 +4,109 @@
 
 use axum::Json;
 use axum::body::Body as RawBody;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::extract::{Body, Values};
-use super::plans::PlanPath;
-use crate::app::AzureDevOps;
+use super::in_plan::InPlan;
 use crate::error::ApiError;
 use crate::files::{self, FeedLines};
 use crate::state::plans::Attachment;
-use crate::state::refusal::Refusal;
-use crate::state::secrets::Caller;
-use crate::state::{self};
 use crate::view;
 use crate::wire::bodies::{FeedBody, LogBody};
-use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
+use crate::wire::ids::{LogId, RecordId, TimelineId};
 
-type RecordPath = (String, String, PlanId, TimelineId, RecordId);
-
-fn open(
-    state: &state::State,
-    caller: Caller,
-    (scope, hub, plan): (&str, &str, PlanId),
-) -> Result<PlanId, Refusal> {
-    PlanPath::new(scope, hub, plan).open(state, caller)
+/// The part of the path that names a record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RecordPart {
+    timeline: TimelineId,
+    record: RecordId,
 }
 
-/// `POST feed`: console lines, lossy by design.
+/// The part of the path that names a log.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogPart {
+    log: LogId,
+}
+
+/// The part of the path that names a kind of attachments.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KindPart {
+    kind: String,
+}
+
+/// `POST feed`: console lines, lossy by design. The record is the job's own, which is there from the start.
 pub(crate) async fn feed(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values((scope, hub, plan, timeline, record)): Values<RecordPath>,
+    plan: InPlan,
+    Values(RecordPart { timeline, record }): Values<RecordPart>,
     Body(body): Body<FeedBody>,
 ) -> Result<StatusCode, ApiError> {
-    service.read(|state| {
-        open(state, caller, (&scope, &hub, plan))?;
-        state.records(plan, timeline).map(drop)
-    })??;
+    plan.read(|_, plan| plan.check_record(timeline, record))?;
     let lines =
         FeedLines { step: body.step_id.unwrap_or(record.0), start: body.start_line, lines: body.value };
-    service.files().append_feed(plan, &lines).await?;
+    plan.service.files().append_feed(plan.id(), &lines).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET logs`.
-pub(crate) async fn list(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<PlanPath>,
-) -> Result<Json<Value>, ApiError> {
-    let shown = service.read(|state| {
-        let plan = state.plan(path.open(state, caller)?)?;
-        let project = state.meta.project_id;
-        let logs = plan.logs.values().map(|log| view::log(service.addresses(), project, plan.id, log));
-        Ok::<_, Refusal>(view::list(logs.collect()))
-    })?;
-    Ok(Json(shown?))
-}
-
-/// `POST logs`: makes an empty log.
-pub(crate) async fn add(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<PlanPath>,
-    Body(body): Body<LogBody>,
-) -> Result<Json<Value>, ApiError> {
-    service.change(|state, moment| {
-        let plan = path.open(state, caller)?;
-        let log = state.add_log(plan, body.path, moment.now)?;
-        Ok::<_, Refusal>(Json(view::log(service.addresses(), state.meta.project_id, plan, &log)))
+pub(crate) async fn list(plan: InPlan) -> Result<Json<Value>, ApiError> {
+    plan.read(|state, of| {
+        let (addresses, project) = (plan.service.addresses(), state.meta.project_id);
+        let logs = of.logs.values().map(|log| view::log(addresses, project, of.id, log));
+        Ok(Json(view::list(logs.collect())))
     })
 }
 
-/// `POST logs/{logId}`: appends a page.
+/// `POST logs`: makes an empty log.
+pub(crate) async fn add(plan: InPlan, Body(body): Body<LogBody>) -> Result<Json<Value>, ApiError> {
+    plan.change(|state, id, moment| {
+        let log = state.add_log(id, body.path, moment.now)?;
+        Ok(Json(view::log(plan.service.addresses(), state.meta.project_id, id, &log)))
+    })
+}
+
+/// `POST logs/{logId}`: appends a page, of any length: it is never held in memory.
 pub(crate) async fn append(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values((scope, hub, plan, log)): Values<(String, String, PlanId, LogId)>,
+    plan: InPlan,
+    Values(LogPart { log }): Values<LogPart>,
     body: RawBody,
 ) -> Result<Json<Value>, ApiError> {
-    let file = service.files().log(plan, log);
-    let _alone = service.files().lock(&file).await;
-    let kept = service.read(|state| {
-        open(state, caller, (&scope, &hub, plan))?;
-        state.log(plan, log).map(|log| log.bytes)
-    })??;
+    let file = plan.service.files().log(plan.id(), log);
+    let _alone = plan.service.files().lock(&file).await;
+    let kept = plan.read(|state, plan| state.log(plan.id, log).map(|log| log.bytes))?;
     let grown = files::append(&file, kept, body).await?;
-    service.change(|state, moment| {
-        let log = state.grow_log(plan, log, grown, moment.now)?;
-        Ok::<_, Refusal>(Json(view::log(service.addresses(), state.meta.project_id, plan, &log)))
+    plan.change(|state, id, moment| {
+        let log = state.grow_log(id, log, grown, moment.now)?;
+        Ok(Json(view::log(plan.service.addresses(), state.meta.project_id, id, &log)))
     })
 }
 
 /// `GET logs/{logId}`: the text.
 pub(crate) async fn read(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values((scope, hub, plan, log)): Values<(String, String, PlanId, LogId)>,
+    plan: InPlan,
+    Values(LogPart { log }): Values<LogPart>,
 ) -> Result<Response, ApiError> {
-    let length = service.read(|state| {
-        open(state, caller, (&scope, &hub, plan))?;
-        state.log(plan, log).map(|log| log.bytes)
-    })??;
+    let length = plan.read(|state, plan| state.log(plan.id, log).map(|log| log.bytes))?;
     let body = if length == 0 {
         RawBody::empty()
     } else {
-        files::stream(&service.files().log(plan, log), 0, length).await?
+        files::stream(&plan.service.files().log(plan.id(), log), 0, length).await?
     };
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 
-/// The path of an attachment.
+/// The part of the path that names an attachment.
 #[derive(Debug, Deserialize)]
-pub(crate) struct AttachmentPath {
-    scope: String,
-    hub: String,
-    plan: PlanId,
+pub(crate) struct AttachmentPart {
     timeline: TimelineId,
     record: RecordId,
     kind: String,
     name: String,
 }
 
-impl AttachmentPath {
+impl AttachmentPart {
     fn file_key(&self) -> String {
         format!("{}/{}/{}/{}", self.timeline, self.record, self.kind, self.name)
     }
@@ -142,60 +119,64 @@ impl AttachmentPath {
 
 /// `PUT attachments/{type}/{name}`.
 pub(crate) async fn attach(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<AttachmentPath>,
+    plan: InPlan,
+    Values(path): Values<AttachmentPart>,
     body: RawBody,
 ) -> Result<Json<Value>, ApiError> {
-    service.read(|state| {
-        open(state, caller, (&path.scope, &path.hub, path.plan))?;
-        state.records(path.plan, path.timeline).map(drop)
-    })??;
-    let file = service.files().attachment(path.plan, &path.file_key());
-    let _alone = service.files().lock(&file).await;
+    plan.read(|_, plan| plan.check_timeline(path.timeline))?;
+    let file = plan.service.files().attachment(plan.id(), &path.file_key());
+    let _alone = plan.service.files().lock(&file).await;
     files::replace(&file, body).await?;
-    service.change(|state, moment| {
-        let attachment = Attachment {
-            timeline: path.timeline,
-            record: path.record,
-            kind: path.kind,
-            name: path.name,
-            created_on: moment.now,
-        };
-        state.add_attachment(path.plan, attachment.clone())?;
-        Ok::<_, Refusal>(Json(view::attachment(&attachment)))
+    plan.change(|state, id, moment| {
+        let AttachmentPart { timeline, record, kind, name } = path;
+        let attachment = Attachment { timeline, record, kind, name, created_on: moment.now };
+        state.add_attachment(id, attachment.clone())?;
+        Ok(Json(view::attachment(&attachment)))
     })
 }
 
-/// `GET attachments/{type}/{name}`: the content.
+/// `GET attachments/{type}/{name}`: what is known of it for whoever accepts JSON, else the content (azure-devops, PyPI:
+/// `get_attachment`, `get_attachment_content`).
 pub(crate) async fn attachment(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<AttachmentPath>,
+    plan: InPlan,
+    Values(path): Values<AttachmentPart>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let known = service.read(|state| {
-        open(state, caller, (&path.scope, &path.hub, path.plan))?;
-        state.plan(path.plan).map(|plan| plan.attachments.iter().any(|known| path.is(known)))
-    })??;
-    if !known {
-        return Err(ApiError::not_found(format!("Attachment {} was not found.", path.name)));
+    let known =
+        plan.read(|_, plan| Ok(plan.attachments.iter().find(|known| path.is(known)).map(view::attachment)))?;
+    let known =
+        known.ok_or_else(|| ApiError::not_found(format!("Attachment {} was not found.", path.name)))?;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.to_ascii_lowercase().starts_with("application/json") {
+        return Ok(Json(known).into_response());
     }
-    let file = service.files().attachment(path.plan, &path.file_key());
+    let file = plan.service.files().attachment(plan.id(), &path.file_key());
     let body = files::stream(&file, 0, u64::MAX).await?;
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
 }
 
 /// `GET attachments/{type}` of a plan.
 pub(crate) async fn attachments(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values((scope, hub, plan, kind)): Values<(String, String, PlanId, String)>,
+    plan: InPlan,
+    Values(KindPart { kind }): Values<KindPart>,
 ) -> Result<Json<Value>, ApiError> {
-    let shown = service.read(|state| {
-        open(state, caller, (&scope, &hub, plan))?;
-        let found =
-            state.plan(plan)?.attachments.iter().filter(|known| known.kind.eq_ignore_ascii_case(&kind));
-        Ok::<_, Refusal>(view::list(found.map(view::attachment).collect()))
-    })?;
-    Ok(Json(shown?))
+    plan.read(|_, plan| Ok(list_attachments(plan.attachments.iter(), &kind)))
+}
+
+/// `GET attachments/{type}` of a record.
+pub(crate) async fn record_attachments(
+    plan: InPlan,
+    Values(RecordPart { timeline, record }): Values<RecordPart>,
+    Values(KindPart { kind }): Values<KindPart>,
+) -> Result<Json<Value>, ApiError> {
+    plan.read(|_, plan| {
+        plan.check_record(timeline, record)?;
+        let of_record = |known: &&Attachment| (known.timeline, known.record) == (timeline, record);
+        Ok(list_attachments(plan.attachments.iter().filter(of_record), &kind))
+    })
+}
+
+fn list_attachments<'a>(all: impl Iterator<Item = &'a Attachment>, kind: &str) -> Json<Value> {
+    let found = all.filter(|known| known.kind.eq_ignore_ascii_case(kind));
+    Json(view::list(found.map(view::attachment).collect()))
 }

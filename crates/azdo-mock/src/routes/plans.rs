@@ -3,101 +3,49 @@
 //! Source: azure-pipelines-agent: JobRunner.cs, JobServerQueue.cs; actions/runner: TimelineRecord.cs, JobEvent.cs.
 
 use axum::Json;
-use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, Query, Values};
-use crate::app::AzureDevOps;
+use super::in_plan::InPlan;
 use crate::error::ApiError;
+use crate::state::State;
 use crate::state::plans::Record;
 use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
-use crate::state::{self};
 use crate::view;
 use crate::wire::bodies::{EventBody, TimelineBody, Wrapped};
 use crate::wire::ids::{PlanId, RequestId, TimelineId};
-use crate::wire::job::{DEFINITION, HUB, PROJECT};
+use crate::wire::job::{DEFINITION, HUB, JobSpec};
 
-/// The part of the path that all routes of a plan share.
+/// The part of the path that names a timeline.
 #[derive(Debug, Deserialize)]
-pub(crate) struct PlanPath {
-    scope: String,
-    hub: String,
-    plan: PlanId,
-}
-
-impl PlanPath {
-    pub(crate) fn new(scope: &str, hub: &str, plan: PlanId) -> Self {
-        Self { scope: scope.to_owned(), hub: hub.to_owned(), plan }
-    }
-
-    /// The plan, if the path's project and hub are its own and the caller may reach it.
-    pub(crate) fn open(&self, state: &state::State, caller: Caller) -> Result<PlanId, Refusal> {
-        caller.check_plan(self.plan)?;
-        let project = state.meta.project_id.to_string();
-        let known = self.scope.eq_ignore_ascii_case(&project) || self.scope.eq_ignore_ascii_case(PROJECT);
-        if !known || !self.hub.eq_ignore_ascii_case(HUB) {
-            return Err(Refusal::PlanNotFound(self.plan));
-        }
-        let request = state.plan(self.plan)?.request_id;
-        if let Caller::Agent { id, .. } = caller
-            && !state.requests.get(&request).is_some_and(|request| request.is_of(id))
-        {
-            return Err(Refusal::Denied(format!("The agent has no permission on plan {}.", self.plan)));
-        }
-        Ok(self.plan)
-    }
-}
-
-/// The path of a timeline.
-#[derive(Debug, Deserialize)]
-pub(crate) struct TimelinePath {
-    scope: String,
-    hub: String,
-    plan: PlanId,
+pub(crate) struct TimelinePart {
     timeline: TimelineId,
 }
 
-impl TimelinePath {
-    fn open(&self, state: &state::State, caller: Caller) -> Result<(PlanId, TimelineId), Refusal> {
-        let plan = PlanPath::new(&self.scope, &self.hub, self.plan);
-        Ok((plan.open(state, caller)?, self.timeline))
-    }
-}
-
 /// `GET plans/{planId}`.
-pub(crate) async fn one(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<PlanPath>,
-) -> Result<Json<Value>, ApiError> {
-    let shown = service.read(|state| {
-        let plan = state.plan(path.open(state, caller)?)?;
+pub(crate) async fn one(plan: InPlan) -> Result<Json<Value>, ApiError> {
+    plan.read(|state, plan| {
         let request = state.requests.get(&plan.request_id);
-        Ok::<_, Refusal>(json!({
+        let build = state.jobs.get(&plan.request_id).map_or(plan.request_id.0, JobSpec::build);
+        Ok(Json(json!({
             "scopeIdentifier": state.meta.project_id,
             "planType": HUB,
             "version": 9,
             "planId": plan.id,
-            "artifactUri": format!("vstfs:///Build/Build/{}", plan.request_id),
+            "artifactUri": format!("vstfs:///Build/Build/{build}"),
             "definition": {"id": 1, "name": DEFINITION},
-            "owner": {"id": plan.request_id, "name": request.map(|request| request.build_number.clone())},
+            "owner": {"id": build, "name": request.map(|request| request.build_number.clone())},
             "timeline": {"id": plan.main_timeline(), "changeId": plan.change_id()},
             "result": request.and_then(|request| request.result),
-        }))
-    })?;
-    Ok(Json(shown?))
+        })))
+    })
 }
 
 /// `POST plans/{planId}/events`.
-pub(crate) async fn event(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<PlanPath>,
-    Body(event): Body<EventBody>,
-) -> Result<StatusCode, ApiError> {
+pub(crate) async fn event(plan: InPlan, Body(event): Body<EventBody>) -> Result<StatusCode, ApiError> {
     if !event.name.eq_ignore_ascii_case("JobCompleted") {
         return Err(ApiError::invalid(format!(
             "The event '{}' is not known. Supported: JobCompleted.",
@@ -105,9 +53,9 @@ pub(crate) async fn event(
         )));
     }
     let result = event.result.ok_or_else(|| ApiError::invalid("The event JobCompleted has no result."))?;
-    service.change(|state, moment| {
-        let id = state.plan(path.open(state, caller)?)?.request_id;
-        check_event(state, caller, id, &event)?;
+    plan.change(|state, id, moment| {
+        let id = state.plan(id)?.request_id;
+        check_event(state, plan.caller, id, &event)?;
         let outputs = event.outputs.unwrap_or_default();
         state.complete(id, result, outputs, event.agent_shutting_down, moment.now)
     })?;
@@ -115,12 +63,7 @@ pub(crate) async fn event(
 }
 
 /// Whether the event is of this plan's job and comes from the job itself or from the agent that has it.
-fn check_event(
-    state: &state::State,
-    caller: Caller,
-    id: RequestId,
-    event: &EventBody,
-) -> Result<(), Refusal> {
+fn check_event(state: &State, caller: Caller, id: RequestId, event: &EventBody) -> Result<(), Refusal> {
     let request = state.requests.get(&id).ok_or(Refusal::JobNotFound(id))?;
     let other_job = event.job_id.is_some_and(|job| job != request.job_id.0);
     if other_job || event.request_id.is_some_and(|named| named != id.0) {
@@ -145,75 +88,57 @@ fn show_timeline(plan: PlanId, timeline: TimelineId, change_id: i64, records: Op
 }
 
 /// `GET timelines`.
-pub(crate) async fn timelines(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<PlanPath>,
-) -> Result<Json<Value>, ApiError> {
-    let shown = service.read(|state| {
-        let plan = state.plan(path.open(state, caller)?)?;
-        let shown =
-            plan.timelines.iter().map(|id| show_timeline(plan.id, *id, plan.change_id(), None)).collect();
-        Ok::<_, Refusal>(view::list(shown))
-    })?;
-    Ok(Json(shown?))
+pub(crate) async fn timelines(plan: InPlan) -> Result<Json<Value>, ApiError> {
+    plan.read(|_, plan| {
+        let shown = plan.timelines.iter().map(|id| show_timeline(plan.id, *id, plan.change_id(), None));
+        Ok(Json(view::list(shown.collect())))
+    })
 }
 
 /// `POST timelines`.
 pub(crate) async fn add_timeline(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<PlanPath>,
+    plan: InPlan,
     Body(body): Body<TimelineBody>,
 ) -> Result<Json<Value>, ApiError> {
-    service.change(|state, _| {
-        let plan = path.open(state, caller)?;
+    plan.change(|state, plan, _| {
         let timeline = TimelineId(body.id);
         state.add_timeline(plan, timeline)?;
-        Ok::<_, Refusal>(Json(show_timeline(plan, timeline, state.plan(plan)?.change_id(), Some(Vec::new()))))
+        Ok(Json(show_timeline(plan, timeline, state.plan(plan)?.change_id(), Some(Vec::new()))))
     })
 }
 
 /// `GET timelines/{timelineId}`.
 pub(crate) async fn timeline(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<TimelinePath>,
+    plan: InPlan,
+    Values(TimelinePart { timeline }): Values<TimelinePart>,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
     let with_records = query.flag("includeRecords")?;
-    let shown = service.read(|state| {
-        let (plan, timeline) = path.open(state, caller)?;
-        let records = state.records(plan, timeline)?;
-        let change_id = state.plan(plan)?.change_id();
-        Ok::<_, Refusal>(show_timeline(plan, timeline, change_id, with_records.then_some(records)))
-    })?;
-    Ok(Json(shown?))
+    plan.read(|state, plan| {
+        let records = state.records(plan.id, timeline)?;
+        Ok(Json(show_timeline(plan.id, timeline, plan.change_id(), with_records.then_some(records))))
+    })
 }
 
 /// `GET records`.
 pub(crate) async fn records(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<TimelinePath>,
+    plan: InPlan,
+    Values(TimelinePart { timeline }): Values<TimelinePart>,
 ) -> Result<Json<Value>, ApiError> {
-    let shown = service.read(|state| {
-        let (plan, timeline) = path.open(state, caller)?;
-        Ok::<_, Refusal>(view::list(state.records(plan, timeline)?.into_iter().map(|r| json!(r)).collect()))
-    })?;
-    Ok(Json(shown?))
+    plan.read(|state, plan| {
+        let records = state.records(plan.id, timeline)?;
+        Ok(Json(view::list(records.into_iter().map(|record| json!(record)).collect())))
+    })
 }
 
 /// `PATCH records`.
 pub(crate) async fn update_records(
-    State(service): State<AzureDevOps>,
-    caller: Caller,
-    Values(path): Values<TimelinePath>,
+    plan: InPlan,
+    Values(TimelinePart { timeline }): Values<TimelinePart>,
     Body(changes): Body<Wrapped<Record>>,
 ) -> Result<Json<Value>, ApiError> {
-    service.change(|state, moment| {
-        let (plan, timeline) = path.open(state, caller)?;
+    plan.change(|state, plan, moment| {
         let merged = state.merge_records(plan, timeline, &changes.value, moment.now)?;
-        Ok::<_, Refusal>(Json(view::list(merged.into_iter().map(Value::Object).collect())))
+        Ok(Json(view::list(merged.into_iter().map(Value::Object).collect())))
     })
 }

@@ -12,7 +12,7 @@ use super::{Document, EventKind, Moment, Refusal, State};
 use crate::settings::SessionAfterReplace;
 use crate::wire::bodies::{AgentBody, AgentPatch};
 use crate::wire::crypto::PublicKey;
-use crate::wire::demand::Demand;
+use crate::wire::demand::{AGENT_VERSION, Demand};
 use crate::wire::ids::{AgentId, PoolId};
 
 /// An agent gets a key per job; so many of the old ones are known when they are shown again. All are refused.
@@ -51,7 +51,11 @@ pub(crate) struct Agent {
 impl Agent {
     /// Whether the agent has all that is asked for.
     pub(crate) fn meets(&self, demands: &[Demand]) -> bool {
-        demands.iter().all(|demand| demand.met_by(&[&self.system_capabilities, &self.user_capabilities]))
+        // An agent that uploaded no capabilities has a version all the same.
+        let version = BTreeMap::from([(AGENT_VERSION.to_owned(), self.version.clone())]);
+        demands
+            .iter()
+            .all(|demand| demand.met_by(&[&self.system_capabilities, &self.user_capabilities, &version]))
     }
 }
 

@@ -1,10 +1,9 @@
 //! How long jobs may run. The service keeps the time, not the agent: the agent only sees that its job is cancelled.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
-use super::{Document, State};
-use crate::wire::ids::{RecordId, RequestId};
+use super::State;
+use crate::wire::ids::RequestId;
 
 impl State {
     /// Cancels the jobs that have run longer than they may (azure-devops-docs: phases.md, "Timeouts": the time that a job
@@ -37,14 +36,6 @@ impl State {
             "The job running on agent {agent} ran longer than the maximum time of {minutes} minutes. For more \
              information, see https://go.microsoft.com/fwlink/?linkid=2077134"
         );
-        let (plan_id, job) = (request.plan_id, RecordId(request.job_id.0));
-        let Some(plan) = self.plans.get_mut(&plan_id) else { return };
-        let key = (plan.main_timeline(), job);
-        let Some(record) = plan.records.get_mut(&key) else { return };
-        let issues = record.entry("issues").or_insert_with(|| json!([]));
-        if let Value::Array(issues) = issues {
-            issues.push(json!({"type": "error", "category": "General", "message": message}));
-        }
-        self.dirty.insert(Document::Record(plan_id, key.0, key.1));
+        self.report_error(id, &message);
     }
 }

@@ -85,6 +85,13 @@ impl Plan {
         TimelineId(self.id.0)
     }
 
+    /// Whether there is such a record.
+    pub(crate) fn check_record(&self, timeline: TimelineId, record: RecordId) -> Result<(), Refusal> {
+        self.check_timeline(timeline)?;
+        let known = self.records.contains_key(&(timeline, record));
+        known.then_some(()).ok_or(Refusal::RecordNotFound { record, timeline })
+    }
+
     /// A record of the job's timeline.
     pub(crate) fn main_record(&self, id: RecordId) -> Option<&Record> {
         self.records.get(&(self.main_timeline(), id))
@@ -95,7 +102,7 @@ impl Plan {
         self.change_id
     }
 
-    fn check_timeline(&self, timeline: TimelineId) -> Result<(), Refusal> {
+    pub(crate) fn check_timeline(&self, timeline: TimelineId) -> Result<(), Refusal> {
         let known = self.timelines.contains(&timeline);
         known.then_some(()).ok_or(Refusal::TimelineNotFound { timeline, plan: self.id })
     }
@@ -189,7 +196,8 @@ impl State {
     ) -> Result<Vec<Record>, Refusal> {
         let plan = self.plans.get_mut(&id).ok_or(Refusal::PlanNotFound(id))?;
         plan.check_timeline(timeline)?;
-        let mut merged = Vec::new();
+        let mut merged: Vec<((TimelineId, RecordId), Record)> = Vec::new();
+        let mut places = BTreeMap::new();
         for change in changes {
             let record_id = change
                 .get("id")
@@ -197,7 +205,7 @@ impl State {
                 .and_then(|id| id.parse::<RecordId>().ok())
                 .ok_or_else(|| Refusal::Invalid("A timeline record has no id that is a GUID.".into()))?;
             let key = (timeline, record_id);
-            let earlier = merged.iter().rev().find(|(known, _)| *known == key).map(|(_, record)| record);
+            let earlier = places.insert(key, merged.len()).map(|place: usize| &merged[place].1);
             let mut record = earlier.or_else(|| plan.records.get(&key)).cloned().unwrap_or_default();
             record.insert("id".to_owned(), json!(record_id));
             merge(&mut record, change)?;
@@ -301,25 +309,5 @@ impl State {
         }
         plan.change_id += 1;
         self.dirty.insert(Document::Plan(plan_id));
-    }
-
-    /// Says in the job's record why it was abandoned, in the service's words.
-    pub(super) fn blame_agent(&mut self, id: RequestId, agent: &str) {
-        let Some(request) = self.requests.get(&id) else { return };
-        let (plan_id, job) = (request.plan_id, RecordId(request.job_id.0));
-        let Some(plan) = self.plans.get_mut(&plan_id) else { return };
-        let key = (plan.main_timeline(), job);
-        if let Some(record) = plan.records.get_mut(&key) {
-            record.insert(
-                "issues".to_owned(),
-                json!([{"type": "error", "category": "General", "message": format!(
-                    "We stopped hearing from agent {agent}. Verify the agent machine is running and has a healthy \
-                     network connection. Anything that terminates an agent process, starves it for CPU, or blocks \
-                     its network access can cause this error."
-                )}]),
-            );
-            record.insert("errorCount".to_owned(), json!(1));
-            self.dirty.insert(Document::Record(plan_id, key.0, key.1));
-        }
     }
 }

@@ -27,8 +27,12 @@ impl State {
     /// Hands queued jobs to agents, oldest job first. An agent whose poll is held comes before one that was only
     /// seen lately: of the two it is certain to be alive.
     pub(super) fn assign(&mut self, moment: Moment<'_>) {
+        let mut free = self.free_parallel_jobs();
         let queued: Vec<_> = self.requests.values().filter(|r| r.queued()).map(|r| r.id).collect();
         for id in queued {
+            if free == 0 {
+                return;
+            }
             let Some(request) = self.requests.get(&id) else { continue };
             let best = self
                 .matched_agents(request)
@@ -43,6 +47,7 @@ impl State {
                     time: moment.now,
                 };
                 self.give(id, assignment, moment.now);
+                free -= 1;
             }
         }
     }
@@ -95,10 +100,14 @@ impl State {
             let Some(held) = request.assignment.clone() else { continue };
             if request.cancel_deadline.is_some() {
                 self.finish(id, TaskResult::Canceled, Some(true), now);
+                self.report_error(
+                    id,
+                    &format!("The agent {} did not end the cancelled job in time.", held.agent_name),
+                );
             } else if request.receive_time.is_some() {
                 self.note(now, EventKind::JobAbandoned { request_id: id, agent: held.agent_name.clone() });
                 self.finish(id, TaskResult::Abandoned, Some(true), now);
-                self.blame_agent(id, &held.agent_name);
+                self.report_error(id, &stopped_hearing(&held.agent_name));
             } else {
                 if let Some(session) = self.sessions.get_mut(&held.session_id) {
                     session.retired = true;
@@ -122,8 +131,9 @@ impl State {
                 request.locked_until = Some(lock);
                 self.dirty.insert(Document::Request(request.id));
             }
-            if request.finish_time.is_none() && request.cancel_deadline.is_some() {
+            if request.finish_time.is_none() && request.cancel_deadline.is_some_and(|end| end < lock) {
                 request.cancel_deadline = Some(lock);
+                self.dirty.insert(Document::Request(request.id));
             }
         }
     }
@@ -132,4 +142,13 @@ impl State {
     pub(crate) fn online(&self, agent: AgentId) -> bool {
         self.session_of(agent).is_some()
     }
+}
+
+/// In the service's words (microsoft/azure-pipelines-agent#3994).
+fn stopped_hearing(agent: &str) -> String {
+    format!(
+        "We stopped hearing from agent {agent}. Verify the agent machine is running and has a healthy network \
+         connection. Anything that terminates an agent process, starves it for CPU, or blocks its network access can \
+         cause this error."
+    )
 }

@@ -1,6 +1,6 @@
 //! Why a change was not made. Only `error` knows what each is on the wire.
 
-use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RequestId, TimelineId};
+use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, TimelineId};
 
 /// Why a change was not made. The texts are those of the real service where they are public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
     TimelineNotFound { timeline: TimelineId, plan: PlanId },
     #[error("The timeline {timeline} already exists in plan {plan}.")]
     TimelineExists { timeline: TimelineId, plan: PlanId },
+    #[error("The timeline record {record} was not found in timeline {timeline}.")]
+    RecordNotFound { record: RecordId, timeline: TimelineId },
     #[error("Log {log} was not found in plan {plan}.")]
     LogNotFound { log: LogId, plan: PlanId },
     #[error("Access denied. {0}")]

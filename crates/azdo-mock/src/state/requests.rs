@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::sessions::Message;
 use super::{Document, EventKind, Moment, Refusal, State};
-use crate::wire::demand::Demand;
+use crate::wire::demand::{Demand, minimum_agent};
 use crate::wire::ids::{AgentId, JobId, PlanId, PoolId, RecordId, RequestId, SessionId};
 use crate::wire::job::{JobSpec, Placement, Shell, Step, StepOptions, Variable};
 use crate::wire::result::TaskResult;
@@ -180,7 +180,7 @@ impl State {
             plan_id: spec.plan_id,
             name: spec.name.clone(),
             build_number,
-            demands: job.demands,
+            demands: job.demands.into_iter().chain([minimum_agent()]).collect(),
             queue_time: moment.now,
             assignment: None,
             receive_time: None,

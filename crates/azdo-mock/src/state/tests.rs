@@ -12,6 +12,7 @@ use serde_json::{Map, json};
 use service_kit::SeededEntropy;
 
 use super::requests::{Limits, NewJob, NewStep};
+use super::runs::{NewRun, RunJob};
 use super::sessions::Message;
 use super::*;
 use crate::wire::bodies::{AgentBody, AgentPatch, SessionBody};
@@ -21,12 +22,31 @@ use crate::wire::result::TaskResult;
 const POOL: PoolId = PoolId(1);
 const AGENTS: i32 = 3;
 
+/// Pipeline files: one after the other, what a failure skips and what it starts, copies, a job that nobody can run.
+const FILES: [&str; 4] = [
+    "jobs:\n- job: A\n  steps: [{script: a}]\n- job: B\n  dependsOn: A\n  steps: [{script: b}]\n",
+    "jobs:\n- job: A\n  timeoutInMinutes: 5\n  steps: [{script: a}]\n- job: B\n  dependsOn: A\n  condition: failed()\n  \
+     steps: [{script: b}]\n- job: C\n  dependsOn: [A, B]\n  condition: always()\n  steps: [{script: c}]\n",
+    "jobs:\n- job: A\n  strategy:\n    matrix:\n      x: {v: '1'}\n      y: {v: '2'}\n  steps: [{script: a}]\n- job: B\n  \
+     dependsOn: A\n  steps: [{script: b}]\n",
+    "jobs:\n- job: A\n  pool: {demands: [size -equals large]}\n  steps: [{script: a}]\n",
+];
+
 /// What can happen next. Numbers pick one of what is there.
 #[derive(Debug, Clone)]
 enum Step {
     Queue {
         large: bool,
     },
+    /// A pipeline file with dependencies, conditions and copies.
+    QueueRun(usize),
+    CancelRun(usize),
+    /// The organization's limit of parallel jobs.
+    Limit(Option<u32>),
+    /// A further agent.
+    Register,
+    /// The agent lost its process; somebody lets go of its session.
+    Release(i32),
     Open(i32),
     Close(i32),
     Replace(i32),
@@ -53,9 +73,15 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let agent = 1..=AGENTS;
+    // One more than there are from the start.
+    let agent = 1..=AGENTS + 1;
     prop_oneof![
         4 => any::<bool>().prop_map(|large| Step::Queue { large }),
+        1 => (0..FILES.len()).prop_map(Step::QueueRun),
+        1 => (0..4_usize).prop_map(Step::CancelRun),
+        1 => prop_oneof![Just(None), (0..3_u32).prop_map(Some)].prop_map(Step::Limit),
+        1 => Just(Step::Register),
+        1 => agent.clone().prop_map(Step::Release),
         4 => agent.clone().prop_map(Step::Open),
         2 => agent.clone().prop_map(Step::Close),
         1 => agent.clone().prop_map(Step::Replace),
@@ -86,6 +112,10 @@ struct World {
     started: BTreeMap<RequestId, BTreeSet<(AgentId, u32)>>,
     /// How often a request was seen to end.
     ended: BTreeMap<RequestId, TaskResult>,
+    /// The largest numbers that were ever given out.
+    given: (AgentId, i64),
+    /// Plans and jobs that were ever seen, by request.
+    named: BTreeMap<Uuid, RequestId>,
 }
 
 fn keys() -> Vec<serde_json::Value> {
@@ -118,10 +148,11 @@ impl World {
             read: Vec::new(),
             started: BTreeMap::new(),
             ended: BTreeMap::new(),
+            given: (AgentId(0), 0),
+            named: BTreeMap::new(),
         };
-        for number in 1..=AGENTS {
-            let body = world.agent_body(number);
-            world.change(|state, moment| state.add_agent(POOL, body, moment)).expect("agents are new");
+        for _ in 1..=AGENTS {
+            world.apply(Step::Register);
         }
         world
     }
@@ -134,6 +165,7 @@ impl World {
         serde_json::from_value(json!({
             "name": format!("agent-{number}"),
             "authorization": {"publicKey": key},
+            "version": "4.270.0",
             "systemCapabilities": {"size": size},
         }))
         .expect("a body")
@@ -195,7 +227,38 @@ impl World {
                     limits: Limits::default(),
                     placement: Placement::default(),
                 };
-                self.change(|state, moment| state.queue_job(job, moment)).expect("the pool is there");
+                let id =
+                    self.change(|state, moment| state.queue_job(job, moment)).expect("the pool is there");
+                self.numbered(id.0);
+            }
+            Step::QueueRun(file) => {
+                let plan = pipeline_yaml::Plan::parse(FILES[file]).expect("the file is right");
+                let new = NewRun { pool: POOL, name: None, plan };
+                let id =
+                    self.change(|state, moment| state.queue_run(new, moment)).expect("the pool is there");
+                self.numbered(id.0);
+            }
+            Step::CancelRun(pick) => {
+                let ids: Vec<_> = self.state.runs.all.keys().copied().collect();
+                if let Some(id) = ids.get(pick % ids.len().max(1)).copied() {
+                    self.change(|state, _| state.cancel_run(id, now));
+                }
+            }
+            Step::Limit(limit) => self.change(|state, _| state.set_parallel_jobs(limit)),
+            Step::Register => {
+                let number = self.given.0.0 + 1;
+                let body = self.agent_body(number);
+                let id =
+                    self.change(|state, moment| state.add_agent(POOL, body, moment)).expect("a new name");
+                assert!(id > self.given.0, "{id} was an agent's before");
+                self.given.0 = id;
+            }
+            Step::Release(number) => {
+                self.change(|state, _| {
+                    state.end_sessions_of(AgentId(number), now, |agent, agent_id| {
+                        EventKind::SessionReleased { agent, agent_id }
+                    })
+                });
             }
             Step::Open(number) => {
                 let Some(agent) = self.state.agents.get(&AgentId(number)) else { return };
@@ -280,6 +343,26 @@ impl World {
         }
     }
 
+    /// Jobs and runs share their numbers, and none is given out twice.
+    fn numbered(&mut self, number: i64) {
+        assert!(number > self.given.1, "{number} was given out before");
+        let requests = self.state.requests.keys().map(|id| id.0);
+        let all = requests.chain(self.state.runs.all.keys().map(|id| id.0));
+        self.given.1 = all.max().unwrap_or_default().max(number);
+    }
+
+    /// All documents, but for what a restart may put off: locks and the end of a cancellation.
+    fn kept(&self) -> BTreeMap<String, serde_json::Value> {
+        let shown = self.state.everything().into_iter().map(|document| {
+            let mut value = self.state.content(&document).expect("it can be encoded").unwrap_or_default();
+            if let (Document::Request(_), Some(request)) = (&document, value.as_object_mut()) {
+                request.retain(|name, _| name != "locked_until" && name != "cancel_deadline");
+            }
+            (format!("{:?}", document.address()), value)
+        });
+        shown.collect()
+    }
+
     /// Through the documents and back, as a restart does.
     fn restart(&mut self) {
         let store = service_kit::Store::in_memory();
@@ -287,8 +370,10 @@ impl World {
         store
             .write(crate::persist::batch(&self.state, &all).expect("it can be encoded"))
             .expect("it can be written");
+        let kept = self.kept();
         let moment = Moment { now: self.now, entropy: &self.entropy };
         self.state = crate::persist::restore(&store, Switches::default(), moment).expect("it can be read");
+        assert_eq!(self.kept(), kept, "what was saved is what is there again");
     }
 
     fn check(&mut self) {
@@ -317,6 +402,19 @@ impl World {
             let before = *self.ended.entry(request.id).or_insert(result);
             assert_eq!(before, result, "a job ends once");
         }
+        for run in state.runs.all.values() {
+            let open = run.jobs.values().any(|job| match job {
+                RunJob::Queued(id) => state.requests[id].finish_time.is_none(),
+                RunJob::Ended(_) => false,
+            });
+            assert!(run.result.is_none() || !open, "run {} ended before its jobs", run.id);
+            assert!(run.result.is_some() || open, "run {} waits for nothing", run.id);
+        }
+        for request in state.requests.values() {
+            for id in [request.plan_id.0, request.job_id.0] {
+                assert_eq!(*self.named.entry(id).or_insert(request.id), request.id, "{id} names two jobs");
+            }
+        }
         for (request, workers) in &self.started {
             assert!(workers.len() <= 1, "{request} was started by {workers:?}");
         }
@@ -324,15 +422,19 @@ impl World {
 
     /// With a new, enabled, large agent every job that waits comes to its end.
     fn drain(&mut self) {
-        for number in 1..=AGENTS {
-            self.apply(Step::Enable(number, false));
+        self.apply(Step::Limit(None));
+        let agents: Vec<_> = self.state.agents.keys().copied().collect();
+        for agent in agents {
+            self.apply(Step::Enable(agent.0, false));
         }
         let body: AgentBody = serde_json::from_value(json!({
-            "name": "fresh", "authorization": {"publicKey": self.keys[0]}, "systemCapabilities": {"size": "large"},
+            "name": "fresh", "version": "4.270.0", "authorization": {"publicKey": self.keys[0]},
+            "systemCapabilities": {"size": "large"},
         }))
         .expect("a body");
         let fresh = self.change(|state, moment| state.add_agent(POOL, body, moment)).expect("it is new");
-        let rounds = self.state.requests.len() + 5;
+        // Runs bring further jobs as theirs end.
+        let rounds = self.state.requests.len() + 3 * self.state.runs.all.len() + 5;
         for _ in 0..rounds {
             self.apply(Step::Wait(700));
             self.apply(Step::Open(fresh.0));
@@ -343,6 +445,7 @@ impl World {
         }
         let left: Vec<_> = self.state.requests.values().filter(|r| r.finish_time.is_none()).collect();
         assert!(left.is_empty(), "no job is lost: {left:?}");
+        assert!(self.state.runs.all.values().all(|run| run.result.is_some()), "every run ends");
     }
 }
 
@@ -352,6 +455,7 @@ impl State {
         all.extend(self.pools.keys().map(|id| Document::Pool(*id)));
         all.extend(self.agents.keys().map(|id| Document::Agent(*id)));
         all.extend(self.sessions.keys().map(|id| Document::Session(*id)));
+        all.extend(self.runs.all.keys().map(|id| Document::Run(*id)));
         all.extend(self.requests.keys().flat_map(|id| [Document::Request(*id), Document::Job(*id)]));
         for plan in self.plans.values() {
             all.insert(Document::Plan(plan.id));
@@ -380,6 +484,8 @@ proptest! {
                     prop_assert!(agent.meets(&request.demands) && agent.enabled);
                     prop_assert_eq!(agent.key_generation, held.generation);
                     prop_assert!(world.state.online(agent.id));
+                    let held = world.state.requests.values().filter(|r| r.finish_time.is_none() && r.assignment.is_some());
+                    prop_assert!(world.state.meta.parallel_jobs.is_none_or(|limit| held.count() <= limit as usize));
                 }
             }
             world.check();

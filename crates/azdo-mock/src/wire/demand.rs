@@ -88,8 +88,22 @@ impl Demand {
     }
 }
 
+/// What every job demands beside its own: the service puts it there (kedacore/keda: azure_pipelines_scaler.go leaves it out of
+/// its comparison for that).
+pub(crate) fn minimum_agent() -> Demand {
+    Demand::AtLeast(AGENT_VERSION.to_owned(), "2.163.1".to_owned())
+}
+
+/// The capability that holds an agent's version.
+pub(crate) const AGENT_VERSION: &str = "Agent.Version";
+
+/// The parts of a version; zeros at its end say nothing.
 fn version(text: &str) -> Option<Vec<u64>> {
-    text.split('.').map(|part| part.parse().ok()).collect()
+    let mut parts: Vec<_> = text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    while parts.last() == Some(&0) {
+        parts.pop();
+    }
+    Some(parts)
 }
 
 #[cfg(test)]
@@ -110,7 +124,10 @@ mod tests {
         assert!(check("size -equals large"));
         assert!(!check("size -equals small"));
         assert!(check("Agent.Version -gtVersion 2.182.1"));
+        assert!(check("Agent.Version -gtVersion 4.270"), "the version itself is enough");
         assert!(!check("Agent.Version -gtVersion 5.0"));
+        assert!(!check("java -gtVersion 0"), "a path is no version");
+        assert!(minimum_agent().met_by(&[&system]));
         for bad in ["", "-equals x", "java -equals", "java -like x", "Agent.Version -gtVersion new"] {
             assert!(bad.parse::<Demand>().is_err(), "{bad}");
         }
@@ -119,7 +136,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn printing_and_parsing_a_demand_gives_it_back(name in "[a-z][a-z.]{0,8}", value in "[a-z0-9]{1,8}( [a-z]{1,3})?") {
-            for demand in [Demand::Exists(name.clone()), Demand::Equals(name.clone(), value.clone())] {
+            let versions = Demand::AtLeast(name.clone(), "4.270.0".to_owned());
+            for demand in [Demand::Exists(name.clone()), Demand::Equals(name.clone(), value.clone()), versions] {
                 proptest::prop_assert_eq!(&demand.to_string().parse::<Demand>().unwrap(), &demand);
             }
         }

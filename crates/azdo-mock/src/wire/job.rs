@@ -193,14 +193,14 @@ impl JobSpec {
                 }],
                 "repositories": [],
             },
-            "variables": self.message_variables(origin, &uri),
+            "variables": self.message_variables(origin, &uri, token),
             "mask": [{"type": "regex", "value": token.replace('.', "\\.")}],
             "steps": self.steps.iter().map(Step::message).collect::<Vec<_>>(),
             "workspace": {},
         })
     }
 
-    fn message_variables(&self, origin: &Origin<'_>, uri: &str) -> Map<String, Value> {
+    fn message_variables(&self, origin: &Origin<'_>, uri: &str, token: &str) -> Map<String, Value> {
         let url = origin.url.as_str();
         let (phase, build) = (&self.placement.phase, self.build());
         let read_only = [
@@ -229,6 +229,8 @@ impl JobSpec {
             ("system.jobAttempt", "1".to_owned()),
             ("System.JobPositionInPhase", self.placement.position.to_string()),
             ("System.TotalJobsInPhase", self.placement.total.to_string()),
+            // The agent need not take the token from the endpoint: the next variable holds it.
+            ("system.enableAccessToken", "SecretVariable".to_owned()),
             ("build.buildId", build.to_string()),
             ("build.buildUri", uri.to_owned()),
             ("build.containerId", build.to_string()),
@@ -251,6 +253,7 @@ impl JobSpec {
             .chain(copies.map(|copies| ("System.ParallelExecutionType", copies)))
             .map(|(name, value)| (name.to_owned(), json!({"value": value, "isReadOnly": true})))
             .chain(settable.into_iter().map(|(name, value)| (name.to_owned(), json!({"value": value}))))
+            .chain([("system.accessToken".to_owned(), json!({"value": token, "isSecret": true}))])
             .chain(own)
             .collect()
     }

@@ -408,3 +408,122 @@ async fn timelines_attachments_and_the_task_are_served() {
     let odd = worker.patch_records(&server, json!([{"id": worker.job["jobId"], "state": "resting"}])).await;
     odd.refused(400, "VssPropertyValidationException");
 }
+
+#[tokio::test]
+async fn the_organizations_limit_of_parallel_jobs_is_kept() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let limit = async |limit: serde_json::Value| {
+        server
+            .control(Method::PUT, "/parallel-jobs")
+            .json(&json!({"limit": limit}))
+            .answer()
+            .await
+            .expect(204);
+    };
+    limit(json!(1)).await;
+    let agents = [Agent::register(&server, "web01").await, Agent::register(&server, "web02").await];
+    let sessions = [agents[0].open(&server).await, agents[1].open(&server).await];
+    let first = server.queue("echo 1").await;
+    let second = server.queue("echo 2").await;
+    assert_eq!(server.job(&first).await["state"], "assigned");
+    assert_eq!(server.job(&second).await["state"], "queued", "though an agent is free");
+    let waiting = server.get(&format!("{POOL}/jobrequests/{}", second["requestId"])).await;
+    let why = waiting["statusMessage"].as_str().unwrap();
+    assert!(why.ends_with("'Self-Hosted Private'. Current position in queue: 1"), "{why}");
+    assert!(waiting.get("assignTime").is_none());
+    let message = agents[0].poll(&server, &sessions[0], None).await.unwrap();
+    Worker::new(&message).complete(&server, "succeeded").await.expect(204);
+    assert_eq!(server.job(&second).await["state"], "assigned", "a job that ends makes room");
+    let third = server.queue("echo 3").await;
+    server.advance(SignedDuration::from_secs(10));
+    agents[0].poll(&server, &sessions[0], Some(message.id)).await;
+    assert_eq!(server.job(&third).await["state"], "queued");
+    limit(json!(null)).await;
+    assert_eq!(server.job(&third).await["state"], "assigned", "without a limit only agents count");
+}
+
+#[tokio::test]
+async fn the_second_message_of_an_agent_that_runs_once_is_another_agents_job() {
+    for hands_back in [true, false] {
+        let server = Server::start_with(quick(), vec![]).await;
+        let once = Agent::register(&server, "web01").await;
+        let session = once.open(&server).await;
+        server.queue("echo 1").await;
+        let message = once.poll(&server, &session, None).await.unwrap();
+        once.delete_message(&server, &session, message.id).await;
+        Worker::new(&message).complete(&server, "succeeded").await.expect(204);
+        // It is slow to end, and asks once more.
+        server.advance(SignedDuration::from_secs(3));
+        let second = server.queue("echo 2").await;
+        let raced = once.poll(&server, &session, Some(message.id)).await.unwrap();
+        assert_eq!(raced.body["jobId"], second["jobId"], "the race is there");
+        if !hands_back {
+            // The control: an agent that deletes what it will not run.
+            once.delete_message(&server, &session, raced.id).await;
+        }
+        once.close(&server, &session).await;
+        let other = Agent::register(&server, "web02").await;
+        let session = other.open(&server).await;
+        let given = other.poll(&server, &session, None).await;
+        if hands_back {
+            Worker::new(&given.unwrap()).complete(&server, "succeeded").await.expect(204);
+            let job = server.job(&second).await;
+            assert_eq!((&job["result"], &job["agent"]), (&json!("succeeded"), &json!("web02")));
+        } else {
+            assert!(given.is_none(), "nobody else gets it");
+            server.advance(SignedDuration::from_mins(11));
+            assert_eq!(server.job(&second).await["result"], "abandoned", "and it does not run again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_without_an_agent_says_why_it_waits() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let why = async |queued: &serde_json::Value| {
+        let request = server.get(&format!("{POOL}/jobrequests/{}", queued["requestId"])).await;
+        request["statusMessage"].as_str().unwrap().to_owned()
+    };
+    let queued = server.queue("echo 1").await;
+    assert_eq!(
+        why(&queued).await,
+        "No agent found in pool Default which satisfies the following demands: Agent.Version -gtVersion 2.163.1."
+    );
+    let agent = Agent::register(&server, "web01").await;
+    assert_eq!(why(&queued).await, "All eligible agents are disabled or offline");
+    agent.open(&server).await;
+    assert_eq!(server.job(&queued).await["state"], "assigned");
+    let next = server.queue("echo 2").await;
+    assert!(why(&next).await.ends_with("running other requests. Current position in queue: 1"));
+}
+
+#[tokio::test]
+async fn secrets_go_to_the_agent_marked_as_such() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let agent = Agent::register(&server, "web01").await;
+    let session = agent.open(&server).await;
+    let secret = json!({"value": "planted", "isSecret": true});
+    let body = json!({"pool": "Default", "steps": [{"script": "x"}], "variables": {"key": secret},
+                      "timeoutInMinutes": 3, "cancelTimeoutInMinutes": 1});
+    let queued = server.control(Method::POST, "/jobs").json(&body).answer().await.expect(201);
+    let message = agent.poll(&server, &session, None).await.unwrap();
+    let worker = Worker::new(&message);
+    let variables = &worker.job["variables"];
+    assert_eq!(variables["key"], secret);
+    assert_eq!(variables["system.accessToken"], json!({"value": worker.token, "isSecret": true}));
+    assert_eq!(variables["system.enableAccessToken"]["value"], "SecretVariable");
+    assert_eq!(worker.job["mask"][0]["value"].as_str().unwrap().replace('\\', ""), worker.token);
+    // The service keeps the time, and gives the agent the minutes that the job has for its end.
+    agent.delete_message(&server, &session, message.id).await;
+    server.advance(SignedDuration::from_mins(4));
+    let told = agent.poll(&server, &session, Some(message.id)).await.unwrap();
+    assert_eq!((told.kind.as_str(), &told.body["timeout"]), ("JobCancellation", &json!("00:01:00")));
+    server.advance(SignedDuration::from_mins(4));
+    let job = server.job(&queued).await;
+    assert_eq!(job["result"], "canceled");
+    assert_eq!(
+        job["issues"].as_array().unwrap().len(),
+        2,
+        "the limit, and that the agent kept silent: {job}"
+    );
+}

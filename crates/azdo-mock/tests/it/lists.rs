@@ -97,7 +97,7 @@ async fn types_of_a_request_are_those_that_a_strict_reader_takes() {
     for time in ["queueTime", "assignTime", "lockedUntil"] {
         request[time].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     }
-    assert_eq!(request["demands"], json!(["java"]));
+    assert_eq!(request["demands"], json!(["java", "Agent.Version -gtVersion 2.163.1"]));
     assert_eq!(request["reservedAgent"]["name"], "web01");
     assert_eq!(request["matchedAgents"][0]["enabled"], true);
     assert!(request["data"]["ParallelismTag"].is_string());

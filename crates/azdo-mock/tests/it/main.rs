@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod bad_jobs;
 mod client;
 mod control;
 mod jobs;
@@ -14,6 +15,8 @@ mod restart;
 mod server;
 mod sessions;
 mod strictness;
+#[cfg(unix)]
+mod tasks;
 mod theft;
 mod tokens;
 mod updates;

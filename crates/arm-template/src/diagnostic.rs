@@ -29,6 +29,8 @@ pub enum Code {
     InvalidTemplate,
     /// A parameter points to a key vault.
     KeyVaultParameterReferenceNotFound,
+    /// A linked template or parameter file could not be had.
+    InvalidContentLink,
     /// An output could not be computed after the deployment.
     DeploymentOutputEvaluationFailed,
     /// The template uses a documented feature that this crate does not have.
@@ -41,6 +43,7 @@ impl Code {
             Self::InvalidRequestContent => "InvalidRequestContent",
             Self::InvalidTemplate => "InvalidTemplate",
             Self::KeyVaultParameterReferenceNotFound => "KeyVaultParameterReferenceNotFound",
+            Self::InvalidContentLink => "InvalidContentLink",
             Self::DeploymentOutputEvaluationFailed => "DeploymentOutputEvaluationFailed",
             Self::FeatureNotSupported => "FeatureNotSupported",
         }
@@ -119,9 +122,9 @@ impl fmt::Display for Diagnostic {
             Code::InvalidRequestContent => {
                 write!(f, "The request content was invalid and could not be deserialized: '{}'.", self.detail)
             }
-            Code::DeploymentOutputEvaluationFailed | Code::KeyVaultParameterReferenceNotFound => {
-                f.write_str(&self.detail)
-            }
+            Code::DeploymentOutputEvaluationFailed
+            | Code::InvalidContentLink
+            | Code::KeyVaultParameterReferenceNotFound => f.write_str(&self.detail),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Document {
     pub(crate) functions: HashMap<String, UserFunction>,
     pub(crate) resources: Vec<Arc<ResourceDefinition>>,
     pub(crate) outputs: Vec<Output>,
+    pub(crate) asserts: Vec<Assert>,
 }
 
 impl Document {
@@ -160,6 +161,14 @@ pub(crate) struct Output {
     pub(crate) value: OutputValue,
 }
 
+/// A condition that must hold for the template to be deployed.
+#[derive(Debug)]
+pub(crate) struct Assert {
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) condition: Tree,
+}
+
 #[derive(Debug)]
 pub(crate) enum OutputValue {
     Tree(Tree),
@@ -178,6 +187,8 @@ pub(crate) struct ResourceDefinition {
     pub(crate) name: Tree,
     pub(crate) location: Option<Tree>,
     pub(crate) scope: Option<Tree>,
+    pub(crate) subscription_id: Option<Tree>,
+    pub(crate) resource_group: Option<Tree>,
     pub(crate) depends_on: Option<Tree>,
     pub(crate) copy: Option<ResourceCopy>,
     /// What is sent to the resource provider, in the order of the file.
@@ -194,13 +205,19 @@ pub(crate) struct ResourceCopy {
     pub(crate) batch: Option<usize>,
 }
 
-/// The template inside of a `Microsoft.Resources/deployments`.
+/// What a `Microsoft.Resources/deployments` deploys.
 #[derive(Debug)]
 pub(crate) struct Nested {
-    pub(crate) document: Arc<Document>,
+    pub(crate) template: NestedTemplate,
     /// Whether its expressions see itself (`inner`) or the template around it (`outer`).
     pub(crate) inner: bool,
     pub(crate) parameters: Option<Tree>,
-    pub(crate) subscription_id: Option<Tree>,
-    pub(crate) resource_group: Option<Tree>,
+    pub(crate) parameters_link: Option<Tree>,
+}
+
+#[derive(Debug)]
+pub(crate) enum NestedTemplate {
+    Inline(Arc<Document>),
+    /// The `templateLink`.
+    Linked(Tree),
 }

@@ -17,10 +17,12 @@ mod expr;
 mod functions;
 mod graph;
 pub mod jsonc;
+mod linked;
 mod parameters;
 mod plan;
 mod resources;
 mod scope;
+mod target;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,8 @@ mod value;
 
 pub use deployed::{Deployed, Placeholders};
 pub use diagnostic::{Code, Diagnostic, Position, Span};
+pub use linked::Linked;
 pub use plan::{CopyPosition, Plan, PlannedResource, SkippedResource};
-pub use scope::{Mode, ResourceGroupInfo, Scope, public_cloud};
+pub use scope::{Mode, public_cloud};
+pub use target::{Level, ResourceGroupInfo, Scope};
 pub use template::{PlanRequest, Template};

@@ -9,7 +9,8 @@ use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::expr::eval::{Evaluator, Place};
 use crate::resources::{Instance, ResourceIndex};
-use crate::scope::{Scope, TemplateScope};
+use crate::scope::TemplateScope;
+use crate::target::{Level, Scope};
 use crate::value::folded;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -62,7 +63,10 @@ pub struct PlannedResource {
     /// Positions in [`Plan::resources`], all smaller than this one's.
     pub depends_on: Vec<usize>,
     pub subscription_id: String,
+    /// Empty above resource groups.
     pub resource_group: String,
+    /// Where the resource itself is, for a nested deployment where it deploys to.
+    pub level: Level,
     /// With languageVersion 2.0.
     pub symbolic_name: Option<String>,
     pub copy: Option<CopyPosition>,
@@ -172,7 +176,7 @@ impl Plan {
         for (resource, source) in self.resources.iter().zip(&self.sources) {
             let group = &self.instances[*source].scope;
             let is_top_level = resource.resource_type.split('/').count() == 2;
-            let here = group.resource_group_id().eq_ignore_ascii_case(&self.target.resource_group_id());
+            let here = group.id().eq_ignore_ascii_case(&self.target.id());
             if is_top_level && here && self.instances[*source].definition.scope.is_none() {
                 ids.insert(folded(&resource.id));
             }

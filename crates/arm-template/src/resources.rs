@@ -5,7 +5,7 @@ mod index;
 
 use crate::document::ResourceDefinition;
 use crate::expr::eval::{Eval, Evaluator, Fault, Loop};
-use crate::scope::Scope;
+use crate::target::Scope;
 use crate::tree::Tree;
 use crate::value::type_name;
 use serde_json::Value;

@@ -2,58 +2,12 @@
 
 use crate::document::Document;
 use crate::expr::eval::{Eval, Failure, Fault};
+use crate::linked::Links;
+use crate::target::{Level, Scope};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Where a template is deployed to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scope {
-    pub subscription_id: String,
-    pub tenant_id: String,
-    pub resource_group: ResourceGroupInfo,
-}
-
-/// The resource group, as `resourceGroup()` shows it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ResourceGroupInfo {
-    pub name: String,
-    pub location: String,
-    pub tags: Map<String, Value>,
-    /// Full id; empty stands for the id that follows from subscription and name.
-    pub id: String,
-}
-
-impl Scope {
-    /// The id of the resource group.
-    pub fn resource_group_id(&self) -> String {
-        if self.resource_group.id.is_empty() {
-            format!("/subscriptions/{}/resourceGroups/{}", self.subscription_id, self.resource_group.name)
-        } else {
-            self.resource_group.id.clone()
-        }
-    }
-
-    /// The same tenant with another subscription or resource group, whose location and tags are not known.
-    pub(crate) fn moved(&self, subscription_id: Option<String>, resource_group: Option<String>) -> Self {
-        if subscription_id.is_none() && resource_group.is_none() {
-            return self.clone();
-        }
-        let subscription_id = subscription_id.unwrap_or_else(|| self.subscription_id.clone());
-        let name = resource_group.unwrap_or_else(|| self.resource_group.name.clone());
-        let same = subscription_id.eq_ignore_ascii_case(&self.subscription_id)
-            && name.eq_ignore_ascii_case(&self.resource_group.name);
-        if same {
-            return self.clone();
-        }
-        Self {
-            tenant_id: self.tenant_id.clone(),
-            subscription_id,
-            resource_group: ResourceGroupInfo { name, ..ResourceGroupInfo::default() },
-        }
-    }
-}
 
 /// How a deployment treats what the template does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,6 +35,9 @@ pub(crate) struct TemplateScope {
     pub(crate) now: jiff::Timestamp,
     pub(crate) environment: Value,
     pub(crate) deployer: Option<Value>,
+    pub(crate) links: Links,
+    /// The address that the template came from.
+    pub(crate) template_uri: Option<String>,
     /// Secret texts among the parameters; they are taken out of every message.
     pub(crate) secrets: Mutex<Vec<String>>,
     /// The parameters as given, for `deployment()`; secure ones without a value.
@@ -112,6 +69,8 @@ impl TemplateScope {
             now: jiff::Timestamp::UNIX_EPOCH,
             environment: Value::Null,
             deployer: None,
+            links: Links::default(),
+            template_uri: None,
             secrets: Mutex::default(),
             given_parameters: Mutex::default(),
             parameters: Mutex::default(),
@@ -156,7 +115,7 @@ impl TemplateScope {
 
     /// `deployment()`.
     pub(crate) fn deployment(&self) -> Value {
-        json!({
+        let mut shown = json!({
             "name": self.deployment_name,
             "properties": {
                 "template": self.document.root.to_value(),
@@ -165,7 +124,14 @@ impl TemplateScope {
                 "mode": self.mode.as_str(),
                 "provisioningState": "Accepted",
             },
-        })
+        });
+        if let Some(uri) = &self.template_uri {
+            shown["properties"]["templateLink"] = json!({"uri": uri});
+        }
+        if self.scope.level != Level::ResourceGroup {
+            shown["location"] = json!(self.scope.location);
+        }
+        shown
     }
 
     pub(crate) fn deployer(&self) -> Eval<Value> {

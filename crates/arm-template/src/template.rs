@@ -4,8 +4,10 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{self, Document};
 use crate::expr::eval::Budget;
 use crate::jsonc::{self, Node};
+use crate::linked::{Linked, Links};
 use crate::plan::{self, Plan};
-use crate::scope::{Mode, Scope, TemplateScope, public_cloud};
+use crate::scope::{Mode, TemplateScope, public_cloud};
+use crate::target::{Level, Scope};
 use crate::{parameters, resources};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -33,6 +35,10 @@ pub struct PlanRequest<'a> {
     pub environment: Option<Value>,
     /// What `deployer()` gives: `{"objectId", "tenantId"}`; without it the function is refused.
     pub deployer: Option<Value>,
+    /// Gives the texts of linked templates; without it they are refused.
+    pub linked: Option<Arc<dyn Linked>>,
+    /// The address of the template itself, for `relativePath` and `deployment().properties.templateLink`.
+    pub template_uri: Option<String>,
 }
 
 impl fmt::Debug for PlanRequest<'_> {
@@ -79,6 +85,16 @@ impl Template {
             .map(|parameter| (parameter.name.as_str(), parameter.default.is_some()))
     }
 
+    /// Where the template's `$schema` says that it is deployed to.
+    pub fn level(&self) -> Level {
+        self.document
+            .root
+            .get("$schema")
+            .and_then(Node::as_str)
+            .and_then(Level::of_schema)
+            .unwrap_or_default()
+    }
+
     /// The template as plain JSON, for the deployment's history.
     pub fn to_value(&self) -> Value {
         self.document.root.to_value()
@@ -98,6 +114,8 @@ impl Template {
         scope.now = request.now;
         scope.environment = request.environment.clone().unwrap_or_else(public_cloud);
         scope.deployer.clone_from(&request.deployer);
+        scope.links = Links::new(request.linked.clone());
+        scope.template_uri.clone_from(&request.template_uri);
         let budget = Budget::default();
         let history = parameters::resolve(&scope, &request.parameters, request.new_guid, &budget)?;
         plan::build(plan::Build {
@@ -106,7 +124,7 @@ impl Template {
             target: request.scope.clone(),
             outer: None::<Arc<resources::ResourceIndex>>,
             history,
-            inputs: plan::Inputs { new_guid: request.new_guid, budget: &budget },
+            inputs: plan::Inputs { new_guid: request.new_guid, budget: &budget, depth: 0 },
         })
     }
 }

@@ -8,3 +8,4 @@ mod fixtures;
 mod laws;
 mod nested;
 mod order;
+mod scopes;

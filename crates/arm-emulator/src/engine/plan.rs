@@ -256,6 +256,8 @@ fn plan(
         new_guid: &|| arm.new_id(),
         environment: Some(metadata::document(arm)),
         deployer: None,
+        linked: None,
+        template_uri: None,
     };
     template.plan(&request).map_err(|faults| violation(&faults))
 }
@@ -272,6 +274,7 @@ pub(crate) fn scope(arm: &Arm, group: &ResourceGroup) -> Scope {
             tags,
             id: groups::id(arm, &group.name),
         },
+        ..Scope::default()
     }
 }
 

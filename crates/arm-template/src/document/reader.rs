@@ -3,6 +3,7 @@
 use super::{Document, ResourceDefinition};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::jsonc::{Kind, Node};
+use crate::target::Level;
 use crate::types::Definitions;
 use crate::value::folded;
 use std::collections::HashSet;
@@ -26,7 +27,7 @@ const MEMBERS: &[&str] = &[
     "asserts",
 ];
 /// Those of them that are known and refused.
-const REFUSED: &[&str] = &["imports", "extensions", "asserts"];
+const REFUSED: &[&str] = &["imports", "extensions"];
 /// Largest template, in bytes.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
 
@@ -97,6 +98,7 @@ impl Reader<'_> {
             functions: std::collections::HashMap::new(),
             resources: Vec::new(),
             outputs: Vec::new(),
+            asserts: Vec::new(),
         };
         if !root.is_object() {
             self.fault(
@@ -128,6 +130,9 @@ impl Reader<'_> {
         if let Some(outputs) = self.section(root, "outputs", Kind::is_object) {
             document.outputs = self.outputs(outputs);
         }
+        if let Some(asserts) = self.section(root, "asserts", Kind::is_object) {
+            document.asserts = self.asserts(asserts);
+        }
         document
     }
 
@@ -140,22 +145,8 @@ impl Reader<'_> {
                 whole,
             ),
             Some(node) => {
-                let schema = node.as_str().unwrap_or_default().trim_end_matches('#').to_ascii_lowercase();
-                let file = schema.rsplit('/').next().unwrap_or_default();
-                match file {
-                    "deploymenttemplate.json" => {}
-                    "subscriptiondeploymenttemplate.json"
-                    | "managementgroupdeploymenttemplate.json"
-                    | "tenantdeploymenttemplate.json" => self.fault(
-                        Code::FeatureNotSupported,
-                        format!(
-                            "The template schema '{}' is not supported: templates are deployed to resource groups, with the \
-                             schema 'https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#'.",
-                            node.as_str().unwrap_or_default()
-                        ),
-                        node.span,
-                    ),
-                    _ => self.invalid(
+                if Level::of_schema(node.as_str().unwrap_or_default()).is_none() {
+                    self.invalid(
                         format!(
                             "The template schema '{}' is not supported. Supported versions are \
                              '2014-04-01-preview,2015-01-01,2018-05-01,2019-04-01,2019-08-01'. Please see \
@@ -163,7 +154,7 @@ impl Reader<'_> {
                             node.as_str().unwrap_or_default()
                         ),
                         node.span,
-                    ),
+                    );
                 }
             }
         }

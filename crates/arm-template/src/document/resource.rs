@@ -1,7 +1,7 @@
 //! Resources as written.
 
 use super::reader::Reader;
-use super::{Nested, ResourceCopy, ResourceDefinition};
+use super::{Nested, NestedTemplate, ResourceCopy, ResourceDefinition};
 use crate::diagnostic::{Code, Span};
 use crate::expr::eval::Place;
 use crate::jsonc::{Kind, Member, Node};
@@ -128,6 +128,8 @@ impl Reader<'_> {
             name,
             location: header(self, "location"),
             scope: header(self, "scope"),
+            subscription_id: header(self, "subscriptionId"),
+            resource_group: header(self, "resourceGroup"),
             depends_on: header(self, "dependsOn"),
             copy,
             body,
@@ -208,30 +210,6 @@ impl Reader<'_> {
     fn nested(&mut self, node: &Node) -> Option<Nested> {
         let properties = node.get("properties")?;
         let whole = Span::new(node.span.start, node.span.start + 1);
-        for name in ["templateLink", "parametersLink"] {
-            if let Some(member) = properties.member(name) {
-                self.fault(
-                    Code::FeatureNotSupported,
-                    format!("The nested deployment member '{name}' is not supported: the supported member is 'template'."),
-                    member.name_span,
-                );
-                return None;
-            }
-        }
-        if node.get("subscriptionId").is_some() && node.get("resourceGroup").is_none() {
-            self.fault(
-                Code::FeatureNotSupported,
-                "A nested deployment to a subscription is not supported: the member 'resourceGroup' is needed.",
-                whole,
-            );
-        }
-        if node.get("scope").is_some() {
-            self.fault(
-                Code::FeatureNotSupported,
-                "The member 'scope' of a nested deployment is not supported: templates are deployed to resource groups.",
-                whole,
-            );
-        }
         let mode = properties.get("mode").and_then(Node::as_str).unwrap_or("Incremental");
         if !mode.eq_ignore_ascii_case("Incremental") {
             self.invalid(
@@ -240,13 +218,6 @@ impl Reader<'_> {
                 properties.get("mode").map_or(whole, |mode| mode.span),
             );
         }
-        let Some(template) = properties.get("template") else {
-            self.invalid(
-                "A nested deployment needs the member 'template' in its properties.",
-                properties.span,
-            );
-            return None;
-        };
         let inner =
             match properties.get("expressionEvaluationOptions").and_then(|options| options.get("scope")) {
                 None => false,
@@ -262,8 +233,38 @@ impl Reader<'_> {
                     }
                 },
             };
+        let link = |this: &mut Self, name: &str| {
+            properties.get(name).map(|node| this.tree(node, Place::Body, false))
+        };
+        let (template_link, parameters_link) = (link(self, "templateLink"), link(self, "parametersLink"));
+        let (template, inner) = match (properties.get("template"), template_link) {
+            (Some(template), None) => {
+                (NestedTemplate::Inline(Arc::new(self.nested_document(template, inner))), inner)
+            }
+            // A linked template sees nothing of the one around it.
+            (None, Some(link)) => (NestedTemplate::Linked(link), true),
+            _ => {
+                self.invalid(
+                    "A nested deployment needs exactly one of the members 'template' and 'templateLink' in its properties.",
+                    Span::new(properties.span.start, properties.span.start + 1),
+                );
+                return None;
+            }
+        };
+        let parameters = properties.get("parameters").map(|node| self.tree(node, Place::Body, false));
+        if parameters.is_some() && parameters_link.is_some() {
+            self.invalid(
+                "A nested deployment can have only one of the members 'parameters' and 'parametersLink'.",
+                Span::new(properties.span.start, properties.span.start + 1),
+            );
+        }
+        Some(Nested { template, inner, parameters, parameters_link })
+    }
+
+    fn nested_document(&mut self, template: &Node, inner: bool) -> super::Document {
         let user_functions = self.user_functions.clone();
         let symbolic = self.symbolic;
+        let definitions = Arc::clone(&self.definitions);
         if inner {
             self.user_functions.clear();
         }
@@ -271,14 +272,15 @@ impl Reader<'_> {
         let document = self.document(template);
         self.user_functions = user_functions;
         self.symbolic = symbolic;
-        let mut body = |name: &str| node.get(name).map(|node| self.tree(node, Place::Header, false));
-        let (subscription_id, resource_group) = (body("subscriptionId"), body("resourceGroup"));
-        let parameters = properties.get("parameters").map(|node| self.tree(node, Place::Body, false));
-        Some(Nested { document: Arc::new(document), inner, parameters, subscription_id, resource_group })
+        self.definitions = definitions;
+        document
     }
 }
 
-/// The raw JSON of a nested template, as it was submitted.
-pub(crate) fn raw_template(nested: &Nested) -> Value {
-    nested.document.root.to_value()
+/// The raw JSON of a nested template, as it was submitted; none for a linked one.
+pub(crate) fn raw_template(nested: &Nested) -> Option<Value> {
+    match &nested.template {
+        NestedTemplate::Inline(document) => Some(document.root.to_value()),
+        NestedTemplate::Linked(_) => None,
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::reader::Reader;
 use super::{
-    FunctionParameter, Output, OutputValue, Parameter, Type, UserFunction, Variable, VariableValue, types,
+    Assert, FunctionParameter, Output, OutputValue, Parameter, Type, UserFunction, Variable, VariableValue,
+    types,
 };
 use crate::expr::eval::Place;
 use crate::jsonc::{Kind, Member, Node};
@@ -14,6 +15,7 @@ const MAX_PARAMETERS: usize = 256;
 /// As the Bicep linter counts; older documentation says 256.
 const MAX_VARIABLES: usize = 512;
 const MAX_OUTPUTS: usize = 64;
+const MAX_ASSERTS: usize = 32;
 const MAX_NAME: usize = 255;
 
 impl Reader<'_> {
@@ -205,6 +207,16 @@ impl Reader<'_> {
         }
         let kind = node.get("type").and_then(Node::as_str).and_then(Type::parse)?;
         Some(FunctionParameter { name: name.to_owned(), kind, defined: None })
+    }
+
+    pub(super) fn asserts(&mut self, node: &Node) -> Vec<Assert> {
+        self.limited(node, "asserts", MAX_ASSERTS);
+        let assert = |this: &mut Self, member: &Member| Assert {
+            name: member.name.clone(),
+            name_span: member.name_span,
+            condition: this.tree(&member.value, Place::Header, false),
+        };
+        node.members().iter().map(|member| assert(self, member)).collect()
     }
 
     pub(super) fn outputs(&mut self, node: &Node) -> Vec<Output> {

@@ -4,13 +4,14 @@ use super::{Allowed, Arguments, Function, MANY, Outcome, Run, unable};
 use crate::expr::Call;
 use crate::expr::eval::{Eval, Evaluator, Fault, RuntimeCall};
 use crate::resources::Target;
+use crate::target::Level;
 use crate::value::{same_name, text, type_name};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("extensionResourceId", 3, MANY, extension_resource_id),
-    Function::plain("managementGroupResourceId", 2, MANY, management_group_resource_id),
+    Function::special("managementGroupResourceId", 2, MANY, management_group_resource_id),
     Function::unsupported("pickZones", "the zones of a region are not known"),
     Function::unsupported(
         "providers",
@@ -37,6 +38,8 @@ pub(super) static LIST: Function =
 /// # Errors
 /// With the message when type and names do not fit together.
 fn path_of(function: &str, resource_type: &str, names: &[String]) -> Result<String, String> {
+    // The service takes a type with a slash at its end.
+    let resource_type = resource_type.strip_suffix('/').unwrap_or(resource_type);
     let mut segments = resource_type.split('/');
     let namespace = segments.next().unwrap_or_default();
     let types: Vec<&str> = segments.collect();
@@ -112,9 +115,20 @@ fn resource_id(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
                 ));
             }
         };
-        // A subscription without a group means the group that the template is deployed to.
-        let group = group.unwrap_or(&scope.resource_group.name);
-        Ok(format!("/subscriptions/{subscription}/resourceGroups/{group}{path}"))
+        if is_resource_group(&arguments[place]) && place < 2 && scope.level == Level::Subscription {
+            return Ok(format!("/subscriptions/{subscription}/resourceGroups/{}", arguments[place + 1]));
+        }
+        match (scope.level, place) {
+            (Level::Subscription, 0) => Ok(format!("/subscriptions/{subscription}{path}")),
+            (Level::Subscription, _) if group.is_none() => Ok(format!("/subscriptions/{subscription}{path}")),
+            // Above subscriptions the resource is the tenant's.
+            (Level::ManagementGroup | Level::Tenant, 0) => Ok(path),
+            // A subscription without a group means the group that the template is deployed to.
+            _ => {
+                let group = group.unwrap_or(&scope.resource_group.name);
+                Ok(format!("/subscriptions/{subscription}/resourceGroups/{group}{path}"))
+            }
+        }
     };
     id().map(Value::from).map_err(Fault::new)
 }
@@ -126,9 +140,17 @@ fn subscription_resource_id(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<
         let place = leading(&call.name, &arguments, 1)?;
         let subscription = if place == 1 { &arguments[0] } else { own };
         let path = path_of(&call.name, &arguments[place], &arguments[place + 1..])?;
+        if is_resource_group(&arguments[place]) {
+            return Ok(format!("/subscriptions/{subscription}/resourceGroups/{}", arguments[place + 1]));
+        }
         Ok::<_, String>(format!("/subscriptions/{subscription}{path}"))
     };
     id().map(Value::from).map_err(Fault::new)
+}
+
+/// Resource groups have ids without a provider.
+fn is_resource_group(resource_type: &str) -> bool {
+    same_name(resource_type.trim_end_matches('/'), "Microsoft.Resources/resourceGroups")
 }
 
 fn tenant_resource_id(mut arguments: Arguments) -> Outcome {
@@ -137,16 +159,23 @@ fn tenant_resource_id(mut arguments: Arguments) -> Outcome {
     Ok(path_of(arguments.name, &arguments_text[0], &arguments_text[1..])?.into())
 }
 
-fn management_group_resource_id(mut arguments: Arguments) -> Outcome {
-    let texts = arguments.strings(0)?;
-    let place = leading(arguments.name, &texts, 1)?;
-    if place == 0 {
-        return Err(arguments.error(
-            "a resource group deployment has no management group of its own: the first argument must be its name",
-        ));
-    }
-    let path = path_of(arguments.name, &texts[1], &texts[2..])?;
-    Ok(format!("/providers/Microsoft.Management/managementGroups/{}{path}", texts[0]).into())
+fn management_group_resource_id(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
+    let arguments = all_strings(evaluator, call)?;
+    let scope = &evaluator.scope.scope;
+    let id = || {
+        let place = leading(&call.name, &arguments, 1)?;
+        let own = (scope.level == Level::ManagementGroup).then_some(&scope.management_group);
+        let group = if place == 1 { Some(&arguments[0]) } else { own };
+        let group = group.ok_or_else(|| {
+            unable(
+                &call.name,
+                "the deployment is not one to a management group: the first argument must be its name",
+            )
+        })?;
+        let path = path_of(&call.name, &arguments[place], &arguments[place + 1..])?;
+        Ok::<_, String>(format!("/providers/Microsoft.Management/managementGroups/{group}{path}"))
+    };
+    id().map(Value::from).map_err(Fault::new)
 }
 
 fn extension_resource_id(mut arguments: Arguments) -> Outcome {

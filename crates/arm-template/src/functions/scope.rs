@@ -2,8 +2,9 @@
 
 use super::{Allowed, Function, Run};
 use crate::expr::Call;
+use crate::expr::eval::unexpected_here;
 use crate::expr::eval::{Eval, Evaluator, Fault};
-use crate::scope::Scope;
+use crate::target::{Level, Scope};
 use crate::value::{integer, same_name, type_name};
 use serde_json::{Value, json};
 
@@ -13,33 +14,67 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::special("deployment", 0, 0, |evaluator, _| Ok(evaluator.scope.deployment())),
     Function::special("environment", 0, 0, |evaluator, _| Ok(evaluator.scope.environment.clone())),
     Function::unsupported("externalInputs", "it belongs to Bicep parameter files"),
-    Function::unsupported("managementGroup", "templates are deployed to resource groups only"),
+    Function::special("managementGroup", 0, 0, management_group),
     Function { name: "parameters", least: 1, most: 1, place: Allowed::Anywhere, run: Run::Named },
-    Function::special("resourceGroup", 0, 0, |evaluator, _| Ok(resource_group(&evaluator.scope.scope))),
-    Function::special("subscription", 0, 0, |evaluator, _| Ok(subscription(&evaluator.scope.scope))),
+    Function::special("resourceGroup", 0, 0, resource_group),
+    Function::special("subscription", 0, 0, subscription),
     Function::special("tenant", 0, 0, |evaluator, _| Ok(tenant(&evaluator.scope.scope))),
     Function { name: "variables", least: 1, most: 1, place: Allowed::Anywhere, run: Run::Named },
 ];
 
-fn resource_group(scope: &Scope) -> Value {
+/// The group that the template is deployed to; above groups the function is not expected.
+fn resource_group(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
+    let scope = &evaluator.scope.scope;
+    if scope.level != Level::ResourceGroup {
+        return Err(Fault::new(unexpected_here(&call.name)));
+    }
     let group = &scope.resource_group;
-    json!({
-        "id": scope.resource_group_id(),
+    Ok(json!({
+        "id": scope.id(),
         "name": group.name,
         "type": "Microsoft.Resources/resourceGroups",
         "location": group.location,
         "tags": group.tags,
         "properties": {"provisioningState": "Succeeded"},
-    })
+    }))
 }
 
-fn subscription(scope: &Scope) -> Value {
-    json!({
+fn subscription(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
+    let scope = &evaluator.scope.scope;
+    if !scope.level.has_subscription() {
+        return Err(Fault::new(unexpected_here(&call.name)));
+    }
+    Ok(json!({
         "id": format!("/subscriptions/{}", scope.subscription_id),
         "subscriptionId": scope.subscription_id,
         "tenantId": scope.tenant_id,
         "displayName": scope.subscription_id,
-    })
+    }))
+}
+
+/// The management group that the template is deployed to; elsewhere the function is not expected.
+fn management_group(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
+    let scope = &evaluator.scope.scope;
+    if scope.level != Level::ManagementGroup {
+        return Err(Fault::new(unexpected_here(&call.name)));
+    }
+    let tenant = &scope.tenant_id;
+    let parent = format!("/providers/Microsoft.Management/managementGroups/{tenant}");
+    Ok(json!({
+        "id": scope.id(),
+        "name": scope.management_group,
+        "properties": {
+            "details": {
+                "parent": {"displayName": "Tenant Root Group", "id": parent, "name": tenant},
+                "updatedBy": "00000000-0000-0000-0000-000000000000",
+                "updatedTime": "2020-07-23T21:05:52.661306Z",
+                "version": "1",
+            },
+            "displayName": scope.management_group,
+            "tenantId": tenant,
+        },
+        "type": "/providers/Microsoft.Management/managementGroups",
+    }))
 }
 
 fn tenant(scope: &Scope) -> Value {

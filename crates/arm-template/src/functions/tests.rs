@@ -270,7 +270,7 @@ fn scopes() {
     check("environment().suffixes.acrLoginServer", json!(".azurecr.io"));
     fails("deployer().objectId", "who deploys is not known");
     fails("pickZones('a', 'b', 'c')", "The template function 'pickZones' is not supported here");
-    fails("managementGroup().id", "not supported here");
+    fails("managementGroup().id", "is not expected at this location");
 }
 
 #[test]
@@ -280,6 +280,7 @@ fn ids_refuse_what_does_not_fit() {
     fails("resourceId('not-a-guid', 'g', 'My.Rp/a', 'x')", "'not-a-guid' is not a GUID");
     fails("resourceId('My.Rp/a', '')", "is empty");
     fails("resourceId('My.Rp/', 'x')", "not valid");
+    check("last(split(resourceId('My.Rp/a/', 'x'), 'providers'))", json!("/My.Rp/a/x"));
     fails("resourceId(5, 'x')", "a string");
 }
 

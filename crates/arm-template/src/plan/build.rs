@@ -6,7 +6,8 @@ use crate::document::{Document, raw_template};
 use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Place};
 use crate::graph;
 use crate::resources::{self, Instance, ResourceIndex};
-use crate::scope::{Scope, TemplateScope};
+use crate::scope::TemplateScope;
+use crate::target::Scope;
 use crate::value::type_name;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -28,6 +29,8 @@ pub(crate) struct Build<'a> {
 pub(crate) struct Inputs<'a> {
     pub(crate) new_guid: &'a dyn Fn() -> Uuid,
     pub(crate) budget: &'a Budget,
+    /// How many deployments are around this one.
+    pub(crate) depth: usize,
 }
 
 /// Faults, each said once.
@@ -73,6 +76,7 @@ pub(crate) fn build(build: Build<'_>) -> Result<Plan, Vec<Diagnostic>> {
     };
     let mut faults = Faults { all, said: HashSet::new() };
     let (dependencies, bodies) = plan.look_at_resources(&mut faults, inputs);
+    plan.look_at_asserts(&mut faults, inputs.budget);
     plan.look_at_outputs(&mut faults, inputs.budget);
     if !faults.all.is_empty() {
         return Err(faults.all);
@@ -110,10 +114,12 @@ impl Plan {
             if instance.is_deployed() {
                 let mut evaluator = self.evaluator(instance);
                 evaluator.budget = Some(inputs.budget);
+                let mut broken = false;
                 match evaluate_body(&mut evaluator, instance) {
                     Ok(value) => body = Some(value),
                     Err((_, Fault::Deferred)) => {}
                     Err((span, fault)) => {
+                        broken = true;
                         faults.add(
                             &fault,
                             resource_fault(&self.document, &self.scope, instance, span, fault.clone()),
@@ -121,11 +127,12 @@ impl Plan {
                     }
                 }
                 let mut calls = std::mem::take(&mut evaluator.calls);
-                match self.preview(instance, inputs) {
+                // What is wrong with a body is wrong with the parameters and the link of a nested deployment.
+                match (!broken).then(|| self.preview(instance, inputs)).flatten() {
                     None => {}
                     Some(Ok(nested)) => {
-                        let here = self.target.resource_group_id();
-                        if nested.target.resource_group_id().eq_ignore_ascii_case(&here) {
+                        let here = self.target.id();
+                        if nested.target.id().eq_ignore_ascii_case(&here) {
                             nested_ids.extend(nested.named_resource_ids());
                         }
                         calls.extend(nested.outer_reads.iter().map(|position| {
@@ -235,6 +242,7 @@ impl Plan {
                 depends_on,
                 subscription_id: instance.scope.subscription_id.clone(),
                 resource_group: instance.scope.resource_group.name.clone(),
+                level: instance.scope.level,
                 symbolic_name: instance.definition.symbolic_name.clone(),
                 copy: instance.copy.clone().map(|(name, index)| CopyPosition { name, index }),
                 path: self.document.origin.path_of(instance.definition.span),
@@ -298,7 +306,9 @@ pub(super) fn evaluate_body(
     check_tags(&body, instance, &evaluator.scope.document).map_err(|fault| (definition.span, fault))?;
     if let (Some(nested), Some(Value::Object(properties))) = (&definition.nested, body.get_mut("properties"))
     {
-        properties.insert("template".to_owned(), raw_template(nested));
+        if let Some(template) = raw_template(nested) {
+            properties.insert("template".to_owned(), template);
+        }
         return Ok(Value::Object(body));
     }
     let body = Value::Object(body);
@@ -350,6 +360,21 @@ pub(super) fn resource_fault(
 }
 
 impl Plan {
+    /// What the template says that must be true.
+    fn look_at_asserts(&self, faults: &mut Faults, budget: &Budget) {
+        for assert in &self.document.asserts {
+            let mut evaluator = Evaluator::new(&self.scope, Place::Header);
+            evaluator.budget = Some(budget);
+            let why = match resources::boolean(&mut evaluator, &assert.condition) {
+                Ok(true) | Err(Fault::Deferred) => continue,
+                Ok(false) => "it evaluates to 'false'".to_owned(),
+                Err(Fault::Failed(failure)) => self.scope.scrub(failure.message.trim_end_matches('.')),
+            };
+            let detail = format!("The template assertion '{}' does not hold: {why}.", assert.name);
+            faults.all.push(self.document.invalid(detail, assert.name_span));
+        }
+    }
+
     fn look_at_outputs(&self, faults: &mut Faults, budget: &Budget) {
         for output in &self.document.outputs {
             let mut evaluator = self.output_evaluator(output);

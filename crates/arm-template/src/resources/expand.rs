@@ -4,9 +4,10 @@ use super::{Instance, ResourceIndex, boolean, interleaved};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::document::{Document, ResourceDefinition};
 use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Loop, Place};
-use crate::scope::{Scope, TemplateScope};
+use crate::scope::TemplateScope;
+use crate::target::{Scope, management_group};
 use crate::tree::Tree;
-use crate::value::{folded_id, type_name};
+use crate::value::{folded_id, same_name, type_name};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -132,13 +133,10 @@ impl Expansion<'_> {
         };
         let location = definition.location.as_ref().map(|tree| text(tree, "location")).transpose()?;
         let extension_of = definition.scope.as_ref().map(|tree| text(tree, "scope")).transpose()?;
-        let mut scope = self.target.clone();
-        if let Some(nested) = &definition.nested {
-            let subscription =
-                nested.subscription_id.as_ref().map(|tree| text(tree, "subscriptionId")).transpose()?;
-            let group = nested.resource_group.as_ref().map(|tree| text(tree, "resourceGroup")).transpose()?;
-            scope = scope.moved(subscription, group);
-        }
+        let subscription =
+            definition.subscription_id.as_ref().map(|tree| text(tree, "subscriptionId")).transpose()?;
+        let group = definition.resource_group.as_ref().map(|tree| text(tree, "resourceGroup")).transpose()?;
+        let mut scope = self.target.moved(subscription, group);
         if let Some(parent) = parent.map(|parent| &self.instances[parent]) {
             // A child may also be written with its full type and name.
             if !resource_type.contains('.') {
@@ -148,12 +146,14 @@ impl Expansion<'_> {
         }
         self.check_segments(definition, &resource_type, &name)
             .map_err(|message| (&definition.name, Fault::new(message)))?;
-        let base = match extension_of {
-            None => scope.resource_group_id(),
-            Some(id) if id.starts_with('/') => id.trim_end_matches('/').to_owned(),
-            Some(relative) => format!("{}/providers/{relative}", scope.resource_group_id()),
+        let base = match (extension_of, &definition.scope) {
+            (Some(named), Some(tree)) if definition.nested.is_some() => {
+                scope = self.target.named(&named).ok_or_else(|| (tree, Fault::new(bad_scope(&named))))?;
+                scope.id()
+            }
+            (named, _) => base_of(named, &scope),
         };
-        let id = format!("{base}/providers/{}", interleaved(&resource_type, &name));
+        let id = id_of(&base, &resource_type, &name);
         Ok(Instance {
             definition: Arc::clone(definition),
             loops,
@@ -251,6 +251,39 @@ impl Expansion<'_> {
             }
         }
     }
+}
+
+/// The id that the ids of resources with that `scope` start with.
+fn base_of(named: Option<String>, scope: &Scope) -> String {
+    match named {
+        None => scope.id(),
+        Some(id) if id.starts_with('/') => id.trim_end_matches('/').to_owned(),
+        // Management groups are the tenant's.
+        Some(relative) if management_group(&relative).is_some() => format!("/providers/{relative}"),
+        Some(relative) => format!("{}/providers/{relative}", scope.id()),
+    }
+}
+
+/// Resource groups and subscriptions have ids without a provider.
+fn id_of(base: &str, resource_type: &str, name: &str) -> String {
+    if same_name(resource_type, "Microsoft.Resources/resourceGroups") && is_subscription(base) {
+        return format!("{base}/resourceGroups/{name}");
+    }
+    if same_name(resource_type, "Microsoft.Resources/subscriptions") && base.is_empty() {
+        return format!("/subscriptions/{name}");
+    }
+    format!("{base}/providers/{}", interleaved(resource_type, name))
+}
+
+fn is_subscription(base: &str) -> bool {
+    base.split('/').count() == 3 && base.get(..15).is_some_and(|start| same_name(start, "/subscriptions/"))
+}
+
+fn bad_scope(named: &str) -> String {
+    format!(
+        "The scope '{named}' of a nested deployment is not valid. The supported scopes are '/', \
+         'Microsoft.Management/managementGroups/NAME', '/subscriptions/ID' and '/subscriptions/ID/resourceGroups/NAME'"
+    )
 }
 
 fn string(evaluator: &mut Evaluator<'_>, tree: &Tree, what: &str) -> Eval<String> {

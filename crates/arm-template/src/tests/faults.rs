@@ -356,15 +356,16 @@ fn what_is_not_supported_says_so() {
         assert_eq!(faults[0].code, Code::FeatureNotSupported, "{faults:#?}");
         faults[0].detail.clone()
     };
-    let schema =
-        "https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#";
-    assert!(refused(json!({"$schema": schema})).contains("templates are deployed to resource groups"));
-    assert!(refused(json!({"asserts": {"a": true}})).contains("'asserts'"));
-    let linked = json!({"resources": [{
-        "type": "Microsoft.Resources/deployments", "apiVersion": "2022-09-01", "name": "n",
-        "properties": {"mode": "Incremental", "templateLink": {"uri": "https://example.org/t.json"}}
-    }]});
-    assert!(refused(linked).contains("'templateLink' is not supported"));
+    assert!(refused(json!({"imports": {"k": {"provider": "Kubernetes"}}})).contains("'imports'"));
+    assert!(refused(json!({"extensions": {"k": {"name": "Kubernetes"}}})).contains("'extensions'"));
+}
+
+#[test]
+fn asserts_must_hold() {
+    assert!(plan(&template(json!({"asserts": {"a": "[equals(1, 1)]"}})), json!({})).is_ok());
+    let text = faults(json!({"asserts": {"a": "[equals(1, 2)]", "b": "[add(1, 2)]"}}), json!({}));
+    assert!(text.contains("The template assertion 'a' does not hold: it evaluates to 'false'"), "{text}");
+    assert!(text.contains("The template assertion 'b' does not hold: The 'condition' must"), "{text}");
 }
 
 #[test]

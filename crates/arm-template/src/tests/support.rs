@@ -15,6 +15,7 @@ pub(crate) fn scope() -> Scope {
             location: "westeurope".to_owned(),
             ..ResourceGroupInfo::default()
         },
+        ..Scope::default()
     }
 }
 
@@ -33,6 +34,8 @@ pub(crate) fn request(parameters: Value) -> PlanRequest<'static> {
         new_guid: &guid,
         environment: None,
         deployer: None,
+        linked: None,
+        template_uri: None,
     }
 }
 

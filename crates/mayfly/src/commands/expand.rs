@@ -56,6 +56,9 @@ fn plan(template: &Template, parameters: Map<String, Value>, group: &str) -> Res
     template.plan(&PlanRequest {
         parameters,
         scope: Scope {
+            level: template.level(),
+            management_group: group.to_owned(),
+            location: "westeurope".to_owned(),
             subscription_id: NOWHERE.to_owned(),
             tenant_id: NOWHERE.to_owned(),
             resource_group: ResourceGroupInfo {
@@ -70,6 +73,8 @@ fn plan(template: &Template, parameters: Map<String, Value>, group: &str) -> Res
         new_guid: &random,
         environment: None,
         deployer: None,
+        linked: None,
+        template_uri: None,
     })
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn run(workspace: &Workspace, job: Job, install: bool) -> Result<()> 
         }
         Job::E2e => {
             setup::ensure(workspace, &setup::TESTS, install)?;
-            suites::end_to_end(workspace, &[])
+            suites::end_to_end(workspace, &[], None)
         }
         Job::Windows => windows::run(workspace, install),
     }

@@ -2,6 +2,7 @@
 //!
 //! Contributor commands live here; every other word is passed on to the `mayfly` binary, which is built first.
 
+mod agent_package;
 mod artifacts;
 mod ci;
 mod clean;
@@ -17,6 +18,7 @@ mod workspace;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use agent_package::AgentPackage;
 use clap::{Args, Parser, Subcommand};
 use workspace::Workspace;
 
@@ -42,6 +44,10 @@ enum Command {
     E2e {
         /// Only stories whose name contains this
         filter: Vec<String>,
+        /// Which agent is in the images: a package of it, or `official` for the newest of the organization AZDO_URL;
+        /// without it the stub that is built here
+        #[arg(long, value_name = "FILE|official")]
+        agent_package: Option<AgentPackage>,
         #[command(flatten)]
         setup: Setup,
     },
@@ -104,9 +110,9 @@ fn dispatch(workspace: &Workspace, command: Command) -> anyhow::Result<ExitCode>
             suites::all(workspace)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::E2e { filter, setup } => {
+        Command::E2e { filter, agent_package, setup } => {
             setup::ensure(workspace, &setup::TESTS, setup.install)?;
-            suites::end_to_end(workspace, &filter)?;
+            suites::end_to_end(workspace, &filter, agent_package.as_ref())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Leakscan { target, output, setup } => {

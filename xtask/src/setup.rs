@@ -44,6 +44,13 @@ const NEXTEST: Need = Need {
     remedy: || vec![vec!["cargo", "install", "--locked", "--debug", "cargo-nextest"]],
 };
 
+const NODE: Need = Need {
+    name: "Node",
+    why: "runs the tasks that the mock Azure DevOps serves, as the agent does",
+    present: || succeeds("node", &["--version"]),
+    remedy: || apt("nodejs"),
+};
+
 const DENY: Need = Need {
     name: "cargo-deny",
     why: "checks licences, sources and banned crates",
@@ -80,7 +87,7 @@ const CROSS: Need = Need {
 /// For the demo.
 pub(crate) const DEMO: [Need; 3] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON];
 /// For the tests.
-pub(crate) const TESTS: [Need; 4] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST];
+pub(crate) const TESTS: [Need; 5] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST, NODE];
 /// For the Windows tests on Linux.
 pub(crate) const WINDOWS: [Need; 1] = [CROSS];
 /// For the lint job.

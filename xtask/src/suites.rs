@@ -5,38 +5,61 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::agent_package::{self, AgentPackage};
 use crate::artifacts::{self, Artifacts};
 use crate::workspace::{Workspace, output, step};
 
 /// Every test there is.
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
-    nextest(workspace, "all", &["--workspace"], &[])
+    nextest(workspace, "all", &["--workspace"], &[], hand_over(workspace)?)
 }
 
 /// The stories on real containers.
-pub(crate) fn end_to_end(workspace: &Workspace, filter: &[String]) -> Result<()> {
-    nextest(workspace, "e2e", &["-p", "e2e"], filter)
+pub(crate) fn end_to_end(
+    workspace: &Workspace,
+    filter: &[String],
+    agent: Option<&AgentPackage>,
+) -> Result<()> {
+    nextest(workspace, "e2e", &["-p", "e2e"], filter, hand_over_with(workspace, agent)?)
 }
 
 /// Tests that need Docker and no sandbox.
 pub(crate) fn docker(workspace: &Workspace) -> Result<()> {
-    nextest(workspace, "docker", &["--workspace"], &[])
+    nextest(workspace, "docker", &["--workspace"], &[], hand_over(workspace)?)
 }
 
-fn nextest(workspace: &Workspace, profile: &str, selection: &[&str], filter: &[String]) -> Result<()> {
-    let hand_over = hand_over(workspace)?;
+fn nextest(
+    workspace: &Workspace,
+    profile: &str,
+    selection: &[&str],
+    filter: &[String],
+    hand_over: HandOver,
+) -> Result<()> {
     let mut command = workspace.cargo(["nextest", "run", "--profile", profile]);
+    // The organization that the agent came from is no business of the tests'.
+    command.env_remove("AZDO_URL").env_remove("AZDO_TOKEN");
     command.args(selection).args(filter).envs(hand_over).env("INSTA_UPDATE", "no");
     step("tests", &mut command)
 }
 
+/// Variables by which the stories find what was built for them.
+type HandOver = Vec<(&'static str, OsString)>;
+
 /// Builds what the stories run, and names it as they expect.
-pub(crate) fn hand_over(workspace: &Workspace) -> Result<Vec<(&'static str, OsString)>> {
-    let artifacts = artifacts::build(workspace)?;
+pub(crate) fn hand_over(workspace: &Workspace) -> Result<HandOver> {
+    hand_over_with(workspace, None)
+}
+
+/// The same with another agent than the stub.
+fn hand_over_with(workspace: &Workspace, agent: Option<&AgentPackage>) -> Result<HandOver> {
+    let mut artifacts = artifacts::build(workspace)?;
     let base = base_image(workspace, &artifacts)?;
+    if let Some(agent) = agent {
+        agent_package::choose(workspace, &mut artifacts, agent, &base)?;
+    }
     agent_image(workspace, &artifacts, &base)?;
     let hunter = artifacts::leak_hunter(workspace)?;
-    let mut named: Vec<(&'static str, OsString)> =
+    let mut named: HandOver =
         artifacts.environment(workspace).into_iter().map(|(name, path)| (name, path.into())).collect();
     named.extend([
         ("MAYFLY_BIN", artifacts.mayfly.into()),
@@ -59,7 +82,7 @@ fn agent_image(workspace: &Workspace, artifacts: &Artifacts, base: &str) -> Resu
     let mut packages: Vec<_> =
         fs_err::read_dir(&artifacts.packages)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     packages.retain(|file| file.to_string_lossy().ends_with(".tar.gz"));
-    let package = packages.pop().context("the stub agent is packed")?;
+    let package = packages.pop().context("there is an agent package for Linux")?;
     let mut command = Command::new(&artifacts.mayfly);
     command.args(["build-image", "--base-image", base, "--agent-package"]).arg(package);
     command.envs(artifacts.environment(workspace)).env_remove("ACR_LOGIN_SERVER");

@@ -15,11 +15,26 @@ use crate::tls::ServerTls;
 /// How long open requests may take to end once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// How long a client may take to send a request's head, also the next one on a connection that is kept. Agents ask
+/// again after 30 to 60 s, so it is above that.
+const SILENCE: Duration = Duration::from_secs(75);
+
 /// Binds `address` (port 0: any free port), serves HTTP in the background, returns the bound address.
 pub async fn serve_http(address: SocketAddr, router: Router, shutdown: &Shutdown) -> io::Result<SocketAddr> {
+    serve_http_with(address, router, SILENCE, shutdown)
+}
+
+fn serve_http_with(
+    address: SocketAddr,
+    router: Router,
+    silence: Duration,
+    shutdown: &Shutdown,
+) -> io::Result<SocketAddr> {
     let (listener, bound) = bind(address)?;
     let handle = drained(shutdown);
-    let server = axum_server::from_tcp(listener)?.acceptor(Cuttable).handle(handle);
+    let mut server =
+        axum_server::from_tcp(listener)?.acceptor(Cuttable).handle(handle).first_request_timeout(silence);
+    server.http_builder().http1().header_read_timeout(silence);
     shutdown.spawn_graceful(async move {
         if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
             tracing::error!(%bound, %error, "http server ended");
@@ -38,7 +53,9 @@ pub async fn serve_https(
     let (listener, bound) = bind(address)?;
     let handle = drained(shutdown);
     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls.0.clone())).acceptor(Cuttable);
-    let server = axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle);
+    let mut server =
+        axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle).first_request_timeout(SILENCE);
+    server.http_builder().http1().header_read_timeout(SILENCE);
     shutdown.spawn_graceful(async move {
         if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
             tracing::error!(%bound, %error, "https server ended");
@@ -68,6 +85,7 @@ fn drained(shutdown: &Shutdown) -> Handle<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
     use crate::{Authority, SystemClock};
@@ -121,6 +139,24 @@ mod tests {
             assert_eq!(other.text().await.unwrap(), "here", "other connections go on");
         }
         assert!(shutdown.stop(Duration::from_secs(5)).await);
+    }
+
+    /// The control is the server's other client: it sends a head and gets its answer.
+    #[tokio::test]
+    async fn who_connects_and_says_nothing_is_let_go() {
+        let shutdown = Shutdown::new();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let silence = Duration::from_millis(100);
+        let address = serve_http_with(([127, 0, 0, 1], 0).into(), router, silence, &shutdown).unwrap();
+        for said in ["", "GET / HTTP/1.1\r\nHost: "] {
+            let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
+            silent.write_all(said.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let ended = tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut answer)).await;
+            assert!(ended.is_ok(), "the connection is still open after `{said}`");
+        }
+        let answer = reqwest::get(format!("http://{address}/")).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), "here");
     }
 
     #[tokio::test]

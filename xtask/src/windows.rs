@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::setup;
-use crate::workspace::{Workspace, say, shown};
+use crate::workspace::{Workspace, output, say, shown};
 use cross::Toolchain;
 use report::{Outcome, Row};
 
@@ -182,9 +182,22 @@ fn tests(
         let log = logs.join(format!("{}-{}.log", program.package, program.target));
         let outcome = one(&mut command, &log)
             .with_context(|| format!("run the tests `{}` of {}", program.target, program.package))?;
-        rows.push(Row { package: program.package.clone(), target: program.target.clone(), outcome });
+        let left_out = if outcome.left_out > 0 { containers(toolchain, program)? } else { Vec::new() };
+        rows.push(Row {
+            package: program.package.clone(),
+            target: program.target.clone(),
+            outcome,
+            left_out,
+        });
     }
     Ok(rows)
+}
+
+/// The names of the tests that start containers.
+fn containers(toolchain: &Toolchain, program: &Program) -> Result<Vec<String>> {
+    let list =
+        output(toolchain.program(&program.executable).args([DOCKER, "--list"]).current_dir(&program.folder))?;
+    Ok(list.lines().filter_map(|line| line.trim_end().strip_suffix(": test")).map(str::to_owned).collect())
 }
 
 /// Runs one test program. What it prints goes into the log, and is shown where something failed. A file takes it rather

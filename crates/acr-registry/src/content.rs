@@ -140,6 +140,7 @@ impl Content {
         let mut file = fs::File::create(&path).await?;
         file.write_all(content).await?;
         file.sync_all().await?;
+        drop(file);
         fs::rename(&path, self.blob(digest)).await
     }
 
@@ -167,8 +168,10 @@ impl Content {
         if chunk.start.is_some_and(|start| start != before) {
             return Err(AppendError::Position { size: before });
         }
-        let file =
-            fs::OpenOptions::new().append(true).open(self.upload(id)).await.map_err(AppendError::Io)?;
+        // Not for appending: on Windows such a file cannot be cut short again.
+        let mut file =
+            fs::OpenOptions::new().write(true).open(self.upload(id)).await.map_err(AppendError::Io)?;
+        file.seek(SeekFrom::End(0)).await.map_err(AppendError::Io)?;
         let mut file = BufWriter::with_capacity(1 << 18, file);
         let written = pour(body.into_data_stream(), &mut file, before).await;
         file.flush().await.map_err(AppendError::Io)?;
@@ -188,7 +191,9 @@ impl Content {
         let _writing = self.writing(id).ok_or(FinishError::Busy)?;
         let (upload, blob, digest) = (self.upload(id), self.blob(digest), digest.clone());
         let work = tokio::task::spawn_blocking(move || {
-            let mut file = fs_err::File::open(&upload).map_err(FinishError::Io)?;
+            // Windows syncs only what is open for writing.
+            let mut file =
+                fs_err::OpenOptions::new().read(true).write(true).open(&upload).map_err(FinishError::Io)?;
             let (actual, size) = hash(&mut file).map_err(FinishError::Io)?;
             if actual != digest {
                 return Err(FinishError::Digest(actual));

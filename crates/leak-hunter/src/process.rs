@@ -5,7 +5,6 @@
 pub(crate) struct Process {
     pub(crate) id: u32,
     pub(crate) parent: u32,
-    #[cfg_attr(windows, expect(dead_code, reason = "only routes of Unix tell of processes"))]
     pub(crate) name: String,
 }
 

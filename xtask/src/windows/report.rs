@@ -40,6 +40,8 @@ pub(super) struct Row {
     pub(super) package: String,
     pub(super) target: String,
     pub(super) outcome: Outcome,
+    /// The tests that were left out by name.
+    pub(super) left_out: Vec<String>,
 }
 
 /// Prints one line for each test program, the reasons for what did not run, the times, and last a line with the counts.
@@ -49,7 +51,7 @@ pub(super) fn show(rows: &[Row], without: &[String], times: &[(&str, Duration)],
         "crate", "tests", "passed", "failed", "ignored", "not for Windows", "seconds"
     ));
     let mut total = Outcome::default();
-    for Row { package, target, outcome } in rows {
+    for Row { package, target, outcome, .. } in rows {
         total.passed += outcome.passed;
         total.failed += outcome.failed;
         total.ignored += outcome.ignored;
@@ -68,7 +70,12 @@ pub(super) fn show(rows: &[Row], without: &[String], times: &[(&str, Duration)],
     if !without.is_empty() {
         say(&format!("\nNOT RUN, since their tests did not build: {}", without.join(", ")));
     }
-    say("\nNot for Windows: tests in modules `docker` and the package `e2e` start Linux containers.");
+    say("\nNot for Windows: the package `e2e` and tests in modules `docker` start Linux containers:");
+    for row in rows {
+        for test in &row.left_out {
+            say(&format!("  {} {test}", row.package));
+        }
+    }
     say(
         "Tests under `cfg(unix)` are compiled out: users, modes, signals, `/proc`; the Windows twins are counted above.",
     );

@@ -72,6 +72,8 @@ impl DockerRuntime {
         if !host.starts_with(local) {
             return Err(ConnectError::Remote { host });
         }
+        // On Windows a named pipe answers with its own error when it is opened.
+        #[cfg(unix)]
         probe_socket(&host)?;
         let stopped = |host: &str, error: bollard::errors::Error| ConnectError::Stopped {
             host: host.to_owned(),
@@ -101,12 +103,6 @@ fn probe_socket(host: &str) -> Result<(), ConnectError> {
             _ => ConnectError::Stopped { host: host.to_owned(), source: error.into() },
         }),
     }
-}
-
-#[cfg(windows)]
-fn probe_socket(_host: &str) -> Result<(), ConnectError> {
-    // A named pipe answers with its own error when it is opened.
-    Ok(())
 }
 
 #[cfg(all(test, unix))]

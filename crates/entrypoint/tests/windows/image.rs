@@ -111,15 +111,17 @@ impl Image {
         self.control("jobs", &body).await["jobId"].as_str().unwrap().to_owned()
     }
 
+    /// A file of this folder as a script names it. The text of a batch file is read in the console's code page, which need
+    /// not have the letters of the folder; a variable has them all.
+    pub(crate) fn in_script(name: &str) -> String {
+        format!("%AGENT_HOMEDIRECTORY%\\..\\{name}")
+    }
+
     /// A job that says it is there and waits for the file `go`.
     pub(crate) async fn queue_waiting(&self, before: &str) -> String {
-        let (ready, go) = (self.file("ready"), self.file("go"));
-        self.queue(&format!(
-            "{before}\r\necho here> \"{}\"\r\n:wait\r\nif not exist \"{}\" goto wait",
-            ready.display(),
-            go.display()
-        ))
-        .await
+        let (ready, go) = (Self::in_script("ready"), Self::in_script("go"));
+        self.queue(&format!("{before}\r\necho here> \"{ready}\"\r\n:wait\r\nif not exist \"{go}\" goto wait"))
+            .await
     }
 
     pub(crate) async fn job(&self, id: &str) -> Value {

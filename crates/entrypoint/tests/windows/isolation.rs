@@ -95,7 +95,7 @@ async fn the_environment_of_the_job_is_the_allow_list() {
     let mut image = Image::new().await;
     image.set("INJECTED", "1").set("WANTED", "2").set("AZDO_PASS_ENV", "WANTED").set("NO_PROXY", "127.0.0.1");
     let file = image.file("job.env");
-    image.queue(&format!("set > \"{}\"", file.display())).await;
+    image.queue(&format!("set > \"{}\"", Image::in_script("job.env"))).await;
     image.run().await.expect_code(0);
     let text = String::from_utf8_lossy(&fs::read(file).unwrap()).to_uppercase();
     let names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();

@@ -210,6 +210,7 @@ async fn a_baked_folder_is_shared_input_that_nobody_changes() {
     let cache = folder.path().join("nuget");
     fs_err::create_dir_all(cache.join("pkg")).unwrap();
     fs_err::write(cache.join("pkg/a.nupkg"), "package").unwrap();
+    #[cfg(unix)]
     {
         use std::os::unix::fs::{PermissionsExt, chown};
         fs_err::set_permissions(cache.join("pkg"), std::fs::Permissions::from_mode(0o777)).unwrap();

@@ -109,6 +109,6 @@ mod tests {
     fn round_trip_times_have_seven_digits() {
         let text = round_trip_time();
         assert_eq!(text.len(), "2026-01-02T03:04:05.6789012Z".len(), "{text}");
-        text.parse::<jiff::Timestamp>().expect("a timestamp");
+        text.parse::<Timestamp>().expect("a timestamp");
     }
 }

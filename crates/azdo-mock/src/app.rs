@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use entra_tokens::Entra;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::state::{Moment, State};
 use crate::wire::job::Origin;
 
 /// How often sessions and locks are looked at while nobody asks.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: SignedDuration = SignedDuration::from_secs(1);
 
 /// The emulated Azure DevOps organization. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -143,10 +143,9 @@ impl AzureDevOps {
     fn start_clockwork(&self) {
         let service = self.clone();
         self.0.shutdown.spawn(async move {
-            let mut tick = tokio::time::interval(TICK);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let clock = &service.0.clock;
             loop {
-                tick.tick().await;
+                clock.wait_until(clock.now().saturating_add(TICK).unwrap_or(Timestamp::MAX)).await;
                 if let Err(error) = service.read(|_| ()) {
                     tracing::warn!(?error, "the state could not be saved");
                 }
@@ -238,6 +237,16 @@ impl AzureDevOps {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.0.clock
+    }
+
+    /// Ends when so much time of the service's clock has passed.
+    pub(crate) async fn wait(&self, time: Duration) {
+        let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+        self.0.clock.wait_until(self.now().saturating_add(time).unwrap_or(Timestamp::MAX)).await;
     }
 
     pub(crate) fn entropy(&self) -> &SharedEntropy {

@@ -7,10 +7,12 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entra_tokens::AZURE_DEVOPS;
+use service_kit::Connection;
 
 use crate::app::AzureDevOps;
+use crate::control::faults::Hit;
 use crate::error::ApiError;
-use crate::journal::{Entry, redacted};
+use crate::journal::Recording;
 use crate::settings::BadCredential;
 use crate::state::members::PoolRights;
 use crate::state::refusal::Refusal;
@@ -20,18 +22,32 @@ use crate::wire::version;
 
 /// Runs a request past journal, faults, version and credential, and adds what every answer carries.
 pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
-    let time = service.now();
-    let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let shown = {
-        let state = service.state();
-        redacted(&path, request.uri().query(), |text| text.len() > 5 && state.is_pat(text))
-    };
+    let mut recording = Recording::begin(&service, &request);
     let correlation = request.headers().get("x-vss-e2eid").cloned();
     let session = request.headers().get("x-tfs-session").cloned();
 
-    let (caller, mut response) = match admit(&service, request) {
-        Ok((caller, request)) => (caller_name(&service, caller), next.run(request).await),
-        Err(response) => ("refused".to_owned(), *response),
+    let connection = request.extensions().get::<Connection>().cloned();
+
+    let hit = Hit::on(&service, &request);
+    if let Some(hit) = &hit {
+        recording.caller(caller_name(&service, caller(&service, request.headers())));
+        recording.fault(hit.id);
+    }
+    let answer = async {
+        match admit(&service, request) {
+            Ok((caller, request)) => {
+                recording.caller(caller_name(&service, caller));
+                next.run(request).await
+            }
+            Err(response) => {
+                recording.caller("refused".to_owned());
+                *response
+            }
+        }
+    };
+    let mut response = match &hit {
+        Some(hit) => hit.happen(&service, connection, answer).await,
+        None => answer.await,
     };
     let headers = response.headers_mut();
     let activity = service.entropy().uuid().to_string();
@@ -43,16 +59,14 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
         headers.insert("x-vss-e2eid", correlation);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    let status = response.status().as_u16();
-    service.journal().record(Entry { time, method, path: shown, status, caller });
+    if !hit.is_some_and(|hit| hit.cuts()) {
+        recording.answered(response.status().as_u16());
+    }
     response
 }
 
 fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>, Request), Box<Response>> {
     let path = request.uri().path();
-    if let Some(status) = service.faults().hit(request.method(), path) {
-        return Err(Box::new(ApiError::fault(status).into_response()));
-    }
     let rest = path.strip_prefix(&format!("/{}", service.addresses().organization));
     let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return Err(Box::new(ApiError::unknown_route(path).into_response()));
@@ -102,6 +116,11 @@ fn credential(headers: &HeaderMap) -> Option<String> {
     }
     let text = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
     text.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+/// Who asks, as far as the credential that goes along is taken.
+pub(crate) fn caller(service: &AzureDevOps, headers: &HeaderMap) -> Option<Caller> {
+    identify(service, &credential(headers)?).ok().flatten()
 }
 
 /// Who a credential stands for. The error is for a good Entra token of somebody who is no member.

@@ -1,11 +1,13 @@
 //! The control API: queues jobs, shows what happened, makes faults. Never under an emulated path.
 
 mod agents;
+mod clock;
 pub(crate) mod faults;
 mod jobs;
 mod log;
 mod members;
 mod pipelines;
+mod sessions;
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -20,7 +22,6 @@ use serde_json::{Value, json};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::members::PoolRights;
-use faults::NewFault;
 
 /// The routes, to be nested where the sandbox wants them.
 pub(crate) fn router(service: &AzureDevOps) -> Router {
@@ -40,8 +41,13 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/members/{member}", axum::routing::delete(members::remove))
         .route("/tokens", post(add_token))
         .route("/tokens/revoke", post(revoke_token))
-        .route("/sessions/release", post(agents::release_session))
-        .route("/faults", get(list_faults).post(add_faults).delete(clear_faults))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/release", post(sessions::release))
+        .route("/sessions/expire", post(sessions::expire))
+        .route("/clock", get(clock::show))
+        .route("/clock/advance", post(clock::advance))
+        .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
+        .route("/faults/{fault}", axum::routing::delete(faults::remove))
         .route("/journal", get(journal))
         .route("/events", get(events))
         .with_state(service.clone())
@@ -143,24 +149,6 @@ async fn revoke_token(
         Ok::<_, ApiError>(state.revoke_pat(body.token.expose_secret(), moment.now))
     })?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(ControlError::missing("no such token")) }
-}
-
-async fn list_faults(State(service): State<AzureDevOps>) -> Json<Value> {
-    Json(json!(service.faults().list()))
-}
-
-async fn add_faults(
-    State(service): State<AzureDevOps>,
-    body: Input<Vec<NewFault>>,
-) -> Result<StatusCode, ControlError> {
-    let Json(new) = body?;
-    service.faults().add(new).map_err(ControlError::bad)?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn clear_faults(State(service): State<AzureDevOps>) -> StatusCode {
-    service.faults().clear();
-    StatusCode::NO_CONTENT
 }
 
 async fn journal(State(service): State<AzureDevOps>) -> Json<Value> {

@@ -3,9 +3,11 @@
 
 use std::collections::VecDeque;
 
+use axum::extract::{MatchedPath, Request};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::app::AzureDevOps;
 use crate::state::event::Event;
 
 /// How many entries are kept.
@@ -44,14 +46,89 @@ const SHOWN: &[&str] = &[
     "top",
 ];
 
+/// Longest path that is kept, in characters: what a client makes up must not fill the memory.
+const PATH_LENGTH: usize = 1000;
+
 /// One request.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Entry {
+    /// When it came.
     pub(crate) time: Timestamp,
     pub(crate) method: String,
+    /// Path and query, as far as they may be shown.
     pub(crate) path: String,
-    pub(crate) status: u16,
+    /// Which of the service's routes it is for; `None` where it is for none.
+    pub(crate) route: Option<String>,
+    /// `None` where nobody got an answer: the connection was cut, by a fault or by the client.
+    pub(crate) status: Option<u16>,
     pub(crate) caller: String,
+    /// From the request to the answer's head, in milliseconds of the service's clock.
+    pub(crate) duration_ms: i64,
+    /// The fault that hit it.
+    pub(crate) fault: Option<u64>,
+}
+
+/// A request that is being answered. It is written down however it ends, also when the client goes away.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    service: AzureDevOps,
+    entry: Option<Entry>,
+}
+
+impl Recording {
+    pub(crate) fn begin(service: &AzureDevOps, request: &Request) -> Self {
+        let path = {
+            let state = service.state();
+            redacted(request.uri().path(), request.uri().query(), |text| state.is_secret(text))
+        };
+        let entry = Entry {
+            time: service.now(),
+            method: request.method().as_str().chars().take(32).collect(),
+            path: shortened(path),
+            route: request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()),
+            status: None,
+            caller: "unknown".to_owned(),
+            duration_ms: 0,
+            fault: None,
+        };
+        Self { service: service.clone(), entry: Some(entry) }
+    }
+
+    /// Who asks, as soon as it is known.
+    pub(crate) fn caller(&mut self, caller: String) {
+        if let Some(entry) = &mut self.entry {
+            entry.caller = caller;
+        }
+    }
+
+    pub(crate) fn fault(&mut self, id: u64) {
+        if let Some(entry) = &mut self.entry {
+            entry.fault = Some(id);
+        }
+    }
+
+    pub(crate) fn answered(mut self, status: u16) {
+        if let Some(entry) = &mut self.entry {
+            entry.status = Some(status);
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let Some(mut entry) = self.entry.take() else { return };
+        let passed = self.service.now().duration_since(entry.time).as_millis();
+        entry.duration_ms = i64::try_from(passed).unwrap_or(i64::MAX);
+        self.service.journal().record(entry);
+    }
+}
+
+fn shortened(path: String) -> String {
+    match path.char_indices().nth(PATH_LENGTH) {
+        Some((end, _)) => format!("{}…", &path[..end]),
+        None => path,
+    }
 }
 
 /// Requests and events, the newest of each.
@@ -137,6 +214,12 @@ mod tests {
         assert_eq!(check("/acme/pat-1%2Fx", "poolName=pat-1%2Fx"), "/acme/***?poolName=***");
         assert_eq!(check("/acme", "token=pat-1%2Fx&pat-1%2Fx"), "/acme?token=***&***");
         assert_eq!(redacted("/acme", None, secret), "/acme");
+    }
+
+    #[test]
+    fn a_path_has_a_longest_length() {
+        assert_eq!(shortened("/acme".into()), "/acme");
+        assert_eq!(shortened("ä".repeat(70_000)).chars().count(), PATH_LENGTH + 1);
     }
 
     #[test]

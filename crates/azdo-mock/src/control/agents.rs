@@ -1,4 +1,4 @@
-//! Agents: who they are, ending their sessions, asking them to update themselves to a package that is offered.
+//! Agents: who they are, asking them to update themselves to a package that is offered.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,6 @@ use crate::error::ApiError;
 use crate::packages::Package;
 use crate::state::State as Organization;
 use crate::state::agents::Agent;
-use crate::state::event::EventKind;
 use crate::view;
 use crate::wire::ids::AgentId;
 
@@ -53,31 +52,6 @@ fn named(state: &Organization, name: &str) -> Vec<AgentId> {
 
 fn nobody(name: &str) -> ControlError {
     ControlError::missing(format!("no agent is named `{name}`"))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReleaseBody {
-    agent: String,
-}
-
-/// `POST /sessions/release`.
-pub(super) async fn release_session(
-    State(service): State<AzureDevOps>,
-    body: Input<ReleaseBody>,
-) -> Result<Json<Value>, ControlError> {
-    let Json(body) = body?;
-    let released = service.change(|state, moment| {
-        let named = named(state, &body.agent);
-        let release = |agent| {
-            state.end_sessions_of(agent, moment.now, |agent, agent_id| EventKind::SessionReleased {
-                agent,
-                agent_id,
-            })
-        };
-        Ok::<_, ApiError>((!named.is_empty()).then(|| named.into_iter().map(release).sum::<usize>()))
-    })?;
-    released.map(|count| Json(json!({"released": count}))).ok_or_else(|| nobody(&body.agent))
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,12 +2,13 @@
 //!
 //! Source: azure-pipelines-agent: MessageListener.cs (two pollers, 100 s client time-out).
 
+use std::pin::pin;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until};
 
 use super::extract::{Query, Values};
 use crate::app::AzureDevOps;
@@ -57,7 +58,7 @@ pub(crate) async fn poll(
     service.change(|state, moment| state.poll_begins(pool, session, agent, moment.now))?;
     let _held = HeldPoll { service: service.clone(), session };
 
-    let deadline = Instant::now() + service.switches().poll_hold;
+    let mut held_long_enough = pin!(service.wait(service.switches().poll_hold));
     let mut changes = service.changes();
     loop {
         changes.borrow_and_update();
@@ -66,7 +67,7 @@ pub(crate) async fn poll(
         }
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { break },
-            () = sleep_until(deadline) => break,
+            () = &mut held_long_enough => break,
             () = service.shutdown().token().cancelled() => break,
         }
     }

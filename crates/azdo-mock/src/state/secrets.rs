@@ -114,6 +114,12 @@ impl State {
         self.pats.contains_key(&sha256_hex(text.as_bytes()))
     }
 
+    /// Whether a text must not be shown: a credential of a user, a token of ours, or what has the form of a directory's.
+    pub(crate) fn is_secret(&self, text: &str) -> bool {
+        let jwt = text.starts_with("eyJ") && text.split('.').count() == 3;
+        jwt || (text.len() > 5 && (self.is_pat(text) || self.meta.token_key.open(text).is_some()))
+    }
+
     /// Who a credential stands for. Basic passwords and bearer tokens are both tried as either, since clients send
     /// Entra tokens as Basic passwords.
     pub(crate) fn caller(&self, credential: &str, now: Timestamp) -> Option<Caller> {

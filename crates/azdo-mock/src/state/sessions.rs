@@ -214,7 +214,13 @@ impl State {
         ids.len()
     }
 
-    fn end_session(&mut self, id: SessionId, now: Timestamp, event: fn(String, AgentId) -> EventKind) {
+    /// Ends a session; a job that its agent has not taken goes back into the queue.
+    pub(crate) fn end_session(
+        &mut self,
+        id: SessionId,
+        now: Timestamp,
+        event: fn(String, AgentId) -> EventKind,
+    ) {
         let Some(session) = self.sessions.remove(&id) else { return };
         self.dirty.insert(Document::Session(id));
         if let Some(agent) = self.agents.get_mut(&session.agent_id) {

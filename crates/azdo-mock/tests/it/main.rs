@@ -5,7 +5,10 @@
 mod bad_jobs;
 mod client;
 mod control;
+mod fault_seeds;
+mod faults;
 mod jobs;
+mod journal;
 mod lists;
 mod members;
 mod packages;
@@ -13,8 +16,10 @@ mod pipelines;
 mod registration;
 mod restart;
 mod server;
+mod session_conflict;
 mod sessions;
 mod strictness;
+mod stub;
 #[cfg(unix)]
 mod tasks;
 mod theft;

@@ -37,9 +37,10 @@ struct Running {
     shutdown: Shutdown,
 }
 
-/// Switches with a poll that is held for a short time, for tests that wait for its end.
+/// Switches with a poll that ends at once where there is no message, for tests that wait for its end: their clock
+/// stands.
 pub(crate) fn quick() -> Switches {
-    Switches { poll_hold: Duration::from_millis(150), ..Switches::default() }
+    Switches { poll_hold: Duration::ZERO, ..Switches::default() }
 }
 
 impl Server {

@@ -7,6 +7,7 @@ mod config;
 mod job;
 mod package;
 mod run;
+mod sequences;
 mod server;
 mod tls;
 mod update;

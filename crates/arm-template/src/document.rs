@@ -7,7 +7,7 @@ mod sections;
 mod types;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::jsonc::Node;
+use crate::jsonc::{self, Node};
 use crate::tree::{Copy, Tree};
 use crate::types::{Definitions, Limits, TypeDefinition};
 use serde_json::Value;
@@ -33,6 +33,15 @@ pub(crate) struct Document {
     pub(crate) resources: Vec<Arc<ResourceDefinition>>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) asserts: Vec<Assert>,
+}
+
+/// Reads a text that is a template and nothing else.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn read_whole(text: &Arc<str>) -> Result<Arc<Document>, Vec<Diagnostic>> {
+    let root = Arc::new(jsonc::parse(text).map_err(|fault| vec![fault])?);
+    read(text, &root, &root).map(Arc::new)
 }
 
 impl Document {
@@ -220,4 +229,6 @@ pub(crate) enum NestedTemplate {
     Inline(Arc<Document>),
     /// The `templateLink`.
     Linked(Tree),
+    /// An expression whose value is the template.
+    Computed(Tree),
 }

@@ -15,6 +15,7 @@ mod string;
 #[cfg(test)]
 mod tests;
 mod uri;
+mod zone;
 
 use crate::expr::Call;
 use crate::expr::eval::{Eval, Evaluator};
@@ -110,7 +111,7 @@ static ALL: LazyLock<HashMap<String, &'static Function>> = LazyLock::new(|| {
 });
 
 /// The tables of all groups.
-fn groups() -> [&'static [Function]; 13] {
+fn groups() -> [&'static [Function]; 14] {
     [
         array::FUNCTIONS,
         cidr::FUNCTIONS,
@@ -125,6 +126,7 @@ fn groups() -> [&'static [Function]; 13] {
         scope::FUNCTIONS,
         string::FUNCTIONS,
         uri::FUNCTIONS,
+        zone::FUNCTIONS,
     ]
 }
 
@@ -133,7 +135,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     let folded = name.to_lowercase();
     match ALL.get(&folded) {
         Some(function) => Some(function),
-        None if folded.starts_with("list") && folded.len() > 4 => Some(&resource::LIST),
+        None if folded.starts_with("list") => Some(&resource::LIST),
         None => None,
     }
 }

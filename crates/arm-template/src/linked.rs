@@ -42,9 +42,7 @@ impl Links {
             return Ok(Arc::clone(known));
         }
         let text = self.text(uri).map_err(|fault| vec![fault])?;
-        let root = jsonc::parse(&text).map_err(|fault| vec![fault])?;
-        let document = document::read(&text, &Arc::new(root.clone()), &root)?;
-        let document = Arc::new(document);
+        let document = document::read_whole(&text)?;
         locked(&self.read).insert(uri.to_owned(), Arc::clone(&document));
         Ok(document)
     }

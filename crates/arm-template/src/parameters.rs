@@ -33,6 +33,7 @@ pub(crate) fn resolve(
     let mut missing = Vec::new();
     for parameter in &document.parameters {
         match get(given, &parameter.name) {
+            Some(given) if is_left_out(parameter, given) => missing.push(parameter),
             Some(given) => match given_value(document, parameter, given) {
                 Ok(value) => {
                     // Kept before it is checked, so that no message shows a secret.
@@ -81,6 +82,12 @@ pub(crate) fn resolve(
         }
     }
     if faults.is_empty() { Ok(history(scope)) } else { Err(faults) }
+}
+
+/// Null for a parameter that has a default counts as not given: Bicep's modules rely on it.
+fn is_left_out(parameter: &Parameter, given: &Value) -> bool {
+    let value = given.as_object().and_then(|members| get(members, "value"));
+    parameter.default.is_some() && !parameter.nullable && value.is_some_and(Value::is_null)
 }
 
 fn scrubbed(scope: &TemplateScope, mut fault: Diagnostic) -> Diagnostic {

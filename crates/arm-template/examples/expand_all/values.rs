@@ -43,7 +43,7 @@ fn value(root: &Node, node: &Node, name: &str, text: &str, depth: usize) -> Valu
         return if kind == "array" && !first.is_array() { json!([first]) } else { first };
     }
     match kind.as_str() {
-        "int" => json!(number(node, "minValue").or(number(node, "maxValue")).unwrap_or(1).max(1)),
+        "int" => json!(number(node, "minValue").or(number(node, "maxValue")).unwrap_or(1)),
         "bool" => json!(true),
         "array" => array(root, node, name, text, depth),
         "object" | "secureobject" => object(root, node, name, text, depth),
@@ -56,11 +56,11 @@ fn string(node: &Node, name: &str) -> String {
     let folded = name.to_ascii_lowercase();
     let mut made = if folded.contains("location") || folded.contains("region") {
         "westeurope"
-    } else if folded.ends_with("resourceid") || folded.ends_with("id") && !folded.contains("subscription") {
+    } else if folded.ends_with("resourceid") {
         "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/other/providers/Microsoft.Example/items/a/parts/b/pieces/c"
     } else if folded.contains("subscription") {
         "00000000-0000-0000-0000-000000000001"
-    } else if folded.contains("cidr") || folded.contains("prefix") {
+    } else if folded.contains("cidr") || folded.contains("addressprefix") {
         "10.0.0.0/16"
     } else if folded.contains("uri") || folded.contains("url") {
         "https://example.invalid/"

@@ -140,7 +140,7 @@ impl Reader<'_> {
             let name = call.full_name();
             let message = match (call.function, &call.namespace) {
                 (None, Some(_)) if self.user_functions.contains(&folded(&name)) => {
-                    (place == Place::UserFunction).then(|| unexpected_here(&name))
+                    (place == Place::UserFunction && !self.symbolic).then(|| unexpected_here(&name))
                 }
                 (None, _) => Some(unknown_function(&name)),
                 (Some(function), _) if !place.allows(function.place) => Some(unexpected_here(&call.name)),

@@ -117,6 +117,10 @@ impl Reader<'_> {
         document.definitions = Arc::clone(&self.definitions);
         // A nested template of inner scope has its own functions; an outer one uses those around it.
         if let Some(functions) = self.section(root, "functions", Kind::is_array) {
+            if self.symbolic {
+                // With languageVersion 2.0 they may call each other.
+                self.user_functions.extend(super::sections::function_names(functions));
+            }
             document.functions = self.functions(functions);
         }
         self.user_functions.extend(document.functions.keys().cloned());
@@ -165,15 +169,11 @@ impl Reader<'_> {
                 whole,
             ),
             Some(node) => {
-                let parts: Vec<&str> = node.as_str().unwrap_or_default().split('.').collect();
-                let number = |part: &&str| {
-                    !part.is_empty() && part.len() <= 9 && part.bytes().all(|b| b.is_ascii_digit())
-                };
-                if parts.len() != 4 || !parts.iter().all(number) {
+                // Any text will do, although the schema asks for four numbers.
+                if node.as_str().is_none_or(str::is_empty) {
                     self.invalid(
                         format!(
-                            "The template content version '{}' is not valid: it must have the form 'a.b.c.d' with four \
-                             numbers.",
+                            "The template content version '{}' is not valid: it must be a text such as '1.0.0.0'.",
                             node.as_str().unwrap_or_default()
                         ),
                         node.span,
@@ -183,7 +183,13 @@ impl Reader<'_> {
         }
         if let Some(node) = root.get("languageVersion") {
             match node.as_str() {
-                Some("2.0") => self.symbolic = true,
+                // Bicep's experimental versions before and after 2.0 have symbolic names too.
+                Some(
+                    "2.0" | "2.1-experimental" | "2.2-experimental" | "1.9-experimental"
+                    | "1.10-experimental",
+                ) => {
+                    self.symbolic = true;
+                }
                 Some("1.0") => {}
                 _ => self.invalid(
                     "The template language version is not supported. The supported versions are '1.0, 2.0'.",

@@ -161,10 +161,10 @@ impl Reader<'_> {
             .value
             .members()
             .iter()
-            .filter(|inner| !inner.name.eq_ignore_ascii_case("template"))
+            .filter(|inner| !(inner.name.eq_ignore_ascii_case("template") && inner.value.is_object()))
             .map(|inner| Entry {
                 key: Key::Plain(inner.name.clone()),
-                value: self.tree(&inner.value, Place::Body, false),
+                value: self.tree(&inner.value, Place::Body, inner.name.eq_ignore_ascii_case("parameters")),
             })
             .collect();
         Tree { kind: TreeKind::Object(Object { entries, copies: Vec::new() }), span: member.value.span }
@@ -238,6 +238,9 @@ impl Reader<'_> {
         };
         let (template_link, parameters_link) = (link(self, "templateLink"), link(self, "parametersLink"));
         let (template, inner) = match (properties.get("template"), template_link) {
+            (Some(template), None) if template.as_str().is_some() => {
+                (NestedTemplate::Computed(self.tree(template, Place::Body, false)), inner)
+            }
             (Some(template), None) => {
                 (NestedTemplate::Inline(Arc::new(self.nested_document(template, inner))), inner)
             }
@@ -251,7 +254,7 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let parameters = properties.get("parameters").map(|node| self.tree(node, Place::Body, false));
+        let parameters = properties.get("parameters").map(|node| self.tree(node, Place::Body, true));
         if parameters.is_some() && parameters_link.is_some() {
             self.invalid(
                 "A nested deployment can have only one of the members 'parameters' and 'parametersLink'.",
@@ -281,6 +284,6 @@ impl Reader<'_> {
 pub(crate) fn raw_template(nested: &Nested) -> Option<Value> {
     match &nested.template {
         NestedTemplate::Inline(document) => Some(document.root.to_value()),
-        NestedTemplate::Linked(_) => None,
+        NestedTemplate::Linked(_) | NestedTemplate::Computed(_) => None,
     }
 }

@@ -265,3 +265,12 @@ impl Reader<'_> {
         })
     }
 }
+
+/// Folded `namespace.name` of all functions of the section.
+pub(super) fn function_names(node: &Node) -> impl Iterator<Item = String> {
+    node.elements().unwrap_or_default().iter().flat_map(|element| {
+        let namespace = element.get("namespace").and_then(Node::as_str).unwrap_or_default();
+        let members = element.get("members").map_or(&[][..], Node::members);
+        members.iter().map(move |member| folded(&format!("{namespace}.{}", member.name)))
+    })
+}

@@ -12,7 +12,6 @@ use std::fmt::Write as _;
 pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("extensionResourceId", 3, MANY, extension_resource_id),
     Function::special("managementGroupResourceId", 2, MANY, management_group_resource_id),
-    Function::unsupported("pickZones", "the zones of a region are not known"),
     Function::unsupported(
         "providers",
         "the function is deprecated and the api-versions of all providers are not known",
@@ -23,10 +22,6 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::unsupported("roleDefinitions", "the built-in roles are not known"),
     Function::special("subscriptionResourceId", 2, MANY, subscription_resource_id),
     Function::plain("tenantResourceId", 2, MANY, tenant_resource_id),
-    Function::unsupported("toLogicalZone", "the zones of a subscription are not known"),
-    Function::unsupported("toLogicalZones", "the zones of a subscription are not known"),
-    Function::unsupported("toPhysicalZone", "the zones of a subscription are not known"),
-    Function::unsupported("toPhysicalZones", "the zones of a subscription are not known"),
 ];
 
 /// `list*`: every name that starts with `list`.

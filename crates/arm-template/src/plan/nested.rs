@@ -4,7 +4,7 @@ use super::Plan;
 use super::build::{Build, Inputs, build, resource_fault};
 use crate::deployed::Deployed;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::document::{Document, Nested, NestedTemplate};
+use crate::document::{self, Document, Nested, NestedTemplate};
 use crate::expr::eval::{Budget, Evaluator, Fault};
 use crate::linked::address;
 use crate::parameters;
@@ -107,6 +107,10 @@ impl Plan {
         };
         let (document, uri) = match &nested.template {
             NestedTemplate::Inline(document) => (Arc::clone(document), None),
+            NestedTemplate::Computed(tree) => {
+                let text = Arc::from(evaluator.tree(tree).map_err(stop)?.to_string());
+                (document::read_whole(&text).map_err(Stop::Faults)?, None)
+            }
             NestedTemplate::Linked(link) => {
                 let uri = address(evaluator, link).map_err(stop)?;
                 let document = self.scope.links.template(&uri).map_err(|faults| here(faults, link.span))?;

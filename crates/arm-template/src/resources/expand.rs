@@ -123,8 +123,11 @@ impl Expansion<'_> {
             None => true,
             Some(tree) => boolean(&mut evaluator, tree).map_err(|fault| (tree, fault))?,
         };
-        let mut text =
-            |tree: &'d Tree, what: &str| string(&mut evaluator, tree, what).map_err(|fault| (tree, fault));
+        let mut text = |tree: &'d Tree, what: &str| match string(&mut evaluator, tree, what) {
+            // The name of what is not deployed may be made of what is not there.
+            Err(Fault::Failed(_)) if !condition => Ok(String::new()),
+            result => result.map_err(|fault| (tree, fault)),
+        };
         let mut name = text(&definition.name, "name")?;
         let mut resource_type = text(&definition.kind, "type")?;
         let api_version = match &definition.api_version {
@@ -144,8 +147,10 @@ impl Expansion<'_> {
                 name = format!("{}/{name}", parent.name);
             }
         }
-        self.check_segments(definition, &resource_type, &name)
-            .map_err(|message| (&definition.name, Fault::new(message)))?;
+        match self.check_segments(definition, &resource_type, &name) {
+            Err(message) if condition => return Err((&definition.name, Fault::new(message))),
+            _ => {}
+        }
         let base = match (extension_of, &definition.scope) {
             (Some(named), Some(tree)) if definition.nested.is_some() => {
                 scope = self.target.named(&named).ok_or_else(|| (tree, Fault::new(bad_scope(&named))))?;

@@ -56,10 +56,18 @@ impl ResourceIndex {
             if let Some((name, _)) = &instance.copy {
                 index.by_loop.entry(folded(name)).or_default().push(position);
             }
-            if let Some(symbol) = &instance.definition.symbolic_name
-                && instance.copy.is_none()
-            {
-                index.by_symbol.insert(folded(symbol), position);
+            match (&instance.definition.symbolic_name, &instance.copy) {
+                (Some(symbol), None) => {
+                    index.by_symbol.insert(folded(symbol), position);
+                }
+                // One turn of a loop is `symbol[3]`, all of them are `symbol`.
+                (Some(symbol), Some((name, turn))) => {
+                    index.by_symbol.insert(folded(&format!("{symbol}[{turn}]")), position);
+                    if folded(symbol) != folded(name) {
+                        index.by_loop.entry(folded(symbol)).or_default().push(position);
+                    }
+                }
+                (None, _) => {}
             }
         }
         index

@@ -141,7 +141,7 @@ fn no_message_shows_a_secret() {
 fn the_form_is_checked_all_at_once() {
     let text = r#"{
   "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
-  "contentVersion": "1.0",
+  "contentVersion": "",
   "parametrs": {},
   "parameters": { "a": { "type": "strnig" }, "b": { "defaultValue": 1 }, "c": { "type": "int", "defaultValue": "x" } },
   "variables": { "v": "[reference('x').y]", "w": "[concat('a'", "x": "[concat('a']" },
@@ -153,8 +153,8 @@ fn the_form_is_checked_all_at_once() {
   "outputs": { "o": { "type": "string" } }
 }"#;
     insta::assert_snapshot!(shown(&Template::parse(text).expect_err("faults")), @r#"
-    InvalidTemplate contentVersion 3:21 `"1.0"`
-      Deployment template validation failed: 'The template content version '1.0' is not valid: it must have the form 'a.b.c.d' with four numbers.'.
+    InvalidTemplate contentVersion 3:21 `""`
+      Deployment template validation failed: 'The template content version '' is not valid: it must be a text such as '1.0.0.0'.'.
     InvalidRequestContent parametrs 4:3 `"parametrs"`
       The request content was invalid and could not be deserialized: 'Could not find member 'parametrs' on object of type 'Template'. Path 'parametrs', line 4, position 3.'.
     InvalidTemplate parameters.a.type 5:34 `"strnig"`

@@ -153,3 +153,21 @@ fn a_template_in_a_request_body() {
     let plan = template.plan(&request(json!({}))).expect("a plan");
     assert_eq!(plan.outputs(&Placeholders).expect("outputs")["o"], json!({"type": "Int", "value": 5}));
 }
+
+#[test]
+fn a_nested_template_may_be_the_value_of_an_expression() {
+    let inner: Value = serde_json::from_str(&template(json!({
+        "parameters": {"all": {"type": "array"}},
+        "resources": [{"type": "My.Rp/a", "apiVersion": "2020-01-01", "name": "[[concat('x', length(parameters('all')))]"}]
+    })))
+    .expect("JSON");
+    let text = template(json!({"variables": {"t": inner}, "resources": [{
+        "type": "Microsoft.Resources/deployments", "apiVersion": "2022-09-01", "name": "n",
+        "properties": {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"},
+            "template": "[variables('t')]",
+            "parameters": {"all": {"copy": [{"name": "value", "count": 2, "input": "[copyIndex('value')]"}]}}}
+    }]}));
+    let plan = plan(&text, json!({})).expect("a plan");
+    let nested = plan.nested(0, &Placeholders, None, &super::support::guid).expect("nested").expect("a plan");
+    assert_eq!(nested.resources()[0].name, "x2");
+}

@@ -319,3 +319,56 @@ fn placeholders_keep_secrets_to_themselves() {
     assert_eq!(Value::Object(plan.parameters_for_history())["token"], json!({"type": "SecureString"}));
     assert!(!format!("{plan:?}").contains("planted-secret"));
 }
+
+#[test]
+fn one_turn_of_a_symbolic_loop_can_be_waited_for() {
+    let text = template(json!({"languageVersion": "2.0", "resources": {
+        "after": {"type": "My.Rp/a", "apiVersion": "2020-01-01", "name": "after", "dependsOn": ["turns[1]"]},
+        "turns": {"type": "My.Rp/b", "apiVersion": "2020-01-01", "name": "[concat('t', copyIndex())]",
+                  "copy": {"name": "loop", "count": 3}}
+    }}));
+    let plan = plan(&text, json!({})).expect("a plan");
+    let after = plan.resources().iter().find(|resource| resource.name == "after").expect("after");
+    let needs: Vec<&str> =
+        after.depends_on.iter().map(|need| plan.resources()[*need].name.as_str()).collect();
+    assert_eq!(needs, ["t1"]);
+}
+
+#[test]
+fn functions_call_each_other_with_language_version_2() {
+    let member = |value: &str| json!({"parameters": [], "output": {"type": "int", "value": value}});
+    let sections = |language: &str, g: &str| {
+        template(json!({
+            "languageVersion": language,
+            "functions": [{"namespace": "__bicep", "members": {"f": member("[add(__bicep.g(), 1)]"), "g": member(g)}}],
+            "resources": if language == "2.0" { json!({}) } else { json!([]) },
+            "outputs": {"o": {"type": "int", "value": "[__bicep.f()]"}},
+        }))
+    };
+    let outputs = plan(&sections("2.0", "[add(1, 1)]"), json!({})).expect("a plan").outputs(&Placeholders);
+    assert_eq!(outputs.expect("outputs")["o"]["value"], json!(3));
+    let recursive = plan(&sections("2.0", "[__bicep.f()]"), json!({})).expect_err("no end");
+    assert!(recursive[0].detail.contains("Circular reference detected"), "{}", recursive[0].detail);
+    let old = plan(&sections("1.0", "[add(1, 1)]"), json!({})).expect_err("not before 2.0");
+    assert!(old[0].detail.contains("function '__bicep.g' is not valid"), "{}", old[0].detail);
+}
+
+#[test]
+fn the_name_of_what_is_not_deployed_need_not_exist() {
+    let resource = |condition: bool| {
+        template(json!({"resources": [{"type": "My.Rp/a", "apiVersion": "2020-01-01", "condition": condition,
+            "name": "[last(split(null(), '/'))]"}]}))
+    };
+    assert_eq!(plan(&resource(false), json!({})).expect("a plan").resources().len(), 0);
+    assert!(plan(&resource(true), json!({})).is_err());
+}
+
+#[test]
+fn null_for_a_parameter_with_a_default_counts_as_not_given() {
+    let text = template(json!({
+        "parameters": {"p": {"type": "string", "defaultValue": "d"}},
+        "outputs": {"o": {"type": "string", "value": "[parameters('p')]"}}
+    }));
+    let outputs = plan(&text, json!({"p": {"value": null}})).expect("a plan").outputs(&Placeholders);
+    assert_eq!(outputs.expect("outputs")["o"]["value"], json!("d"));
+}

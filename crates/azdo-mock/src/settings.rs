@@ -96,7 +96,9 @@ pub struct Settings {
     pub store: Store,
     /// Where logs, console lines and attachments are kept.
     pub logs_dir: PathBuf,
-    /// The time.
+    /// The time. Long polls, expiry of sessions and locks, time limits and the latency of faults wait on it: with a
+    /// [`service_kit::VirtualClock`] they pass when it is moved, by its owner or by `POST clock/advance` of the control
+    /// API. A client that dates its assertions by another clock is refused once the two are ten minutes apart.
     pub clock: SharedClock,
     /// Randomness.
     pub entropy: SharedEntropy,

@@ -1,7 +1,7 @@
 //! JSON as Azure Resource Manager accepts it: comments, strings over several lines and in single quotes, member names
-//! without quotes. Every value keeps its place in the text.
+//! without quotes, a comma before a closing bracket. Every value keeps its place in the text.
 //!
-//! Duplicate members are kept in order; the last one counts, as in the service's reader. Trailing commas, `NaN` and
+//! Duplicate members are kept in order; the last one counts, as in the service's reader. `NaN` and
 //! hexadecimal numbers are refused.
 
 pub(crate) mod reader;

@@ -7,8 +7,8 @@
 //! Everything that is wrong is a [`Diagnostic`] with Azure's code and sentence, a JSON path and a place in the text;
 //! several at once. Nothing that is not understood is passed over.
 //!
-//! The crate does not deploy, fetch linked templates or know resource providers. `docs/arm-subset.md` lists what of the
-//! language it has.
+//! The crate does not deploy, does not fetch linked templates itself (see [`Linked`]) and knows no resource providers.
+//! `docs/arm-subset.md` lists what of the language it has, `docs/arm-functions.md` the functions.
 
 mod deployed;
 mod diagnostic;

@@ -54,6 +54,7 @@ fn value(root: &Node, node: &Node, name: &str, text: &str, depth: usize) -> Valu
 /// A text that the usual uses of a parameter of that name accept.
 fn string(node: &Node, name: &str) -> String {
     let folded = name.to_ascii_lowercase();
+    let own = format!("made{folded}");
     let mut made = if folded.contains("location") || folded.contains("region") {
         "westeurope"
     } else if folded.ends_with("resourceid") {
@@ -65,7 +66,7 @@ fn string(node: &Node, name: &str) -> String {
     } else if folded.contains("uri") || folded.contains("url") {
         "https://example.invalid/"
     } else {
-        "made"
+        own.as_str()
     }
     .to_owned();
     let least = number(node, "minLength").and_then(|least| usize::try_from(least).ok()).unwrap_or(0);

@@ -21,6 +21,7 @@ const LANGUAGE: &[&str] = &[
     "name",
     "resourceGroup",
     "resources",
+    "scale",
     "scope",
     "subscriptionId",
     "type",

@@ -26,6 +26,8 @@ pub(crate) use fault::{Failure, Fault, unexpected_here, unknown_function, wrong_
 /// Deepest recursion of the evaluator, over expressions, variables, parameters and lambdas together. A level takes up to
 /// 3.5 KiB of stack without optimisation, a thread has 2 MiB by default.
 pub(crate) const MAX_DEPTH: usize = 350;
+/// Stands in `expand` for a loop whose count only a deployment knows.
+pub(crate) const UNCOUNTED: &str = "[copy]";
 /// Most elements of one copy loop.
 pub(crate) const MAX_COPY: i64 = 800;
 
@@ -179,6 +181,9 @@ impl<'a> Evaluator<'a> {
         }
         for copy in &object.copies {
             match self.copy(&copy.name, &copy.count, &copy.input) {
+                Err(Fault::Deferred) if self.placeholders() => {
+                    map.insert(copy.name.clone(), Value::from(UNCOUNTED));
+                }
                 Ok(values) => {
                     map.insert(copy.name.clone(), values);
                 }
@@ -216,6 +221,10 @@ impl<'a> Evaluator<'a> {
         let count = self.tree(tree);
         self.place = place;
         let shown = match count? {
+            // A placeholder: the count is known only to a deployment.
+            Value::String(text) if self.placeholders() && text.starts_with('[') => {
+                return Err(Fault::Deferred);
+            }
             Value::Number(number) => match number.as_i64() {
                 Some(count) if (0..=MAX_COPY).contains(&count) => return Ok(count),
                 _ => number.to_string(),

@@ -107,7 +107,14 @@ impl Reader<'_> {
             members.push(self.pair()?);
             self.blank()?;
             match self.peek() {
-                Some(',') => self.at += 1,
+                Some(',') => {
+                    self.at += 1;
+                    self.blank()?;
+                    // The service's reader takes a comma before the end.
+                    if self.peek() == Some('}') {
+                        return Ok(Kind::Object(members));
+                    }
+                }
                 Some('}') => return Ok(Kind::Object(members)),
                 Some(c) => {
                     return self.fail(format!(
@@ -157,7 +164,13 @@ impl Reader<'_> {
             elements.push(self.value()?);
             self.blank()?;
             match self.peek() {
-                Some(',') => self.at += 1,
+                Some(',') => {
+                    self.at += 1;
+                    self.blank()?;
+                    if self.peek() == Some(']') {
+                        return Ok(Kind::Array(elements));
+                    }
+                }
                 Some(']') => return Ok(Kind::Array(elements)),
                 Some(c) => {
                     return self.fail(format!(

@@ -34,8 +34,10 @@ fn reads_what_the_service_reads() {
 #[test]
 fn says_where_it_stops() {
     insta::assert_snapshot!(error(""), @"Unexpected end of content while loading JSON. Path '', line 1, position 1.");
-    insta::assert_snapshot!(error("{\n  \"a\": 1,\n}"), @"Invalid property identifier character: }. Path '', line 3, position 1.");
-    insta::assert_snapshot!(error("[1,]"), @"Unexpected character encountered while parsing value: ]. Path '', line 1, position 4.");
+    insta::assert_snapshot!(error("{\n  \"a\": 1,,\n}"), @"Invalid property identifier character: ,. Path '', line 2, position 10.");
+    insta::assert_snapshot!(error("[1,,]"), @"Unexpected character encountered while parsing value: ,. Path '', line 1, position 4.");
+    assert_eq!(parse("[1, ]").expect("a comma at the end").to_value(), serde_json::json!([1]));
+    assert_eq!(parse("{a: 1, }").expect("a comma at the end").to_value(), serde_json::json!({"a": 1}));
     insta::assert_snapshot!(error("{\"a\" 1}"), @"Invalid character after parsing property name. Expected ':' but got: 1. Path '', line 1, position 6.");
     insta::assert_snapshot!(error("{\"a\": 1 \"b\": 2}"), @r#"After parsing a value an unexpected character was encountered: ". Path '', line 1, position 9."#);
     insta::assert_snapshot!(error("{\"a\": tru}"), @"Unexpected character encountered while parsing value: t. Path '', line 1, position 7.");

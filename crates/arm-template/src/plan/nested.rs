@@ -93,7 +93,9 @@ impl Plan {
         let span = instance.definition.span;
         let stop = |fault: Fault| match fault {
             Fault::Deferred => Stop::Deferred,
-            fault => Stop::Faults(vec![resource_fault(&self.document, &self.scope, instance, span, fault)]),
+            fault @ Fault::Failed(_) => {
+                Stop::Faults(vec![resource_fault(&self.document, &self.scope, instance, span, fault)])
+            }
         };
         // What is wrong with the link is shown where the link is.
         let here = |mut faults: Vec<Diagnostic>, link: Span| {

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::deployed::Deployed;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::{Output, OutputValue};
-use crate::expr::eval::{Eval, Evaluator, Fault, Loop, Place};
+use crate::expr::eval::{Eval, Evaluator, Fault, Loop, Place, UNCOUNTED};
 use crate::resources::boolean;
 use crate::value::type_name;
 use serde_json::{Map, Value, json};
@@ -51,7 +51,10 @@ impl Plan {
         let value = match &output.value {
             OutputValue::Tree(tree) => evaluator.tree(tree)?,
             OutputValue::Copy { count, input } => {
-                let count = evaluator.count(count)?;
+                let count = match evaluator.count(count) {
+                    Err(Fault::Deferred) if evaluator.placeholders() => return Ok(Some(UNCOUNTED.into())),
+                    count => count?,
+                };
                 let mut values = Vec::new();
                 for index in 0..count {
                     evaluator.loops = vec![Loop { name: None, index, unnamed: true }];

@@ -89,6 +89,11 @@ impl ResourceIndex {
         {
             return Ok(vec![*one]);
         }
+        // Above subscriptions `resourceId` gives the tenant's id, wherever the resource is.
+        let path = key.strip_prefix("/providers/").filter(|path| !path.contains("/providers/"));
+        if let Some(one) = path.and_then(|path| self.by_path.get(path)) {
+            return Ok(vec![*one]);
+        }
         match self.by_name.get(&key).map(Vec::as_slice) {
             Some([one]) => Ok(vec![*one]),
             Some(several) => {

@@ -580,3 +580,13 @@ fn a_plan_goes_to_other_threads() {
     assert_shared::<Template>();
     assert_shared::<Diagnostic>();
 }
+
+#[test]
+fn a_loop_that_only_a_deployment_counts_is_shown_as_one() {
+    let text = template(json!({
+        "parameters": {"all": {"type": "secureObject"}},
+        "outputs": {"o": {"type": "array", "copy": {"count": "[length(parameters('all'))]", "input": "[copyIndex()]"}}}
+    }));
+    let plan = plan(&text, json!({"all": {"value": {"a": 1}}})).expect("a plan");
+    assert_eq!(plan.outputs(&crate::Placeholders).expect("outputs")["o"]["value"], json!("[copy]"));
+}

@@ -168,6 +168,6 @@ fn a_nested_template_may_be_the_value_of_an_expression() {
             "parameters": {"all": {"copy": [{"name": "value", "count": 2, "input": "[copyIndex('value')]"}]}}}
     }]}));
     let plan = plan(&text, json!({})).expect("a plan");
-    let nested = plan.nested(0, &Placeholders, None, &super::support::guid).expect("nested").expect("a plan");
+    let nested = plan.nested(0, &Placeholders, None, &guid).expect("nested").expect("a plan");
     assert_eq!(nested.resources()[0].name, "x2");
 }

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use tokio::sync::watch;
-use url::Url;
 
+use crate::addresses::Addresses;
 use crate::control;
 use crate::control::faults::Faults;
 use crate::error::{ApiError, StartError};
@@ -50,45 +50,6 @@ struct Inner {
     clock: SharedClock,
     entropy: SharedEntropy,
     shutdown: Shutdown,
-}
-
-/// Every address that is given out is made here, from the settings alone.
-#[derive(Debug, Clone)]
-pub(crate) struct Addresses {
-    base: Url,
-    pub(crate) organization: String,
-}
-
-impl Addresses {
-    fn new(base: &Url, organization: &str) -> Result<Self, StartError> {
-        let usable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if organization.is_empty() || !organization.chars().all(usable) {
-            return Err(StartError::Organization(organization.to_owned()));
-        }
-        if base.path().trim_end_matches('/') != format!("/{organization}") {
-            return Err(StartError::Base { base: base.to_string(), organization: organization.to_owned() });
-        }
-        let mut base = base.clone();
-        base.set_path(&format!("/{organization}/"));
-        base.set_query(None);
-        base.set_fragment(None);
-        Ok(Self { base, organization: organization.to_owned() })
-    }
-
-    /// The organization's address with a trailing slash.
-    pub(crate) fn organization_url(&self) -> &Url {
-        &self.base
-    }
-
-    /// An address below the organization's.
-    pub(crate) fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
-    /// Where tokens are issued; also the audience of assertions.
-    pub(crate) fn token_endpoint(&self) -> String {
-        self.at("_apis/oauth2/token")
-    }
 }
 
 impl AzureDevOps {

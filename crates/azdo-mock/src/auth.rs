@@ -20,6 +20,10 @@ use crate::state::secrets::Caller;
 use crate::wire::ids::{AgentId, PlanId};
 use crate::wire::version;
 
+/// The page that a browser is sent to.
+pub(crate) const SIGN_IN: &str =
+    "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign In</body></html>";
+
 /// Runs a request past journal, faults, version and credential, and adds what every answer carries.
 pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
     let mut recording = Recording::begin(&service, &request);
@@ -67,22 +71,28 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
 
 fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>, Request), Box<Response>> {
     let path = request.uri().path();
-    let rest = path.strip_prefix(&format!("/{}", service.addresses().organization));
+    // A server of one's own has its token endpoint above the collection.
+    let rest = path
+        .strip_prefix(service.addresses().prefix())
+        .or_else(|| (path == service.addresses().token_path()).then_some("/_apis/oauth2/token"));
     let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return Err(Box::new(ApiError::unknown_route(path).into_response()));
     };
     let open = request.method() == Method::OPTIONS
         || rest == "/_apis/oauth2/token"
+        || rest == "/_signin"
         || rest.starts_with("/_packages/");
     let caller = match credential(request.headers()).map(|credential| identify(service, &credential)) {
-        Some(Err(stranger)) if !open => return Err(Box::new(challenge(service, stranger))),
+        Some(Err(stranger)) if !open => {
+            return Err(Box::new(challenge(service, request.headers(), stranger)));
+        }
         Some(Ok(caller)) => caller,
         Some(Err(_)) | None => None,
     };
     let reports = rest.ends_with("/events");
     let caller = caller.filter(|caller| reports || !matches!(caller, Caller::Job { finished: true, .. }));
     if caller.is_none() && !open {
-        return Err(Box::new(challenge(service, ApiError::unauthorized())));
+        return Err(Box::new(challenge(service, request.headers(), ApiError::unauthorized())));
     }
     check_version(&request).map_err(|error| Box::new(error.into_response()))?;
     if let Some(caller) = caller {
@@ -97,7 +107,8 @@ fn check_version(request: &Request) -> Result<(), ApiError> {
         .find(|(name, _)| name.eq_ignore_ascii_case("api-version"))
         .map(|(_, value)| value.into_owned());
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    match version::requested(in_query.as_deref(), accept) {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    match version::requested(in_query.as_deref(), accept, content_type) {
         Some(text) => version::check(text).map_err(ApiError::from),
         None => Ok(()),
     }
@@ -123,10 +134,14 @@ pub(crate) fn caller(service: &AzureDevOps, headers: &HeaderMap) -> Option<Calle
     identify(service, &credential(headers)?).ok().flatten()
 }
 
-/// Who a credential stands for. The error is for a good Entra token of somebody who is no member.
+/// Who a credential stands for. The error is for a token whose time is over and for a good Entra token of somebody
+/// who is no member.
 fn identify(service: &AzureDevOps, credential: &str) -> Result<Option<Caller>, ApiError> {
     if let Some(caller) = service.state().caller(credential, service.now()) {
         return Ok(Some(caller));
+    }
+    if service.state().is_expired_pat(credential, service.now()) {
+        return Err(ApiError::expired_token());
     }
     let Some(entra) = service.entra() else { return Ok(None) };
     // Key, issuer, tenant, audience and times are all looked at there.
@@ -144,14 +159,22 @@ fn identify(service: &AzureDevOps, credential: &str) -> Result<Option<Caller>, A
     }
 }
 
-fn challenge(service: &AzureDevOps, refusal: ApiError) -> Response {
-    const PAGE: &str = "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign In</body></html>";
+/// What a bad credential is answered with. A program's request gets a plain 401 however pages are set to be answered:
+/// one with a bearer token, and one that asks for no redirect (`X-TFS-FedAuthRedirect: Suppress`; azure-devops (PyPI):
+/// client.py).
+fn challenge(service: &AzureDevOps, headers: &HeaderMap, refusal: ApiError) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let bearer = text("authorization").get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let suppressed = text("x-tfs-fedauthredirect").eq_ignore_ascii_case("suppress");
     match service.switches().bad_credential {
+        _ if bearer || suppressed => refusal.into_response(),
         BadCredential::Unauthorized => refusal.into_response(),
         BadCredential::SignInRedirect => {
             (StatusCode::FOUND, [(header::LOCATION, service.addresses().at("_signin"))]).into_response()
         }
-        BadCredential::SignInPage => (StatusCode::NON_AUTHORITATIVE_INFORMATION, Html(PAGE)).into_response(),
+        BadCredential::SignInPage => {
+            (StatusCode::NON_AUTHORITATIVE_INFORMATION, Html(SIGN_IN)).into_response()
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -100,6 +101,8 @@ struct NewToken {
     token: SecretString,
     /// All scopes when absent.
     scope: Option<Scope>,
+    /// From when on it is refused; never when absent.
+    expires: Option<Timestamp>,
 }
 
 /// What a personal access token was made for, as far as pools are concerned.
@@ -134,7 +137,7 @@ async fn add_token(
     }
     service.change(|state, moment| {
         let pools = body.scope.map_or(PoolRights::Manage, Scope::pools);
-        state.add_pat(body.token.expose_secret(), pools, moment.now);
+        state.add_pat_until(body.token.expose_secret(), pools, body.expires, moment.now);
         Ok::<_, ApiError>(())
     })?;
     Ok(StatusCode::NO_CONTENT)

@@ -30,12 +30,15 @@ pub enum StartError {
     /// The organization's name cannot be part of an address.
     #[error("`{0}` is not an organization name: letters, digits, `-`, `_` and `.` are supported")]
     Organization(String),
-    /// The address does not end with the organization's name.
-    #[error("the address `{base}` does not have the path `/{organization}`")]
+    /// The address does not name the organization.
+    #[error(
+        "the address `{base}` is not `scheme://host/{organization}`, `scheme://{organization}.host` or \
+         `scheme://host/path/{organization}`"
+    )]
     Base {
         /// The address.
         base: String,
-        /// The name that its path should be.
+        /// The name that should be in it.
         organization: String,
     },
     /// An agent package is not named as Microsoft names them.
@@ -95,6 +98,16 @@ impl ApiError {
             FRAMEWORK,
             "UnauthorizedRequestException",
             "TF400813: The user is not authorized to access this resource.",
+        )
+    }
+
+    /// A personal access token whose time is over.
+    pub(crate) fn expired_token() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "Microsoft.VisualStudio.Services.Security",
+            "AccessCheckException",
+            "Access Denied: The Personal Access Token used has expired.",
         )
     }
 
@@ -226,7 +239,10 @@ impl From<VersionRefusal> for ApiError {
             ),
             VersionRefusal::Malformed(text) => (
                 "VssVersionNotSpecifiedException",
-                format!("\"{text}\" is not an api-version. For example: \"7.1\" or \"7.1-preview.1\""),
+                format!(
+                    "Invalid api version string: \"{text}\". Api version string must be in the format: \
+                     {{Major}}.{{Minor}}[-preview[.{{ResourceVersion}}]]."
+                ),
             ),
         };
         Self::new(StatusCode::BAD_REQUEST, SERVICES, type_key, message)
@@ -250,7 +266,7 @@ impl IntoResponse for ApiError {
         let body = json!({
             "$id": "1",
             "innerException": null,
-            "message": self.message,
+            "message": &self.message,
             "typeName": format!("{}.{}, {}", self.namespace, self.type_key, self.namespace),
             "typeKey": self.type_key,
             "errorCode": 0,
@@ -263,10 +279,11 @@ impl IntoResponse for ApiError {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             headers
                 .append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"azure-devops\""));
-            headers.insert(
-                "x-tfs-serviceerror",
-                HeaderValue::from_static("VS30063%3A+You+are+not+authorized+to+access+this+organization."),
-            );
+        }
+        // Clients take the text from here where the body is not theirs to read.
+        let text: String = url::form_urlencoded::byte_serialize(self.message.as_bytes()).collect();
+        if let Ok(text) = HeaderValue::from_str(&text) {
+            response.headers_mut().insert("x-tfs-serviceerror", text);
         }
         response
     }

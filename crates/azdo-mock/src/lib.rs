@@ -7,6 +7,7 @@
 //! It is strict: what it does not know gets the real service's error. It binds no socket, reads no environment, and
 //! takes time and randomness from its settings. It runs nothing: agents do.
 
+mod addresses;
 mod app;
 mod auth;
 mod control;

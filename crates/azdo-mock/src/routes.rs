@@ -13,13 +13,15 @@ mod pools;
 mod sessions;
 mod tasks;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use axum::Router;
 use axum::extract::{OriginalUri, Request};
 use axum::http::{Method, Uri, uri::PathAndQuery};
 use axum::middleware;
-use axum::routing::{get, options, patch, post, put};
+use axum::routing::{MethodRouter, get, options, patch, post, put};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 
@@ -29,21 +31,64 @@ use crate::error::ApiError;
 use crate::watch;
 use crate::wire::paths;
 
-/// Everything under `/{organization}`; what is not there gets the service's own error.
+/// A router that knows the paths it has, which axum's own does not tell.
+#[derive(Debug)]
+struct Table {
+    prefix: String,
+    router: Router<AzureDevOps>,
+    /// Without the prefix.
+    #[cfg(test)]
+    paths: Vec<String>,
+}
+
+impl Table {
+    fn below(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            router: Router::new(),
+            #[cfg(test)]
+            paths: Vec::new(),
+        }
+    }
+
+    fn route(mut self, path: &str, methods: MethodRouter<AzureDevOps>) -> Self {
+        self.router = self.router.route(&format!("{}{path}", self.prefix), methods);
+        #[cfg(test)]
+        self.paths.push(path.to_owned());
+        self
+    }
+}
+
+/// Everything under the organization's address; what is not there gets the service's own error.
 pub(crate) fn router(service: &AzureDevOps) -> Router {
-    let organization = service.addresses().organization.clone();
-    let at = |path: &str| format!("/{organization}{path}");
-    let task = |path: &str| format!("/{organization}/_apis/distributedtask{path}");
-    let plan = |path: &str| {
-        format!("/{organization}/{{scope}}/_apis/distributedtask/hubs/{{hub}}/plans/{{plan}}{path}")
-    };
-    let routes = Router::new()
+    let prefix = service.addresses().prefix().to_owned();
+    let routes = table(&prefix).router;
+    let token = service.addresses().token_path();
+    let routes = if token.starts_with(&prefix) { routes } else { routes.route(&token, post(token::issue)) };
+    let routes = routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(service.clone(), auth::gate))
+        .layer(middleware::from_fn_with_state(service.clone(), watch::access_tokens))
+        .with_state(service.clone());
+    // Paths are brought to one form before they are routed.
+    let canonical = MapRequestLayer::new(move |request: Request| canonical(request, &prefix));
+    Router::new().fallback_service(canonical.layer(routes))
+}
+
+/// Every route there is. `docs/azdo-routes.md` lists them, and a test compares.
+fn table(prefix: &str) -> Table {
+    let at = str::to_owned;
+    let task = |path: &str| format!("/_apis/distributedtask{path}");
+    let plan = |path: &str| format!("/{{scope}}/_apis/distributedtask/hubs/{{hub}}/plans/{{plan}}{path}");
+    Table::below(prefix)
         .route(&at("/_apis"), options(connection::locations))
         .route(&at("/_apis/{area}"), options(connection::area_locations))
         .route(&at("/_apis/connectiondata"), get(connection::data))
         .route(&at("/_apis/resourceareas"), get(connection::areas))
         .route(&at("/_apis/resourceareas/{area}"), get(connection::area))
         .route(&at("/_apis/oauth2/token"), post(token::issue))
+        .route(&at("/_signin"), get(connection::sign_in))
         .route(&at("/_apis/featureflags/{name}"), get(telemetry::feature_flag))
         .route(&at("/_apis/customerintelligence/events"), post(telemetry::events))
         .route(&at("/_packages/agent/{version}/{file}"), get(packages::download))
@@ -88,18 +133,10 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route(&plan("/attachments/{kind}"), get(logs::attachments))
         .route(&plan("/logs"), get(logs::list).post(logs::add))
         .route(&plan("/logs/{log}"), get(logs::read).post(logs::append))
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(service.clone(), auth::gate))
-        .layer(middleware::from_fn_with_state(service.clone(), watch::access_tokens))
-        .with_state(service.clone());
-    // Paths are brought to one form before they are routed.
-    let canonical = MapRequestLayer::new(move |request: Request| canonical(request, &organization));
-    Router::new().fallback_service(canonical.layer(routes))
 }
 
-fn canonical(mut request: Request, organization: &str) -> Request {
-    let path = paths::canonical(request.uri().path(), organization);
+fn canonical(mut request: Request, prefix: &str) -> Request {
+    let path = paths::canonical(request.uri().path(), prefix);
     let joined = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path,

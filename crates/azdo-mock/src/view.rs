@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::Addresses;
+use crate::addresses::Addresses;
 use crate::state::agents::Agent;
 use crate::state::plans::{Attachment, Log};
 use crate::state::requests::Request;

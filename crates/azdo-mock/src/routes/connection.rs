@@ -4,15 +4,23 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Html;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::extract::Values;
+use super::extract::{Query, Values};
+use crate::addresses::Deployment;
 use crate::app::AzureDevOps;
+use crate::auth::SIGN_IN;
 use crate::error::ApiError;
 use crate::state::secrets::Caller;
 use crate::view;
 use crate::wire::locations;
+use crate::wire::time::stamp;
+
+/// Flags of `connectOptions` (actions/runner: Constants.cs).
+const INCLUDE_SERVICES: u32 = 1;
+const INCLUDE_LAST_USER_ACCESS: u32 = 2;
 
 /// `OPTIONS _apis`: a plain answer, not one for a browser.
 pub(crate) async fn locations() -> Json<Value> {
@@ -24,11 +32,20 @@ pub(crate) async fn area_locations(Values(area): Values<String>) -> Json<Value> 
     Json(view::list(locations::rows(Some(&area))))
 }
 
-/// `GET _apis/connectionData`. No service definitions and no service owner: typed clients then ask `OPTIONS` and
-/// stay with the organization's own address.
-pub(crate) async fn data(State(service): State<AzureDevOps>, caller: Caller) -> Json<Value> {
-    let state = service.state();
-    let instance = state.meta.instance_id;
+/// `GET _apis/connectionData`. There is no service owner: typed clients then stay with the organization's own address.
+/// Who asks for services gets all locations, or is told that what it kept on its disk is still good.
+pub(crate) async fn data(
+    State(service): State<AzureDevOps>,
+    caller: Caller,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    let options: u32 = query.parsed(&["connectOptions"])?.unwrap_or(0);
+    let kept: i64 = query.parsed(&["lastChangeId64", "lastChangeId"])?.unwrap_or(-1);
+    let change = locations::change_id();
+    let services = options & INCLUDE_SERVICES != 0;
+    let fresh = services && kept == change;
+    let definitions = if services && !fresh { locations::definitions() } else { Vec::new() };
+    let instance = service.state().meta.instance_id;
     let user = identity(instance, caller);
     let mapping = |moniker: &str| {
         json!({
@@ -38,22 +55,31 @@ pub(crate) async fn data(State(service): State<AzureDevOps>, caller: Caller) -> 
             "virtualDirectory": "",
         })
     };
-    Json(json!({
+    let deployment = match service.addresses().deployment() {
+        Deployment::Hosted => "hosted",
+        Deployment::OnPremises => "onPremises",
+    };
+    let mut data = json!({
         "authenticatedUser": user,
         "authorizedUser": user,
         "instanceId": instance,
         "deploymentId": instance,
-        "deploymentType": "hosted",
+        "deploymentType": deployment,
+        "webApplicationRelativeDirectory": "",
         "locationServiceData": {
             "accessMappings": [mapping("PublicAccessMapping")],
             "defaultAccessMappingMoniker": "PublicAccessMapping",
-            "clientCacheFresh": false,
-            "clientCacheTimeToLive": 1,
-            "lastChangeId": 1,
-            "lastChangeId64": 1,
-            "serviceDefinitions": [],
+            "clientCacheFresh": fresh,
+            "clientCacheTimeToLive": 3600,
+            "lastChangeId": change,
+            "lastChangeId64": change,
+            "serviceDefinitions": definitions,
         },
-    }))
+    });
+    if options & INCLUDE_LAST_USER_ACCESS != 0 {
+        data["lastUserAccess"] = json!(stamp(service.now()));
+    }
+    Ok(Json(data))
 }
 
 /// Who asks; the same on every connection, since a client refuses a descriptor that changes.
@@ -71,7 +97,12 @@ fn identity(instance: Uuid, caller: Caller) -> Value {
     json!({
         "id": Uuid::new_v5(&instance, name.as_bytes()),
         "descriptor": format!("{kind};{instance}\\{name}"),
+        "subjectDescriptor": format!("svc.{}", hex::encode(&name)),
         "providerDisplayName": name,
+        "customDisplayName": null,
+        "members": [],
+        "memberOf": [],
+        "memberIds": [],
         "isActive": true,
         "properties": {"Account": {"$type": "System.String", "$value": name}},
         "resourceVersion": 2,
@@ -83,8 +114,11 @@ fn area_row(service: &AzureDevOps, id: &str, name: &str) -> Value {
     json!({"id": id, "name": name, "locationUrl": service.addresses().organization_url()})
 }
 
-/// `GET _apis/resourceAreas`.
+/// `GET _apis/resourceAreas`. None on a server of one's own: clients then use the address they have.
 pub(crate) async fn areas(State(service): State<AzureDevOps>) -> Json<Value> {
+    if service.addresses().deployment() == Deployment::OnPremises {
+        return Json(view::list(Vec::new()));
+    }
     Json(view::list(locations::AREAS.iter().map(|(id, name)| area_row(&service, id, name)).collect()))
 }
 
@@ -99,4 +133,9 @@ pub(crate) async fn area(
         .find(|(id, _)| *id == wanted)
         .map(|(id, name)| Json(area_row(&service, id, name)))
         .ok_or_else(|| ApiError::not_found(format!("Resource area {wanted} was not found.")))
+}
+
+/// `GET _signin`: where a browser would sign in. A script that follows the redirect finds no JSON here.
+pub(crate) async fn sign_in() -> Html<&'static str> {
+    Html(SIGN_IN)
 }

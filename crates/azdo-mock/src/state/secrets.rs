@@ -30,6 +30,15 @@ pub(crate) struct Pat {
     pub(crate) revoked: bool,
     #[serde(default = "PoolRights::manage")]
     pub(crate) pools: PoolRights,
+    /// From when on it is refused; `None`: never.
+    #[serde(default)]
+    pub(crate) expires: Option<Timestamp>,
+}
+
+impl Pat {
+    fn lives(self, now: Timestamp) -> bool {
+        !self.revoked && self.expires.is_none_or(|end| now < end)
+    }
 }
 
 /// Signs access tokens. Serialized only into the encrypted store.
@@ -86,8 +95,19 @@ pub(crate) enum Caller {
 impl State {
     /// Makes a personal access token valid.
     pub(crate) fn add_pat(&mut self, token: &str, pools: PoolRights, now: Timestamp) {
+        self.add_pat_until(token, pools, None, now);
+    }
+
+    /// The same for one that ends at a time.
+    pub(crate) fn add_pat_until(
+        &mut self,
+        token: &str,
+        pools: PoolRights,
+        expires: Option<Timestamp>,
+        now: Timestamp,
+    ) {
         let hash = sha256_hex(token.as_bytes());
-        self.pats.insert(hash.clone(), Pat { revoked: false, pools });
+        self.pats.insert(hash.clone(), Pat { revoked: false, pools, expires });
         self.dirty.insert(Document::Pat(hash));
         self.note(now, EventKind::TokenAdded);
     }
@@ -109,6 +129,12 @@ impl State {
         true
     }
 
+    /// Whether a text is a credential of a user whose time is over. Of a revoked one nothing is said.
+    pub(crate) fn is_expired_pat(&self, text: &str, now: Timestamp) -> bool {
+        let known = self.pats.get(&sha256_hex(text.as_bytes()));
+        known.is_some_and(|pat| !pat.revoked && !pat.lives(now))
+    }
+
     /// Whether a text is or was a credential of a user, so that it must not be shown.
     pub(crate) fn is_pat(&self, text: &str) -> bool {
         self.pats.contains_key(&sha256_hex(text.as_bytes()))
@@ -125,7 +151,7 @@ impl State {
     pub(crate) fn caller(&self, credential: &str, now: Timestamp) -> Option<Caller> {
         // Found by hash: the comparison tells nothing about the token's text.
         if let Some(pat) = self.pats.get(&sha256_hex(credential.as_bytes())) {
-            return (!pat.revoked).then_some(Caller::User { pools: pat.pools, member: None });
+            return pat.lives(now).then_some(Caller::User { pools: pat.pools, member: None });
         }
         match self.meta.token_key.open(credential)? {
             TokenClaims::Agent { id, generation, expires, .. } => {

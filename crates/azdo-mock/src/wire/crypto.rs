@@ -10,7 +10,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
 use service_kit::Entropy;
 use zeroize::ZeroizeOnDrop;
@@ -53,7 +53,7 @@ impl TryFrom<WireKey> for PublicKey {
 
     fn try_from(wire: WireKey) -> Result<Self, KeyError> {
         let part = |text: &str, name| {
-            let bytes = STANDARD.decode(text).map_err(|_| KeyError::NotBase64(name))?;
+            let bytes = decoded(text).ok_or(KeyError::NotBase64(name))?;
             Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect::<Vec<u8>>())
         };
         let key =
@@ -68,6 +68,12 @@ impl TryFrom<WireKey> for PublicKey {
         key.encrypting()?;
         Ok(key)
     }
+}
+
+/// Base64 of either alphabet, with or without padding: .NET writes the standard one, JSON Web Keys the other.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let plain = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
+    STANDARD_NO_PAD.decode(plain).ok()
 }
 
 impl From<PublicKey> for WireKey {

@@ -190,6 +190,37 @@ pub(crate) fn rows(area: Option<&str>) -> Vec<Value> {
         .collect()
 }
 
+/// The same rows as connection data has them (actions/runner: VssApiResourceLocation.cs).
+pub(crate) fn definitions() -> Vec<Value> {
+    LOCATIONS
+        .iter()
+        .map(|location| {
+            json!({
+                "serviceType": location.area,
+                "identifier": location.id,
+                "displayName": location.resource,
+                "relativeToSetting": 0,
+                "relativePath": location.template,
+                "description": "Resource Location",
+                "serviceOwner": "00000000-0000-0000-0000-000000000000",
+                "locationMappings": [],
+                "toolId": "Framework",
+                "properties": {},
+                "resourceVersion": location.version,
+                "minVersion": "1.0",
+                "maxVersion": "7.2",
+                "releasedVersion": "7.1",
+            })
+        })
+        .collect()
+}
+
+/// Another number for another table: clients keep the table on their disk under it.
+pub(crate) fn change_id() -> i64 {
+    let digest = crate::wire::crypto::sha256_hex(format!("{:?}", rows(None)).as_bytes());
+    i64::from_str_radix(&digest[..7], 16).unwrap_or(1)
+}
+
 /// What is served, for the error that names an unknown route.
 pub(crate) fn supported() -> String {
     LOCATIONS

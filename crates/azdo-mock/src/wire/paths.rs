@@ -31,15 +31,21 @@ const WORDS: &[&str] = &[
     "usercapabilities",
 ];
 
-/// The path with organization and literal words in their canonical case and without trailing or doubled slashes.
-pub(crate) fn canonical(path: &str, organization: &str) -> String {
+/// The path with the prefix of the organization's address (`/acme`, `/tfs/Main` or nothing) and literal words in their
+/// canonical case and without trailing or doubled slashes.
+pub(crate) fn canonical(path: &str, prefix: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut verbatim = false;
-    for (index, segment) in path.split('/').filter(|segment| !segment.is_empty()).enumerate() {
+    let mut own =
+        prefix.split('/').filter(|segment| !segment.is_empty()).map(Some).chain(std::iter::repeat(None));
+    let mut inside = true;
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         out.push('/');
         let word = WORDS.iter().find(|word| !verbatim && word.eq_ignore_ascii_case(segment));
+        let expected = own.next().flatten().filter(|_| inside);
+        inside = expected.is_some_and(|expected| segment.eq_ignore_ascii_case(expected));
         match word {
-            _ if index == 0 && segment.eq_ignore_ascii_case(organization) => out.push_str(organization),
+            _ if inside => out.push_str(expected.unwrap_or_default()),
             Some(word) => {
                 out.push_str(word);
                 // What follows are names that belong to the caller.
@@ -60,7 +66,7 @@ mod tests {
 
     #[test]
     fn literal_words_lose_their_case_and_values_keep_it() {
-        let check = |path: &str, expected: &str| assert_eq!(canonical(path, "Acme"), expected);
+        let check = |path: &str, expected: &str| assert_eq!(canonical(path, "/Acme"), expected);
         check("/acme/_apis/ConnectionData", "/Acme/_apis/connectiondata");
         check("/Acme/_apis/", "/Acme/_apis");
         check("/Acme//_APIS/DistributedTask/Pools/1", "/Acme/_apis/distributedtask/pools/1");
@@ -72,11 +78,23 @@ mod tests {
         check("/", "/");
     }
 
+    #[test]
+    fn the_prefix_may_have_several_segments_or_none() {
+        for (path, prefix, expected) in [
+            ("/TFS/main/_apis/Pools", "/tfs/Main", "/tfs/Main/_apis/pools"),
+            ("/TFS/_apis/OAuth2/Token", "/tfs/Main", "/tfs/_apis/oauth2/token"),
+            ("/TFS/pools/main", "/tfs/Main", "/tfs/pools/main"),
+            ("/_APIS/Pools", "", "/_apis/pools"),
+        ] {
+            assert_eq!(canonical(path, prefix), expected, "{path} below {prefix}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn bringing_a_path_to_its_form_twice_changes_nothing(path in "(/[A-Za-z_]{0,6}|/Logs|/_APIS|/attachments){0,6}") {
-            let once = canonical(&path, "acme");
-            proptest::prop_assert_eq!(canonical(&once, "acme"), once);
+            let once = canonical(&path, "/acme");
+            proptest::prop_assert_eq!(canonical(&once, "/acme"), once);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `api-version`, in the query or in `Accept`.
+//! `api-version`, in the query, in `Accept` or beside the type of the body.
 //!
 //! Source: actions/runner: VssHttpClientBase.cs (where clients put it); public error reports (the texts).
 
@@ -16,14 +16,20 @@ pub(crate) enum VersionRefusal {
 }
 
 /// The version that a request names, if any.
-pub(crate) fn requested<'a>(query: Option<&'a str>, accept: Option<&'a str>) -> Option<&'a str> {
-    query.or_else(|| {
-        accept?
-            .split([';', ','])
-            .filter_map(|part| part.trim().split_once('='))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("api-version"))
-            .map(|(_, value)| value.trim().trim_matches('"'))
-    })
+pub(crate) fn requested<'a>(
+    query: Option<&'a str>,
+    accept: Option<&'a str>,
+    content_type: Option<&'a str>,
+) -> Option<&'a str> {
+    query.or_else(|| accept.and_then(parameter)).or_else(|| content_type.and_then(parameter))
+}
+
+fn parameter(header: &str) -> Option<&str> {
+    header
+        .split([';', ','])
+        .filter_map(|part| part.trim().split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("api-version"))
+        .map(|(_, value)| value.trim().trim_matches('"'))
 }
 
 /// Whether a version is served.
@@ -69,8 +75,11 @@ mod tests {
     #[test]
     fn the_version_is_found_in_the_query_or_in_accept() {
         let accept = "application/json; api-version=5.1-preview.1; charset=utf-8";
-        assert_eq!(requested(None, Some(accept)), Some("5.1-preview.1"));
-        assert_eq!(requested(Some("7.1"), Some(accept)), Some("7.1"));
-        assert_eq!(requested(None, Some("*/*")), None);
+        assert_eq!(requested(None, Some(accept), None), Some("5.1-preview.1"));
+        assert_eq!(requested(Some("7.1"), Some(accept), None), Some("7.1"));
+        assert_eq!(requested(None, Some("*/*"), None), None);
+        let body = "application/json; charset=utf-8; api-version=6.0";
+        assert_eq!(requested(None, Some("*/*"), Some(body)), Some("6.0"));
+        assert_eq!(requested(None, Some(accept), Some(body)), Some("5.1-preview.1"));
     }
 }

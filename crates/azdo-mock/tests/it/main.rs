@@ -24,5 +24,6 @@ mod stub;
 mod tasks;
 mod theft;
 mod tokens;
+mod transport;
 mod updates;
 mod wire_examples;

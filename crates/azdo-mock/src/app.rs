@@ -11,6 +11,7 @@ use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use tokio::sync::watch;
 
 use crate::addresses::Addresses;
+use crate::bells::Bells;
 use crate::control;
 use crate::control::faults::Faults;
 use crate::error::{ApiError, StartError};
@@ -42,6 +43,7 @@ struct Inner {
     order: Mutex<()>,
     store: Store,
     changed: watch::Sender<u64>,
+    bells: Bells,
     journal: Mutex<Journal>,
     faults: Faults,
     entra: Option<Entra>,
@@ -76,6 +78,7 @@ impl AzureDevOps {
             state: Mutex::new(state),
             order: Mutex::new(()),
             changed: watch::Sender::new(0),
+            bells: Bells::default(),
             journal: Mutex::new(Journal::with_events(persist::events(&settings.store)?)),
             faults: Faults::default(),
             entra: settings.entra,
@@ -146,6 +149,7 @@ impl AzureDevOps {
             }
             self.tell(events);
             self.0.changed.send_modify(|count| *count += 1);
+            self.0.bells.ring(&dirty);
         }
         outcome.map_err(ApiError::from)
     }
@@ -179,6 +183,12 @@ impl AzureDevOps {
 
     /// Reads the state as of now: whatever is overdue happens first.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, ApiError> {
+        {
+            let state = self.state();
+            if state.at_rest(self.now()) {
+                return Ok(read(&state));
+            }
+        }
         self.change(|state, _| Ok::<_, ApiError>(read(state)))
     }
 
@@ -194,6 +204,11 @@ impl AzureDevOps {
     /// Tells when the state changed.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
+    }
+
+    /// Wakes the polls of sessions.
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.0.bells
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -10,6 +10,7 @@
 mod addresses;
 mod app;
 mod auth;
+mod bells;
 mod control;
 mod error;
 mod files;
@@ -19,6 +20,7 @@ mod persist;
 mod routes;
 mod settings;
 mod state;
+pub mod testing;
 mod view;
 mod watch;
 mod wire;

@@ -45,15 +45,15 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     let mut state = State::new(meta, switches);
     state.dirty.clear();
     state.pools = values(store, table::POOLS, |pool: &crate::state::Pool| pool.id)?;
-    state.agents = values(store, table::AGENTS, |agent: &crate::state::agents::Agent| agent.id)?;
-    state.sessions = values(store, table::SESSIONS, |session: &crate::state::sessions::Session| session.id)?;
-    state.requests = values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?;
+    state.agents = values(store, table::AGENTS, |agent: &crate::state::agents::Agent| agent.id)?.into();
+    state.sessions = values(store, table::SESSIONS, |session: &crate::state::sessions::Session| session.id)?.into();
+    state.requests = values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?.into();
     state.jobs = values(store, table::JOBS, |job: &crate::wire::job::JobSpec| job.request_id)?;
     state.plans = values(store, table::PLANS, |plan: &Plan| plan.id)?;
     state.runs = Runs::restored(values(store, table::RUNS, |run: &Run| run.id)?);
     state.members = values(store, table::MEMBERS, |member: &Member| member.object_id)?;
     state.pats = store.list(table::PATS)?.into_iter().collect();
-    state.assertions = store.list(table::ASSERTIONS)?.into_iter().collect();
+    state.restore_assertions(store.list(table::ASSERTIONS)?.into_iter().collect());
     state.offers = store.list(table::OFFERS)?.into_iter().collect();
     for (key, record) in store.list::<Record>(table::RECORDS)? {
         let (plan, id) = record_key(&key).ok_or_else(|| StartError::Key(key.clone()))?;

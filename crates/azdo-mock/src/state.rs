@@ -8,6 +8,7 @@ pub(crate) mod agents;
 pub(crate) mod alarms;
 pub(crate) mod documents;
 pub(crate) mod event;
+mod index;
 mod issues;
 pub(crate) mod limits;
 pub(crate) mod members;
@@ -21,6 +22,7 @@ pub(crate) mod secrets;
 pub(crate) mod sessions;
 #[cfg(test)]
 mod tests;
+mod tracked;
 pub(crate) mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,7 @@ use agents::Agent;
 use alarms::Sighting;
 use documents::Document;
 use event::{Event, EventKind};
+use index::Index;
 use members::Member;
 use plans::Plan;
 use refusal::Refusal;
@@ -46,6 +49,7 @@ use requests::Request;
 use runs::Runs;
 use secrets::{Pat, TokenKey};
 use sessions::Session;
+use tracked::Tracked;
 
 /// When a change happens, and the randomness it may use.
 #[derive(Debug, Clone, Copy)]
@@ -101,9 +105,9 @@ pub(crate) struct State {
     pub(crate) switches: Switches,
     pub(crate) meta: Meta,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
-    pub(crate) agents: BTreeMap<AgentId, Agent>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
-    pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) agents: Tracked<AgentId, Agent>,
+    pub(crate) sessions: Tracked<SessionId, Session>,
+    pub(crate) requests: Tracked<RequestId, Request>,
     pub(crate) jobs: BTreeMap<RequestId, JobSpec>,
     pub(crate) plans: BTreeMap<PlanId, Plan>,
     pub(crate) runs: Runs,
@@ -113,6 +117,11 @@ pub(crate) struct State {
     pub(crate) members: BTreeMap<Uuid, Member>,
     /// Assertions that were used, by `jti`, and when they may be forgotten.
     pub(crate) assertions: BTreeMap<String, Timestamp>,
+    /// The same by when they may be forgotten.
+    forgettable: BTreeSet<(Timestamp, String)>,
+    index: Index,
+    /// Something happened that may let a queued job be given to an agent.
+    stirred: bool,
     /// Documents that differ from what the store holds.
     pub(crate) dirty: BTreeSet<Document>,
     /// What happened since the events were last taken.
@@ -132,15 +141,18 @@ impl State {
             switches,
             meta,
             pools: BTreeMap::new(),
-            agents: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            requests: BTreeMap::new(),
+            agents: Tracked::default(),
+            sessions: Tracked::default(),
+            requests: Tracked::default(),
             jobs: BTreeMap::new(),
             plans: BTreeMap::new(),
             runs: Runs::default(),
             pats: BTreeMap::new(),
             members: BTreeMap::new(),
             assertions: BTreeMap::new(),
+            forgettable: BTreeSet::new(),
+            index: Index::default(),
+            stirred: true,
             dirty: BTreeSet::from([Document::Meta]),
             events: Vec::new(),
             next_event: 1,
@@ -171,6 +183,7 @@ impl State {
 
     /// Lets time pass: expires sessions, gives up on silent agents, hands out queued jobs.
     pub(crate) fn settle(&mut self, moment: Moment<'_>) {
+        self.reindex();
         self.expire_sessions(moment.now);
         self.expire_locks(moment.now);
         self.expire_time_limits(moment.now);

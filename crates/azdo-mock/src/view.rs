@@ -26,7 +26,7 @@ pub(crate) struct AgentParts {
 
 /// A pool.
 pub(crate) fn pool(state: &State, pool: &Pool) -> Value {
-    let size = state.agents.values().filter(|agent| agent.pool_id == pool.id).count();
+    let size = state.size(pool.id);
     json!({
         "createdOn": stamp(pool.created_on),
         "autoProvision": false,
@@ -180,8 +180,7 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
     }
     let matched: Vec<_> =
         state.matched_agents(request).map(|agent| agent_reference(state, addresses, agent)).collect();
-    let all = state.agents.values().filter(|agent| agent.pool_id == request.pool_id).count();
-    set("matchesAllAgentsInPool", json!(matched.len() == all));
+    set("matchesAllAgentsInPool", json!(matched.len() == state.size(request.pool_id)));
     set("matchedAgents", json!(matched));
     let link =
         |path: String| json!({"web": {"href": addresses.at(&path)}, "self": {"href": addresses.at(&path)}});

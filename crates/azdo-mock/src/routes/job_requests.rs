@@ -63,24 +63,19 @@ impl Filter {
 
     /// The requests, and whether there are more. `$top` gives the newest first; without it the unfinished come
     /// first, then the most recently finished.
-    fn apply<'a>(
-        &self,
-        requests: impl Iterator<Item = &'a Request>,
-    ) -> (Vec<&'a Request>, Option<RequestId>) {
-        let mut taken: Vec<_> = requests.filter(|request| self.takes(request)).collect();
+    fn apply<'a>(&self, state: &'a state::State, pool: PoolId) -> (Vec<&'a Request>, Option<RequestId>) {
         if let Some(top) = self.top {
-            taken.sort_by_key(|request| std::cmp::Reverse(request.id));
+            let newest = state.requests.values().rev().filter(|request| request.pool_id == pool);
+            let mut taken: Vec<_> =
+                newest.filter(|request| self.takes(request)).take(top.min(PAGE) + 1).collect();
             let more = taken.len() > top.min(PAGE);
             taken.truncate(top.min(PAGE));
             let last = taken.last().map(|request| request.id).filter(|_| more);
             return (taken, last);
         }
-        let (mut open, mut done): (Vec<_>, Vec<_>) =
-            taken.into_iter().partition(|request| request.finish_time.is_none());
-        done.sort_by_key(|request| std::cmp::Reverse((request.finish_time, request.id)));
-        done.truncate(self.completed.unwrap_or(RECENT));
-        open.extend(done);
-        (open, None)
+        let open = state.open_requests(pool).filter(|request| self.takes(request));
+        let done = state.finished_requests(pool).filter(|request| self.takes(request));
+        (open.chain(done.take(self.completed.unwrap_or(RECENT))).collect(), None)
     }
 }
 
@@ -95,7 +90,7 @@ pub(crate) async fn list(
     let filter = Filter::read(&query)?;
     let (shown, more) = service.read(|state| {
         state.pool(pool)?;
-        let (requests, more) = filter.apply(state.requests.values().filter(|r| r.pool_id == pool));
+        let (requests, more) = filter.apply(state, pool);
         let shown = requests.into_iter().map(|r| view::request(state, service.addresses(), r)).collect();
         Ok::<_, Refusal>((shown, more))
     })??;

@@ -33,6 +33,7 @@ impl Drop for HeldPoll {
     fn drop(&mut self) {
         let now = self.service.now();
         self.service.state().poll_ends(self.session, now);
+        self.service.bells().leave(self.session);
     }
 }
 
@@ -59,7 +60,7 @@ pub(crate) async fn poll(
     let _held = HeldPoll { service: service.clone(), session };
 
     let mut held_long_enough = pin!(service.wait(service.switches().poll_hold));
-    let mut changes = service.changes();
+    let mut changes = service.bells().listen(session);
     loop {
         changes.borrow_and_update();
         if let Some(message) = service.read(|state| next(&service, state, &poll))?? {
@@ -85,7 +86,7 @@ fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Opti
             ("PipelineAgentJobRequest", job.message(&service.origin(state), &state.job_token(request)))
         }
         Message::Cancel { job } => {
-            let request = state.requests.values().find(|request| request.job_id == job);
+            let request = state.request_of_job(job);
             let minutes = request.map(|request| request.limits).unwrap_or_default().cancel_timeout;
             ("JobCancellation", json!({"jobId": job, "timeout": time_span(minutes)}))
         }

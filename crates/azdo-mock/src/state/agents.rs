@@ -85,11 +85,6 @@ impl State {
         self.agents.get_mut(&id).ok_or(Refusal::AgentNotFound { agent: id, pool })
     }
 
-    /// The agent of a name in a pool; names match in any case.
-    pub(crate) fn agent_named(&self, pool: PoolId, name: &str) -> Option<&Agent> {
-        self.agents.values().find(|agent| agent.pool_id == pool && agent.name.eq_ignore_ascii_case(name))
-    }
-
     /// Registers a new agent.
     pub(crate) fn add_agent(
         &mut self,

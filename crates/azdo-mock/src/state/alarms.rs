@@ -153,7 +153,7 @@ impl State {
     ) -> Result<String, TokenRefusal> {
         let issued = self.issue_token(assertion, audience, moment);
         let client = assertion.claims.sub;
-        let agent = self.agents.values().find(|agent| agent.client_id == client);
+        let agent = self.agent_of_client(client);
         let signer = agent.and_then(|agent| match &issued {
             Ok(_) => Some((agent.id, agent.key_generation)),
             Err(_) => agent

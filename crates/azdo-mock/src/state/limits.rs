@@ -14,8 +14,7 @@ impl State {
             now.duration_since(since) > limit
         };
         let due: Vec<_> = self
-            .requests
-            .values()
+            .due_requests(now)
             .filter(|request| request.finish_time.is_none() && request.cancel_deadline.is_none())
             .filter(|request| request.limits.timeout > 0)
             .filter(|request| request.receive_time.is_some_and(|since| over(since, request.limits.timeout)))

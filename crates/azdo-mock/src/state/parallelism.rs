@@ -9,6 +9,7 @@ impl State {
     /// Sets the number of jobs that run at once; `None`: no limit. Jobs that run already go on.
     pub(crate) fn set_parallel_jobs(&mut self, limit: Option<u32>) {
         self.meta.parallel_jobs = limit;
+        self.stirred = true;
         self.dirty.insert(Document::Meta);
     }
 
@@ -16,7 +17,7 @@ impl State {
     pub(super) fn free_parallel_jobs(&self) -> usize {
         let Some(limit) = self.meta.parallel_jobs else { return usize::MAX };
         let used =
-            self.requests.values().filter(|r| r.finish_time.is_none() && r.assignment.is_some()).count();
+            self.held_jobs();
         usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(used)
     }
 

@@ -1,5 +1,7 @@
 //! Who gets which job, and what becomes of a job whose agent keeps silent.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::agents::Agent;
@@ -16,7 +18,7 @@ impl State {
     }
 
     /// The session through which an agent would be given a job now.
-    fn ready_session(&self, agent: &Agent) -> Option<&Session> {
+    pub(super) fn ready_session(&self, agent: &Agent) -> Option<&Session> {
         // A session that a replaced key opened gets no job: jobs carry secrets.
         self.session_of(agent.id)
             .filter(|session| session.generation == agent.key_generation)
@@ -27,17 +29,31 @@ impl State {
     /// Hands queued jobs to agents, oldest job first. An agent whose poll is held comes before one that was only
     /// seen lately: of the two it is certain to be alive.
     pub(super) fn assign(&mut self, moment: Moment<'_>) {
+        self.reindex();
+        if !std::mem::take(&mut self.stirred) {
+            return;
+        }
         let mut free = self.free_parallel_jobs();
-        let queued: Vec<_> = self.requests.values().filter(|r| r.queued()).map(|r| r.id).collect();
+        let queued: Vec<_> = self.queued().collect();
+        // What nobody met a moment ago nobody meets now.
+        let mut unmet = BTreeSet::new();
         for id in queued {
             if free == 0 {
                 return;
             }
             let Some(request) = self.requests.get(&id) else { continue };
+            let wanted =
+                (request.pool_id, request.demands.iter().map(ToString::to_string).collect::<Vec<_>>());
+            if unmet.contains(&wanted) {
+                continue;
+            }
             let best = self
-                .matched_agents(request)
-                .filter_map(|agent| Some((agent, self.ready_session(agent)?)))
-                .min_by_key(|(agent, session)| (session.polls == 0, session.created_on, agent.id));
+                .ready_agents(request.pool_id)
+                .filter(|agent| agent.meets(&request.demands))
+                .find_map(|agent| Some((agent, self.ready_session(agent)?)));
+            if best.is_none() {
+                unmet.insert(wanted);
+            }
             if let Some((agent, session)) = best {
                 let assignment = Assignment {
                     agent_id: agent.id,
@@ -47,6 +63,7 @@ impl State {
                     time: moment.now,
                 };
                 self.give(id, assignment, moment.now);
+                self.reindex();
                 free -= 1;
             }
         }
@@ -89,8 +106,7 @@ impl State {
     pub(super) fn expire_locks(&mut self, now: Timestamp) {
         let passed = |time: Option<Timestamp>| time.is_some_and(|time| time < now);
         let due: Vec<_> = self
-            .requests
-            .values()
+            .due_requests(now)
             .filter(|request| request.finish_time.is_none() && request.assignment.is_some())
             .filter(|request| passed(request.locked_until) || passed(request.cancel_deadline))
             .map(|request| request.id)

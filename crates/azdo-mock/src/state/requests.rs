@@ -129,19 +129,6 @@ impl State {
         self.requests.get(&id).filter(|request| request.pool_id == pool).ok_or(Refusal::JobNotFound(id))
     }
 
-    /// The unfinished request that is an agent's, if any: an agent never has two.
-    pub(crate) fn assigned_request(&self, agent: AgentId) -> Option<&Request> {
-        self.requests.values().find(|request| request.finish_time.is_none() && request.is_of(agent))
-    }
-
-    /// The request an agent finished last.
-    pub(crate) fn last_completed_request(&self, agent: AgentId) -> Option<&Request> {
-        self.requests
-            .values()
-            .filter(|request| request.finish_time.is_some() && request.is_of(agent))
-            .max_by_key(|request| request.finish_time)
-    }
-
     /// Puts a job into the queue.
     pub(crate) fn queue_job(&mut self, job: NewJob, moment: Moment<'_>) -> Result<RequestId, Refusal> {
         self.pool(job.pool)?;
@@ -282,8 +269,8 @@ impl State {
         request.cancel_deadline = now.checked_add(request.limits.to_cancel() + CANCEL_GRACE).ok();
         let (job, agent) = (request.job_id, request.assignment.as_ref().map(|held| held.agent_id));
         self.dirty.insert(Document::Request(id));
-        let session = self.sessions.values_mut().find(|session| Some(session.agent_id) == agent);
-        if let Some(session) = session {
+        let session = agent.and_then(|agent| self.session_of(agent)).map(|session| session.id);
+        if let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) {
             session.push(Message::Cancel { job });
             self.dirty.insert(Document::Session(session.id));
         }

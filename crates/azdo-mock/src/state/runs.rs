@@ -49,13 +49,15 @@ pub(crate) struct Runs {
     pub(crate) all: BTreeMap<RunId, Run>,
     /// Those that have not ended: only they cost anything.
     open: BTreeSet<RunId>,
+    /// They were just restored, and each of them is looked at once.
+    fresh: bool,
 }
 
 impl Runs {
     /// As they were left.
     pub(crate) fn restored(all: BTreeMap<RunId, Run>) -> Self {
         let open = all.values().filter(|run| run.result.is_none()).map(|run| run.id).collect();
-        Self { all, open }
+        Self { all, open, fresh: true }
     }
 }
 
@@ -116,7 +118,11 @@ impl State {
 
     /// Queues the jobs whose time has come, and ends the runs whose jobs have all ended.
     pub(super) fn advance_runs(&mut self, moment: Moment<'_>) {
-        let open: Vec<_> = self.runs.open.iter().copied().collect();
+        let open: Vec<_> = if std::mem::take(&mut self.runs.fresh) {
+            self.runs.open.iter().copied().collect()
+        } else {
+            self.changed_runs().into_iter().filter(|id| self.runs.open.contains(id)).collect()
+        };
         for id in open {
             let Some(run) = self.runs.all.get(&id) else { continue };
             let progress = self.progress(run);

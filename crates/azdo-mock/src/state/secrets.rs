@@ -1,5 +1,6 @@
 //! Credentials: personal access tokens, access tokens of agents and of jobs, used assertions.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::hmac;
@@ -199,9 +200,7 @@ impl State {
     ) -> Result<String, TokenRefusal> {
         let client = assertion.claims.sub;
         let agent = self
-            .agents
-            .values()
-            .find(|agent| agent.client_id == client)
+            .agent_of_client(client)
             .ok_or_else(|| TokenRefusal::client(format!("The client {client} is not registered.")))?;
         assertion.verify(&agent.public_key, audience, moment.now)?;
         let used = format!("{client}/{}", sha256_hex(assertion.claims.jti.as_bytes()));
@@ -214,15 +213,25 @@ impl State {
             expires: moment.now.saturating_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX).as_second(),
             nonce: moment.entropy.token(16),
         };
-        self.assertions.insert(used.clone(), assertion.forgettable());
-        self.dirty.insert(Document::Assertion(used));
+        self.remember_assertion(used, assertion.forgettable());
         Ok(self.meta.token_key.sign(&claims))
     }
 
+    fn remember_assertion(&mut self, jti: String, until: Timestamp) {
+        self.forgettable.insert((until, jti.clone()));
+        self.assertions.insert(jti.clone(), until);
+        self.dirty.insert(Document::Assertion(jti));
+    }
+
+    /// Takes over the assertions that were used before a restart.
+    pub(crate) fn restore_assertions(&mut self, used: BTreeMap<String, Timestamp>) {
+        self.forgettable = used.iter().map(|(jti, until)| (*until, jti.clone())).collect();
+        self.assertions = used;
+    }
+
     pub(super) fn forget_assertions(&mut self, now: Timestamp) {
-        let old: Vec<_> =
-            self.assertions.iter().filter(|(_, end)| **end < now).map(|(jti, _)| jti.clone()).collect();
-        for jti in old {
+        while self.forgettable.first().is_some_and(|(end, _)| *end < now) {
+            let Some((_, jti)) = self.forgettable.pop_first() else { return };
             self.assertions.remove(&jti);
             self.dirty.insert(Document::Assertion(jti));
         }

@@ -61,11 +61,6 @@ impl Session {
 }
 
 impl State {
-    /// The live session of an agent.
-    pub(crate) fn session_of(&self, agent: AgentId) -> Option<&Session> {
-        self.sessions.values().find(|session| session.agent_id == agent)
-    }
-
     /// Opens a session. Refused while another lives, and to a key that has been replaced.
     pub(crate) fn open_session(
         &mut self,
@@ -206,12 +201,12 @@ impl State {
         now: Timestamp,
         event: fn(String, AgentId) -> EventKind,
     ) -> usize {
-        let ids: Vec<_> =
-            self.sessions.values().filter(|session| session.agent_id == agent).map(|s| s.id).collect();
-        for id in &ids {
-            self.end_session(*id, now, event);
+        let mut ended = 0;
+        while let Some(id) = self.session_of(agent).map(|session| session.id) {
+            self.end_session(id, now, event);
+            ended += 1;
         }
-        ids.len()
+        ended
     }
 
     /// Ends a session; a job that its agent has not taken goes back into the queue.
@@ -236,12 +231,16 @@ impl State {
         }
     }
 
-    pub(super) fn expire_sessions(&mut self, now: Timestamp) {
+    /// When a session ends that was polled last at `seen`.
+    pub(super) fn expires(&self, seen: Timestamp) -> Timestamp {
         let life = SignedDuration::try_from(self.switches.session_expiry).unwrap_or(SignedDuration::MAX);
+        seen.saturating_add(life).unwrap_or(Timestamp::MAX)
+    }
+
+    pub(super) fn expire_sessions(&mut self, now: Timestamp) {
         let dead: Vec<_> = self
-            .sessions
-            .values()
-            .filter(|s| s.polls == 0 && s.last_seen.saturating_add(life).unwrap_or(Timestamp::MAX) < now)
+            .silent_sessions(now)
+            .filter(|session| session.polls == 0 && self.expires(session.last_seen) < now)
             .map(|session| session.id)
             .collect();
         for id in dead {

@@ -377,7 +377,13 @@ impl World {
     }
 
     fn check(&mut self) {
+        self.state.reindex();
+        assert_eq!(*self.state.index(), self.state.recomputed(), "the index follows what it is made from");
         let state = &self.state;
+        for request in state.requests.values().filter(|request| request.queued()) {
+            let free = state.matched_agents(request).find(|agent| state.ready_session(agent).is_some());
+            assert!(free.is_none() || state.free_parallel_jobs() == 0, "{} could be given to {free:?}", request.id);
+        }
         let mut busy = BTreeSet::new();
         for request in state.requests.values() {
             let Some(result) = request.result else {

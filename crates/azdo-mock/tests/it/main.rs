@@ -9,6 +9,7 @@ mod fault_seeds;
 mod faults;
 mod jobs;
 mod journal;
+mod library;
 mod lists;
 mod members;
 mod packages;

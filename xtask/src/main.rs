@@ -4,9 +4,11 @@
 
 mod agent_package;
 mod artifacts;
+mod bench;
 mod ci;
 mod clean;
 mod demo;
+mod fuzz;
 mod leakscan;
 mod pipelines;
 mod setup;
@@ -63,6 +65,17 @@ enum Command {
     },
     /// Lints and tests of every crate for Windows, on Linux under Wine
     Windows(Setup),
+    /// Fuzz every parser that sees the network, one target after the other
+    Fuzz(fuzz::Options),
+    /// Measures a service from a second process; figures and what they should be
+    Bench {
+        /// What is measured
+        #[arg(value_enum)]
+        subject: bench::Subject,
+        /// How the figures are printed on stdout: table or json
+        #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
+        output: String,
+    },
     /// Structure check: crate edges, fixtures, leftovers
     Tidy,
     /// What a workflow runs, one job at a time
@@ -120,6 +133,8 @@ fn dispatch(workspace: &Workspace, command: Command) -> anyhow::Result<ExitCode>
             leakscan::run(workspace, output, &target)
         }
         Command::Windows(setup) => windows::run(workspace, setup.install).map(|()| ExitCode::SUCCESS),
+        Command::Fuzz(options) => fuzz::run(workspace, &options),
+        Command::Bench { subject, output } => bench::run(workspace, subject, &output),
         Command::Tidy => tidy::run(workspace).map(|()| ExitCode::SUCCESS),
         Command::Ci { job, setup } => ci::run(workspace, job, setup.install).map(|()| ExitCode::SUCCESS),
         Command::Clean => clean::run(workspace).map(|()| ExitCode::SUCCESS),

@@ -11,7 +11,13 @@ use crate::workspace::{Workspace, output, step};
 
 /// Every test there is.
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
-    nextest(workspace, "all", &["--workspace"], &[], hand_over(workspace)?)
+    nextest(workspace, "all", &["--workspace"], &[], hand_over(workspace)?)?;
+    documented(workspace)
+}
+
+/// The examples in documentation, which nextest does not run.
+fn documented(workspace: &Workspace) -> Result<()> {
+    step("examples in documentation", &mut workspace.cargo(["test", "--doc", "-p", "azdo-mock"]))
 }
 
 /// The stories on real containers.

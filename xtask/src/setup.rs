@@ -58,6 +58,13 @@ const DENY: Need = Need {
     remedy: || vec![vec!["cargo", "install", "--locked", "--debug", "cargo-deny"]],
 };
 
+const CARGO_FUZZ: Need = Need {
+    name: "cargo-fuzz",
+    why: "builds the fuzz targets",
+    present: || succeeds("cargo", &["fuzz", "--version"]),
+    remedy: || vec![vec!["cargo", "install", "--locked", "cargo-fuzz", "--version", "0.13.1"]],
+};
+
 const VENV: Need = Need {
     name: "Python's venv",
     why: "holds the linters of workflow and pipeline files",
@@ -90,6 +97,8 @@ pub(crate) const DEMO: [Need; 3] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON];
 pub(crate) const TESTS: [Need; 5] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST, NODE];
 /// For the Windows tests on Linux.
 pub(crate) const WINDOWS: [Need; 1] = [CROSS];
+/// For the fuzz targets.
+pub(crate) const FUZZ: [Need; 1] = [CARGO_FUZZ];
 /// For the lint job.
 pub(crate) const LINT: [Need; 2] = [DENY, VENV];
 

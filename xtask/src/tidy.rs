@@ -14,6 +14,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("mayfly", &["image-builder", "aci-deploy", "sandbox", "arm-template"]),
     ("e2e", &["sandbox", "testkit"]),
+    // Reaches into both columns, and nothing is linked from it.
+    (
+        "fuzz",
+        &[
+            "acr-registry",
+            "agent-stub",
+            "arm-emulator",
+            "arm-template",
+            "azdo-mock",
+            "entra-tokens",
+            "image-builder",
+            "pipeline-yaml",
+            "service-kit",
+        ],
+    ),
     (
         "sandbox",
         &["arm-emulator", "azdo-mock", "acr-registry", "entra-tokens", "container-groups", "service-kit"],

@@ -9,6 +9,9 @@
 mod access;
 mod content;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod manifest;
 mod name;
 mod path;

@@ -20,6 +20,9 @@ mod diagnostics;
 mod dispatcher;
 mod environment;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hidden;
 mod http;
 mod keys;

@@ -9,6 +9,8 @@ mod completion;
 mod condition;
 mod connect;
 pub(crate) mod crash;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod job;
 mod plan_server;
 mod queue;

@@ -15,6 +15,9 @@ mod engine;
 mod error;
 mod fields;
 mod filter;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity_endpoint;
 mod location;
 mod metadata;

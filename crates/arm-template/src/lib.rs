@@ -15,6 +15,9 @@ mod diagnostic;
 mod document;
 mod expr;
 mod functions;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod graph;
 pub mod jsonc;
 mod linked;

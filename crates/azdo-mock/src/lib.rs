@@ -14,6 +14,9 @@ mod bells;
 mod control;
 mod error;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod packages;
 mod persist;

@@ -21,6 +21,9 @@ mod dockerfile;
 mod download;
 mod engine;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod image_ref;
 mod label;

@@ -219,7 +219,7 @@ async fn get(
     answer.text().await.map_err(unreachable)
 }
 
-fn read(text: &str, organization: &Url, os: TargetOs) -> Result<AgentPackage, PackagesError> {
+pub(crate) fn read(text: &str, organization: &Url, os: TargetOs) -> Result<AgentPackage, PackagesError> {
     let shape = |reason: String| PackagesError::Shape { url: organization.clone(), reason };
     let answer: Answer = serde_json::from_str(text).map_err(|error| shape(error.to_string()))?;
     let newest = answer.value.into_iter().max_by_key(|package| package.version);

@@ -1,0 +1,15 @@
+//! Doors for the fuzz targets alone, behind the feature `fuzzing`. They panic where a law is broken.
+
+use crate::manifest::Manifest;
+use crate::path::Target;
+
+/// What is printed of a path is read as the same path.
+pub fn path(text: &str) {
+    let Ok(target) = Target::parse(text) else { return };
+    assert_eq!(Target::parse(&target.to_string()), Ok(target));
+}
+
+/// Any bytes are a manifest or are refused.
+pub fn manifest(media_type: &str, content: &[u8]) {
+    let _ = Manifest::parse(media_type, content);
+}

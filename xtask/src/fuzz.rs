@@ -67,7 +67,9 @@ struct Row {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> {
     let all = targets(workspace)?;
     if options.list {
-        all.iter().for_each(|name| say(name));
+        for name in &all {
+            say(name);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(unknown) = options.target.iter().find(|name| !all.contains(name)) {
@@ -132,8 +134,10 @@ fn fuzz(workspace: &Workspace, name: &str, seconds: u64) -> Result<Row> {
     let findings = files(&found)?.into_iter().filter(|file| !before.contains(file)).collect::<Vec<_>>();
     if !ended.status.success() {
         // The panic stands before the numbers.
-        let last: Vec<&str> = text.lines().rev().take(40).collect();
-        last.iter().rev().for_each(|line| say(line));
+        let lines: Vec<&str> = text.lines().collect();
+        for line in &lines[lines.len().saturating_sub(40)..] {
+            say(line);
+        }
     }
     Ok(Row { target: name.to_owned(), findings, ended: ended.status.success(), ..read(&text) })
 }

@@ -46,8 +46,10 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.dirty.clear();
     state.pools = values(store, table::POOLS, |pool: &crate::state::Pool| pool.id)?;
     state.agents = values(store, table::AGENTS, |agent: &crate::state::agents::Agent| agent.id)?.into();
-    state.sessions = values(store, table::SESSIONS, |session: &crate::state::sessions::Session| session.id)?.into();
-    state.requests = values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?.into();
+    state.sessions =
+        values(store, table::SESSIONS, |session: &crate::state::sessions::Session| session.id)?.into();
+    state.requests =
+        values(store, table::REQUESTS, |request: &crate::state::requests::Request| request.id)?.into();
     state.jobs = values(store, table::JOBS, |job: &crate::wire::job::JobSpec| job.request_id)?;
     state.plans = values(store, table::PLANS, |plan: &Plan| plan.id)?;
     state.runs = Runs::restored(values(store, table::RUNS, |run: &Run| run.id)?);

@@ -16,8 +16,7 @@ impl State {
     /// How many more jobs may be given to agents now. A job counts from when it is an agent's until it ends.
     pub(super) fn free_parallel_jobs(&self) -> usize {
         let Some(limit) = self.meta.parallel_jobs else { return usize::MAX };
-        let used =
-            self.held_jobs();
+        let used = self.held_jobs();
         usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(used)
     }
 

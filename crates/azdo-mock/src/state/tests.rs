@@ -382,7 +382,11 @@ impl World {
         let state = &self.state;
         for request in state.requests.values().filter(|request| request.queued()) {
             let free = state.matched_agents(request).find(|agent| state.ready_session(agent).is_some());
-            assert!(free.is_none() || state.free_parallel_jobs() == 0, "{} could be given to {free:?}", request.id);
+            assert!(
+                free.is_none() || state.free_parallel_jobs() == 0,
+                "{} could be given to {free:?}",
+                request.id
+            );
         }
         let mut busy = BTreeSet::new();
         for request in state.requests.values() {

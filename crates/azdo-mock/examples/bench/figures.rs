@@ -25,7 +25,7 @@ impl Figure {
         self
     }
 
-    pub(crate) fn to_bare(mut self, bare: f64) -> Self {
+    pub(crate) fn against_bare(mut self, bare: f64) -> Self {
         self.ratio = Some(self.value / bare);
         self
     }

@@ -4,8 +4,8 @@
 //! queues jobs, shows the journal and makes faults. State survives `kill -9` through the [`service_kit::Store`] in the
 //! settings; text of logs is in plain files.
 //!
-//! It is strict: what it does not know gets the real service's error. It binds no socket, reads no environment, and
-//! takes time and randomness from its settings. It runs nothing: agents do.
+//! It is strict: what it does not know gets the real service's error. It binds no socket (but [`testing`], through
+//! service-kit), reads no environment, and takes time and randomness from its settings. It runs nothing: agents do.
 
 mod addresses;
 mod app;

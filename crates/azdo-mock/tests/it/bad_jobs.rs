@@ -1,5 +1,6 @@
 //! What a broken or hostile worker sends: the service's own error each time, and nothing changes.
 
+#[cfg(target_os = "linux")]
 use futures_util::stream;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -4,8 +4,6 @@
 //! `MAYFLY_FAULT_SEEDS=1-50` says which seeds; a seed draws the faults, not the order in which processes call. Time runs
 //! 25 times as fast, for the service and for the agents.
 
-#![cfg(unix)]
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 mod bad_jobs;
 mod client;
 mod control;
+#[cfg(unix)]
 mod fault_seeds;
 mod faults;
 mod jobs;
@@ -20,6 +21,7 @@ mod server;
 mod session_conflict;
 mod sessions;
 mod strictness;
+#[cfg(unix)]
 mod stub;
 #[cfg(unix)]
 mod tasks;

@@ -1,12 +1,15 @@
 //! A container that is killed leaves its session behind, and the next one of its name is kept out by it.
 
-use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::time::Duration;
+use std::time::Instant;
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::client::Agent;
 use crate::server::{Ask, Server};
+#[cfg(unix)]
 use crate::stub::{StubAgent, World};
 
 /// Asks for a session as agents do: again each 30 s while there is a conflict. How often it was refused.

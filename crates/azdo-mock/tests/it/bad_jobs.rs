@@ -85,8 +85,12 @@ async fn a_huge_batch_is_taken_as_far_as_a_body_may_be_long() {
     let same: Vec<_> = (0..50_000).map(|number| json!({"id": job, "order": number})).collect();
     let merged = worker.patch_records(&server, json!(same)).await.expect(200);
     assert_eq!(merged["value"][49_999]["order"], 49_999, "one after the other");
-    let long = json!([{"id": job, "name": "x".repeat(9 * 1024 * 1024)}]);
-    worker.patch_records(&server, long).await.refused(413, "HttpException");
+    // A client on Windows that still writes does not see an answer that came before its end.
+    #[cfg(unix)]
+    {
+        let long = json!([{"id": job, "name": "x".repeat(9 * 1024 * 1024)}]);
+        worker.patch_records(&server, long).await.refused(413, "HttpException");
+    }
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ async fn what_is_not_open_cannot_be_ended() {
 async fn on_the_machines_clock_a_killed_agent_comes_back_once_its_session_is_released() {
     let mut world = World::start(None).await;
     if std::env::var_os("MAYFLY_REAL_WAITS").is_none() {
-        world.hurry_agents(10);
+        world.hurry_agents(4);
     }
     let limit = Duration::from_secs(90);
     let first = StubAgent::unpack(&world, "web01").await;

@@ -23,12 +23,27 @@ use crate::server::{Ask, PAT};
 /// Panics of this process: one test has it for itself.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
+/// What agents are told of the time.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// When theirs and the machine's were the same, in milliseconds since 1970. Without it that is when they start, so that
+    /// a slow machine does not lead them away from a service on the machine's clock.
+    start: Option<i64>,
+    speed: u32,
+}
+
+impl Pace {
+    fn told(self) -> String {
+        let start = self.start.unwrap_or_else(|| SystemClock::shared().now().as_millisecond());
+        format!("{start}x{}", self.speed)
+    }
+}
+
 /// A service on a port of its own, at the address that it gives out.
 pub(crate) struct World {
     pub(crate) url: String,
     pub(crate) clock: Option<VirtualClock>,
-    /// What agents are told of the time.
-    pace: Option<String>,
+    pace: Option<Pace>,
     control: String,
     shutdown: Shutdown,
     folder: TempDir,
@@ -38,10 +53,12 @@ pub(crate) struct World {
 impl World {
     /// The service and its agents run `speed` times as fast as the machine; on the machine's clock where there is none.
     pub(crate) async fn start(speed: Option<u32>) -> Self {
+        // Before any clock runs: a build takes its time.
+        programs().await;
         let now = SystemClock::shared().now();
         let clock = speed.map(|speed| VirtualClock::running(now, speed));
         let mut world = Self::with(clock).await;
-        world.pace = speed.map(|speed| format!("{}x{speed}", now.as_millisecond()));
+        world.pace = speed.map(|speed| Pace { start: Some(now.as_millisecond()), speed });
         world
     }
 
@@ -92,7 +109,7 @@ impl World {
 
     /// Shortens the waits of agents alone: the service stays on its clock.
     pub(crate) fn hurry_agents(&mut self, speed: u32) {
-        self.pace = Some(format!("{}x{speed}", SystemClock::shared().now().as_millisecond()));
+        self.pace = Some(Pace { start: None, speed });
     }
 
     pub(crate) async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Value {
@@ -148,7 +165,7 @@ pub(crate) struct StubAgent {
     root: TempDir,
     name: String,
     url: String,
-    pace: Option<String>,
+    pace: Option<Pace>,
 }
 
 impl StubAgent {
@@ -163,7 +180,7 @@ impl StubAgent {
             }
         }
         fs_err::write(bin.join("agent.version"), "4.270.0\n").unwrap();
-        Self { root, name: name.to_owned(), url: world.url.clone(), pace: world.pace.clone() }
+        Self { root, name: name.to_owned(), url: world.url.clone(), pace: world.pace }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -176,8 +193,8 @@ impl StubAgent {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        if let Some(pace) = &self.pace {
-            command.env("MAYFLY_STUB_CLOCK", pace);
+        if let Some(pace) = self.pace {
+            command.env("MAYFLY_STUB_CLOCK", pace.told());
         }
         command
     }

@@ -25,4 +25,3 @@ pub use condition::{Condition, StatusFunction};
 pub use fault::{Fault, Faults, Position};
 pub use plan::{Copies, Job, Phase, Plan, Pool, Shell, Step};
 pub use schedule::{Decision, JobResult, JobState, Progress, RunResult};
-pub use yaml::{Entry, Node, Value, tree};

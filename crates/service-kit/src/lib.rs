@@ -4,7 +4,6 @@
 //! - [`Shutdown`] owns every task that outlives a request.
 //! - [`Authority`] issues the certificates of one instance.
 //! - [`Store`] keeps JSON documents, encrypted at rest, through `kill -9`.
-//! - [`Snapshot`] is some of it in a file, to go back to.
 //! - [`Clock`] and [`Entropy`] make time and randomness inputs.
 //!
 //! It knows no protocol of Azure: error envelopes, routes and tokens live in the crates that speak them.
@@ -14,7 +13,6 @@ mod connection;
 mod entropy;
 mod serve;
 mod shutdown;
-mod snapshot;
 mod store;
 mod tls;
 
@@ -23,6 +21,5 @@ pub use connection::Connection;
 pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
 pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;
-pub use snapshot::{Content, Snapshot, SnapshotError};
-pub use store::{Batch, SealedDocument, Store, StoreError, StoreKey, Tables};
+pub use store::{Batch, Store, StoreError, StoreKey};
 pub use tls::{Authority, ServerTls, TlsError};

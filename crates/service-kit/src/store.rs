@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition, TableError,
-};
+use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -121,59 +119,10 @@ pub enum StoreError {
 pub struct Batch(Vec<Change>);
 
 #[derive(Debug)]
-enum Change {
-    Put { table: String, key: String, value: Vec<u8> },
-    PutSealed(SealedDocument),
-    Delete { table: String, key: String },
-    Clear(Tables),
-}
-
-impl Change {
-    /// What an error names: table and document.
-    fn address(&self) -> (&str, &str) {
-        match self {
-            Self::Put { table, key, .. } | Self::Delete { table, key } => (table, key),
-            Self::PutSealed(document) => (&document.table, &document.key),
-            Self::Clear(tables) => (tables.name(), "*"),
-        }
-    }
-}
-
-/// Some of the tables of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tables {
-    /// Those whose names begin so.
-    Below(&'static str),
-    /// All but the one of this name.
-    AllBut(&'static str),
-}
-
-impl Tables {
-    /// Whether a table is one of them.
-    pub fn cover(self, table: &str) -> bool {
-        match self {
-            Self::Below(prefix) => table.starts_with(prefix),
-            Self::AllBut(name) => table != name,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Below(prefix) => prefix,
-            Self::AllBut(_) => "*",
-        }
-    }
-}
-
-/// A document as the file has it: where it is can be read, what it says is sealed with the store's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedDocument {
-    /// The table.
-    pub table: String,
-    /// The document.
-    pub key: String,
-    /// The sealed value; it opens at this place alone.
-    pub value: Vec<u8>,
+struct Change {
+    table: String,
+    key: String,
+    value: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -185,41 +134,17 @@ impl Batch {
     /// Adds or replaces a document.
     pub fn put<T: Serialize>(mut self, table: &str, key: &str, value: &T) -> Result<Self, StoreError> {
         let bytes = serde_json::to_vec(value).map_err(|source| document("encode", table, key, source))?;
-        self.0.push(Change::Put { table: table.to_owned(), key: key.to_owned(), value: bytes });
+        self.0.push(Change { table: table.to_owned(), key: key.to_owned(), value: Some(bytes) });
         Ok(self)
-    }
-
-    /// Adds or replaces a document that was sealed before. It is not looked into: [`Store::opens`] does.
-    #[must_use]
-    pub fn put_sealed(mut self, document: SealedDocument) -> Self {
-        self.0.push(Change::PutSealed(document));
-        self
-    }
-
-    /// Removes every document of some tables. What is put after it stays.
-    #[must_use]
-    pub fn clear(mut self, tables: Tables) -> Self {
-        self.0.push(Change::Clear(tables));
-        self
-    }
-
-    /// Adds the changes of another batch behind these.
-    #[must_use]
-    pub fn then(mut self, later: Self) -> Self {
-        self.0.extend(later.0);
-        self
     }
 
     /// Removes a document; it need not exist.
     #[must_use]
     pub fn delete(mut self, table: &str, key: &str) -> Self {
-        self.0.push(Change::Delete { table: table.to_owned(), key: key.to_owned() });
+        self.0.push(Change { table: table.to_owned(), key: key.to_owned(), value: None });
         self
     }
 }
-
-/// A table of documents, open for changes.
-type Documents<'t> = redb::Table<'t, (&'static str, &'static str), &'static [u8]>;
 
 /// Encrypted documents by table and key. Clones share the same file.
 #[derive(Clone)]
@@ -261,47 +186,6 @@ impl Store {
             seal: Arc::new(LessSafeKey::new(unbound)),
             entropy: entropy.clone(),
         }
-    }
-
-    /// An empty store that ends with the process and opens what this one sealed.
-    pub fn scratch(&self) -> Self {
-        Self { seal: self.seal.clone(), ..Self::in_memory() }
-    }
-
-    /// The documents of some tables as the file has them, ordered by table and key.
-    pub fn sealed(&self, tables: Tables) -> Result<Vec<SealedDocument>, StoreError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Document {
-            action: "export",
-            table: tables.name().to_owned(),
-            key: "*".to_owned(),
-            source,
-        };
-        let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
-        let documents = match transaction.open_table(DOCUMENTS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            opened => opened.map_err(|e| failed(e.into()))?,
-        };
-        let mut found = Vec::new();
-        for entry in documents.iter().map_err(|e| failed(e.into()))? {
-            let (name, sealed) = entry.map_err(|e| failed(e.into()))?;
-            let (table, key) = name.value();
-            if tables.cover(table) {
-                let (table, key) = (table.to_owned(), key.to_owned());
-                found.push(SealedDocument { table, key, value: sealed.value().to_vec() });
-            }
-        }
-        Ok(found)
-    }
-
-    /// Seals bytes that are kept elsewhere, bound to a name as a document is to its place.
-    pub fn seal_bytes(&self, table: &str, key: &str, bytes: Vec<u8>) -> SealedDocument {
-        let value = self.sealed_value(table, key, bytes);
-        SealedDocument { table: table.to_owned(), key: key.to_owned(), value }
-    }
-
-    /// What was sealed with this store's key, or `None` when it was not.
-    pub fn opens(&self, document: &SealedDocument) -> Option<Vec<u8>> {
-        self.open_value(&document.table, &document.key, &document.value).ok()
     }
 
     /// Reads a document.
@@ -362,39 +246,29 @@ impl Store {
     /// Makes all changes of a batch in one transaction.
     pub fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let Some(first) = batch.0.first() else { return Ok(()) };
-        let (table, key) = first.address();
-        let (table, key) = (table.to_owned(), key.to_owned());
+        let (table, key) = (first.table.clone(), first.key.clone());
         let failed =
             |source| StoreError::Document { action: "write", table: table.clone(), key: key.clone(), source };
         let transaction = self.database.begin_write().map_err(|e| failed(e.into()))?;
         {
             let mut documents = transaction.open_table(DOCUMENTS).map_err(|e| failed(e.into()))?;
-            for change in batch.0 {
-                self.make(&mut documents, change).map_err(|e| failed(e.into()))?;
+            for change in &batch.0 {
+                let name = (change.table.as_str(), change.key.as_str());
+                match &change.value {
+                    Some(value) => {
+                        let sealed = self.sealed(name.0, name.1, value.clone());
+                        documents.insert(name, sealed.as_slice()).map_err(|e| failed(e.into()))?;
+                    }
+                    None => {
+                        documents.remove(name).map_err(|e| failed(e.into()))?;
+                    }
+                }
             }
         }
         transaction.commit().map_err(|e| failed(e.into()))
     }
 
-    fn make(&self, documents: &mut Documents<'_>, change: Change) -> Result<(), StorageError> {
-        match change {
-            Change::Put { table, key, value } => {
-                let sealed = self.sealed_value(&table, &key, value);
-                documents.insert((table.as_str(), key.as_str()), sealed.as_slice())?;
-            }
-            Change::PutSealed(document) => {
-                let name = (document.table.as_str(), document.key.as_str());
-                documents.insert(name, document.value.as_slice())?;
-            }
-            Change::Delete { table, key } => {
-                documents.remove((table.as_str(), key.as_str()))?;
-            }
-            Change::Clear(tables) => documents.retain(|(table, _), _| !tables.cover(table))?,
-        }
-        Ok(())
-    }
-
-    fn sealed_value(&self, table: &str, key: &str, mut value: Vec<u8>) -> Vec<u8> {
+    fn sealed(&self, table: &str, key: &str, mut value: Vec<u8>) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         self.entropy.fill(&mut nonce);
         let tag = self
@@ -414,25 +288,14 @@ impl Store {
         key: &str,
         sealed: &[u8],
     ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(serde_json::from_slice(&self.open_value(table, key, sealed)?)?)
-    }
-
-    fn open_value(
-        &self,
-        table: &str,
-        key: &str,
-        sealed: &[u8],
-    ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or("the stored value is cut off")?;
         let mut rest = rest.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce)?;
-        let length = self
+        let plain = self
             .seal
             .open_in_place(nonce, Aad::from(address(table, key)), &mut rest)
-            .map_err(|_| "the stored value was not sealed with this instance's key")?
-            .len();
-        rest.truncate(length);
-        Ok(rest)
+            .map_err(|_| "the stored value was not sealed with this instance's key")?;
+        Ok(serde_json::from_slice(plain)?)
     }
 }
 

@@ -24,13 +24,75 @@ const REPOSITORY_ACTIONS: [&str; 5] = ["pull", "push", "delete", "metadata_read"
 /// What a role that only pulls may do with a repository.
 const PULL_ACTIONS: [&str; 2] = ["pull", "metadata_read"];
 
+/// The actions of a scope map beside those of the distribution API.
+const MAP_ACTIONS: [(&str, &str); 5] = [
+    ("content/read", "pull"),
+    ("content/write", "push"),
+    ("content/delete", "delete"),
+    ("metadata/read", "metadata_read"),
+    ("metadata/write", "metadata_write"),
+];
+
 /// What somebody who is let in may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rights {
     /// Everything.
     All,
     /// Pull, and nothing else.
     Pull,
+    /// What a scope map says: `repositories/<name>/content/read`, where the name may be `*` or end in `/*`.
+    Map(Vec<String>),
+}
+
+impl Rights {
+    /// Whether this may be done. A catalog shows all repositories, so only who may read about all of them has it.
+    fn permit(&self, kind: &str, name: &str, action: &str) -> bool {
+        match (self, kind) {
+            (Self::All, _) => true,
+            (Self::Pull, "repository") => PULL_ACTIONS.contains(&action),
+            (Self::Pull, _) => false,
+            (Self::Map(actions), "repository") => {
+                actions.iter().any(|granted| map_action_permits(granted, name, action))
+            }
+            (Self::Map(actions), _) => {
+                actions.iter().any(|granted| granted == "repositories/*/metadata/read")
+            }
+        }
+    }
+
+    /// As they stand in a refresh token.
+    fn actions(&self) -> Vec<String> {
+        let fixed: &[&str] = match self {
+            Self::All => &["read", "write", "delete", "metadata/read", "metadata/write"],
+            Self::Pull => &["read", "metadata/read"],
+            Self::Map(actions) => return actions.clone(),
+        };
+        fixed.iter().map(|&action| action.to_owned()).collect()
+    }
+
+    fn from_actions(actions: Vec<String>) -> Self {
+        let says = |wanted: &str| actions.iter().any(|action| action == wanted);
+        if says("write") {
+            Self::All
+        } else if says("read") {
+            Self::Pull
+        } else {
+            Self::Map(actions)
+        }
+    }
+}
+
+/// Whether one action of a scope map lets this be done with this repository.
+fn map_action_permits(granted: &str, name: &str, action: &str) -> bool {
+    let Some(rest) = granted.strip_prefix("repositories/") else { return false };
+    let mapped = |&(map_action, own): &(&str, &str)| {
+        let pattern = rest.strip_suffix(map_action)?.strip_suffix('/')?;
+        (own == action).then_some(pattern)
+    };
+    MAP_ACTIONS.iter().find_map(mapped).is_some_and(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == pattern,
+    })
 }
 
 /// Somebody who is let in.
@@ -71,7 +133,7 @@ impl Scope {
     }
 
     /// What of it this registry grants: nothing that does not exist, and nothing that is not held.
-    pub(crate) fn granted(mut self, rights: Rights) -> Option<Self> {
+    pub(crate) fn granted(mut self, rights: &Rights) -> Option<Self> {
         let wildcard = self.actions.contains("*");
         match (self.kind.as_str(), self.name.as_str()) {
             ("repository", _) if wildcard => {
@@ -81,9 +143,8 @@ impl Scope {
             ("registry", "catalog") => self.actions.retain(|action| action == "*"),
             _ => return None,
         }
-        if rights == Rights::Pull {
-            self.actions.retain(|action| PULL_ACTIONS.contains(&action.as_str()));
-        }
+        let (kind, name) = (&self.kind, &self.name);
+        self.actions.retain(|action| rights.permit(kind, name, action));
         (!self.actions.is_empty()).then_some(self)
     }
 
@@ -164,14 +225,7 @@ impl Tokens {
         holder: &Holder,
         tenant: &str,
     ) -> Result<SecretString, entra_tokens::KeyError> {
-        let actions: &[&str] = match holder.rights {
-            Rights::All => &["read", "write", "delete", "metadata/read", "metadata/write"],
-            Rights::Pull => &["read", "metadata/read"],
-        };
-        let permissions = Permissions {
-            actions: actions.iter().map(|&action| action.to_owned()).collect(),
-            not_actions: Vec::new(),
-        };
+        let permissions = Permissions { actions: holder.rights.actions(), not_actions: Vec::new() };
         let claims = Claims {
             tenant: Some(tenant.to_owned()),
             permissions: Some(permissions),
@@ -183,9 +237,8 @@ impl Tokens {
     /// Who the refresh token is for, and what it carries.
     pub(crate) fn check_refresh(&self, token: &SecretString) -> Result<Holder, TokenRefusal> {
         let claims = self.check(token, "refresh_token")?;
-        let writes =
-            claims.permissions.is_some_and(|held| held.actions.iter().any(|action| action == "write"));
-        Ok(Holder { subject: claims.sub, rights: if writes { Rights::All } else { Rights::Pull } })
+        let actions = claims.permissions.map(|held| held.actions).unwrap_or_default();
+        Ok(Holder { subject: claims.sub, rights: Rights::from_actions(actions) })
     }
 
     /// Whether the access token opens all that is wanted.
@@ -235,15 +288,15 @@ mod tests {
         let scope = Scope::parse("repository:localhost:5000/a/b:pull,push,fly").unwrap();
         assert_eq!(scope.name, "localhost:5000/a/b");
         assert_eq!(
-            scope.granted(Rights::All).unwrap().to_string(),
+            scope.granted(&Rights::All).unwrap().to_string(),
             "repository:localhost:5000/a/b:pull,push"
         );
         assert_eq!(
-            Scope::parse("registry:catalog:*").unwrap().granted(Rights::All).unwrap().to_string(),
+            Scope::parse("registry:catalog:*").unwrap().granted(&Rights::All).unwrap().to_string(),
             "registry:catalog:*"
         );
         for text in ["registry:other:*", "repository:a:", "repository:a:fly", "planet:a:pull"] {
-            assert_eq!(Scope::parse(text).and_then(|scope| scope.granted(Rights::All)), None, "{text}");
+            assert_eq!(Scope::parse(text).and_then(|scope| scope.granted(&Rights::All)), None, "{text}");
         }
         for (wanted, granted) in [
             ("repository:a:pull,push,delete", Some("repository:a:pull")),
@@ -251,11 +304,38 @@ mod tests {
             ("repository:a:push", None),
             ("registry:catalog:*", None),
         ] {
-            let cut = Scope::parse(wanted).unwrap().granted(Rights::Pull).map(|scope| scope.to_string());
+            let cut = Scope::parse(wanted).unwrap().granted(&Rights::Pull).map(|scope| scope.to_string());
             assert_eq!(cut.as_deref(), granted, "{wanted}");
         }
         for text in ["", "repository", "repository:a", ":a:pull"] {
             assert_eq!(Scope::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_scope_map_grants_what_it_names() {
+        let rights = Rights::Map(
+            ["one/content/read", "one/content/write", "deep/*/metadata/read", "*/content/delete"]
+                .map(|action| format!("repositories/{action}"))
+                .to_vec(),
+        );
+        for (wanted, granted) in [
+            ("repository:one:*", Some("repository:one:delete,pull,push")),
+            ("repository:one:pull,push", Some("repository:one:pull,push")),
+            ("repository:one/more:pull", None),
+            ("repository:on:pull", None),
+            ("repository:deep/er/still:*", Some("repository:deep/er/still:delete,metadata_read")),
+            ("repository:deep:*", Some("repository:deep:delete")),
+            ("repository:deeper/x:metadata_read", None),
+            ("registry:catalog:*", None),
+        ] {
+            let cut = Scope::parse(wanted).unwrap().granted(&rights).map(|scope| scope.to_string());
+            assert_eq!(cut.as_deref(), granted, "{wanted}");
+        }
+        let everywhere = Rights::Map(vec!["repositories/*/metadata/read".into()]);
+        assert!(Scope::catalog().granted(&everywhere).is_some());
+        for odd in ["", "repositories/", "repositories/content/read", "gateway/one/content/read", "repositories/one"] {
+            assert!(!map_action_permits(odd, "one", "pull"), "{odd}");
         }
     }
 
@@ -282,7 +362,8 @@ mod tests {
             Err(TokenRefusal::Invalid),
             "an access token is no refresh token"
         );
-        for rights in [Rights::All, Rights::Pull] {
+        let map = Rights::Map(vec!["repositories/a/content/read".into()]);
+        for rights in [Rights::All, Rights::Pull, map, Rights::Map(Vec::new())] {
             let holder = Holder { subject: "me".into(), rights };
             let refresh = tokens.refresh(&holder, "tenant").unwrap();
             assert_eq!(tokens.check_refresh(&refresh), Ok(holder));

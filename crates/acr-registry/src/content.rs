@@ -3,7 +3,7 @@
 //! Nothing here is held in memory but one buffer. A blob appears under its name only when it is whole, checked and
 //! written through, so a crash leaves at worst an upload, which the client goes on with or the sweep removes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, SeekFrom};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
-use crate::name::Digest;
+use crate::digest::{Algorithm, Digest, Hasher};
 
 /// The largest blob: what fits a layer of a large Windows image.
 pub(crate) const LARGEST_BLOB: u64 = 20 * 1024 * 1024 * 1024;
@@ -77,6 +77,13 @@ pub(crate) struct Chunk {
     pub(crate) length: Option<u64>,
 }
 
+/// An upload whose content was checked. Nobody writes to it for as long as this lives.
+pub(crate) struct Whole {
+    _writing: Writing,
+    id: Uuid,
+    digest: Digest,
+}
+
 /// Marks an upload as being written to for as long as it lives.
 struct Writing {
     busy: Arc<Mutex<HashSet<Uuid>>>,
@@ -129,7 +136,15 @@ impl Content {
         Ok(Body::from_stream(ReaderStream::with_capacity(file.take(length), 1 << 16)))
     }
 
-    /// A small blob as a whole: manifests.
+    /// A small blob as a whole: manifests, and configurations of images up to `limit` bytes.
+    pub(crate) async fn read_up_to(&self, digest: &Digest, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        match self.size(digest).await? {
+            Some(size) if size <= limit => self.read(digest).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// A manifest as a whole.
     pub(crate) async fn read(&self, digest: &Digest) -> io::Result<Option<Vec<u8>>> {
         optional(fs::read(self.blob(digest)).await)
     }
@@ -186,24 +201,38 @@ impl Content {
         }
     }
 
-    /// Makes a blob of an upload whose content has this digest, and returns its size.
-    pub(crate) async fn finish(&self, id: Uuid, digest: &Digest) -> Result<u64, FinishError> {
-        let _writing = self.writing(id).ok_or(FinishError::Busy)?;
-        let (upload, blob, digest) = (self.upload(id), self.blob(digest), digest.clone());
+    /// Checks that an upload's content has this digest, and writes it through. The upload stays one until it is placed.
+    pub(crate) async fn verify(&self, id: Uuid, digest: &Digest) -> Result<Whole, FinishError> {
+        let writing = self.writing(id).ok_or(FinishError::Busy)?;
+        let (upload, digest) = (self.upload(id), digest.clone());
         let work = tokio::task::spawn_blocking(move || {
             // Windows syncs only what is open for writing.
             let mut file =
                 fs_err::OpenOptions::new().read(true).write(true).open(&upload).map_err(FinishError::Io)?;
-            let (actual, size) = hash(&mut file).map_err(FinishError::Io)?;
+            let actual = hash(&mut file, digest.algorithm()).map_err(FinishError::Io)?;
             if actual != digest {
                 return Err(FinishError::Digest(actual));
             }
             file.sync_all().map_err(FinishError::Io)?;
-            drop(file);
-            fs_err::rename(&upload, &blob).map_err(FinishError::Io)?;
-            Ok(size)
+            Ok(digest)
         });
-        work.await.map_err(|error| FinishError::Io(io::Error::other(error)))?
+        let digest = work.await.map_err(|error| FinishError::Io(io::Error::other(error)))??;
+        Ok(Whole { _writing: writing, id, digest })
+    }
+
+    /// Puts a checked upload in its place among the blobs.
+    pub(crate) async fn place(&self, whole: &Whole) -> io::Result<()> {
+        fs::rename(self.upload(whole.id), self.blob(&whole.digest)).await
+    }
+
+    /// The files of all blobs and manifests that are there.
+    pub(crate) async fn blobs(&self) -> io::Result<BTreeSet<Digest>> {
+        let mut listed = fs::read_dir(self.root.join("blobs")).await?;
+        let mut found = BTreeSet::new();
+        while let Some(entry) = listed.next_entry().await? {
+            found.extend(entry.file_name().to_str().and_then(Digest::from_file_name));
+        }
+        Ok(found)
     }
 
     /// All uploads that are there.
@@ -234,17 +263,15 @@ async fn pour(
     Ok(got)
 }
 
-fn hash(file: &mut impl io::Read) -> io::Result<(Digest, u64)> {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+fn hash(file: &mut impl io::Read, algorithm: Algorithm) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(algorithm);
     let mut buffer = vec![0; 1 << 18];
-    let mut size = 0;
     loop {
         let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok((Digest::from_sha256(context.finish().as_ref()), size));
+        match buffer.get(..read) {
+            None | Some([]) => return Ok(hasher.finish()),
+            Some(piece) => hasher.update(piece),
         }
-        context.update(&buffer[..read]);
-        size += read as u64;
     }
 }
 

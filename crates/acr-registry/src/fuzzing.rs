@@ -1,5 +1,6 @@
 //! Doors for the fuzz targets alone, behind the feature `fuzzing`. They panic where a law is broken.
 
+use crate::acr_path::AcrTarget;
 use crate::manifest::Manifest;
 use crate::path::Target;
 
@@ -7,6 +8,12 @@ use crate::path::Target;
 pub fn path(text: &str) {
     let Ok(target) = Target::parse(text) else { return };
     assert_eq!(Target::parse(&target.to_string()), Ok(target));
+}
+
+/// The same of the paths of ACR's own API.
+pub fn acr_path(text: &str) {
+    let Ok(target) = AcrTarget::parse(text) else { return };
+    assert_eq!(AcrTarget::parse(&target.to_string()), Ok(target));
 }
 
 /// Any bytes are a manifest or are refused.

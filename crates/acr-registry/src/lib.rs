@@ -3,11 +3,15 @@
 //! [`Registries`] holds all registries of one sandbox. Each has an HTTPS listener of its own on 127.0.0.1 and is
 //! known as `localhost:<port>`, which Docker engines on the same machine push to and pull from.
 //!
-//! It does not know resource groups, prices or templates: that is Resource Manager's side. Of ACR's own API
-//! (`/acr/v1/`) it serves nothing.
+//! It does not know resource groups, prices or templates: that is Resource Manager's side. It runs no
+//! tasks, replications or webhooks, and keeps nothing that was deleted.
 
 mod access;
+mod acr_path;
+mod attributes;
+mod catalogue;
 mod content;
+mod digest;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -16,9 +20,11 @@ mod manifest;
 mod name;
 mod path;
 mod registries;
+mod registry;
 mod repository;
 mod routes;
 #[cfg(test)]
 mod scene;
+mod users;
 
-pub use registries::{CreateRegistry, Registries, RegistryError, RegistryInfo, RegistrySettings};
+pub use registries::{CreateRegistry, Registries, RegistryError, RegistryInfo, RegistrySettings, RepositoryToken};

@@ -6,7 +6,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::name::{Digest, Reference, RepositoryName};
+use crate::digest::Digest;
+use crate::name::{Reference, RepositoryName};
 
 /// One resource of the distribution API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Target {
     Tags(RepositoryName),
     Manifest(RepositoryName, Reference),
     Blob(RepositoryName, Digest),
+    /// What has this manifest as its subject.
+    Referrers(RepositoryName, Digest),
     /// Where uploads begin.
     Uploads(RepositoryName),
     Upload(RepositoryName, Uuid),
@@ -58,9 +61,10 @@ impl Target {
             return Ok(Self::Manifest(repository, Reference::parse(last).ok_or_else(wrong)?));
         }
         if let Some(repository) = front.strip_suffix("/blobs") {
-            let repository = name(repository)?;
-            let digest = Digest::parse(last).ok_or_else(|| PathError::Digest(last.to_owned()))?;
-            return Ok(Self::Blob(repository, digest));
+            return Ok(Self::Blob(name(repository)?, digest(last)?));
+        }
+        if let Some(repository) = front.strip_suffix("/referrers") {
+            return Ok(Self::Referrers(name(repository)?, digest(last)?));
         }
         Err(PathError::Unknown)
     }
@@ -72,6 +76,7 @@ impl Target {
             Self::Tags(name)
             | Self::Manifest(name, _)
             | Self::Blob(name, _)
+            | Self::Referrers(name, _)
             | Self::Uploads(name)
             | Self::Upload(name, _) => Some(name),
         }
@@ -85,13 +90,18 @@ impl fmt::Display for Target {
             Self::Tags(name) => write!(f, "{name}/tags/list"),
             Self::Manifest(name, reference) => write!(f, "{name}/manifests/{reference}"),
             Self::Blob(name, digest) => write!(f, "{name}/blobs/{digest}"),
+            Self::Referrers(name, digest) => write!(f, "{name}/referrers/{digest}"),
             Self::Uploads(name) => write!(f, "{name}/blobs/uploads/"),
             Self::Upload(name, id) => write!(f, "{name}/blobs/uploads/{id}"),
         }
     }
 }
 
-fn name(text: &str) -> Result<RepositoryName, PathError> {
+pub(crate) fn digest(text: &str) -> Result<Digest, PathError> {
+    Digest::parse(text).ok_or_else(|| PathError::Digest(text.to_owned()))
+}
+
+pub(crate) fn name(text: &str) -> Result<RepositoryName, PathError> {
     RepositoryName::parse(text).ok_or_else(|| PathError::Name(text.to_owned()))
 }
 
@@ -119,6 +129,7 @@ mod tests {
                 Target::Manifest(repository("a/blobs/uploads"), Reference::Tag("v1".into())),
             ),
             (format!("a/b/c/blobs/{digest}"), Target::Blob(repository("a/b/c"), digest.clone())),
+            (format!("a/referrers/{digest}"), Target::Referrers(repository("a"), digest.clone())),
             (format!("a/manifests/{digest}"), Target::Manifest(repository("a"), Reference::Digest(digest))),
         ] {
             assert_eq!(Target::parse(&path), Ok(target), "{path}");
@@ -130,7 +141,8 @@ mod tests {
         for (path, error) in [
             ("", PathError::Unknown),
             ("a", PathError::Unknown),
-            ("a/referrers/x", PathError::Unknown),
+            ("a/referrers/x", PathError::Digest("x".into())),
+            ("a/referrers", PathError::Unknown),
             ("a/tags/lists", PathError::Unknown),
             ("A/manifests/v1", PathError::Name("A".into())),
             ("a/../b/manifests/v1", PathError::Name("a/../b".into())),
@@ -151,17 +163,19 @@ mod tests {
             Just("uploads".to_owned()),
             Just("tags".to_owned()),
             Just("list".to_owned()),
-            Just("manifests".to_owned())
+            Just("manifests".to_owned()),
+            Just("referrers".to_owned())
         ];
         let names = proptest::collection::vec(part, 1..5).prop_map(|parts| repository(&parts.join("/")));
         let digests = any::<[u8; 8]>().prop_map(|bytes| Digest::of(&bytes));
-        (names, digests, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}", any::<u128>(), 0..6).prop_map(
+        (names, digests, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}", any::<u128>(), 0..7).prop_map(
             |(name, digest, tag, id, kind)| match kind {
                 0 => Target::Tags(name),
                 1 => Target::Manifest(name, Reference::Tag(tag)),
                 2 => Target::Manifest(name, Reference::Digest(digest)),
                 3 => Target::Blob(name, digest),
                 4 => Target::Uploads(name),
+                5 => Target::Referrers(name, digest),
                 _ => Target::Upload(name, Uuid::from_u128(id)),
             },
         )

@@ -5,27 +5,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use entra_tokens::{Entra, KeyError, SigningKey};
-use jiff::SignedDuration;
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use secrecy::SecretString;
 use service_kit::{ServerTls, SharedClock, SharedEntropy, Shutdown, Store, StoreError, serve_https};
 use uuid::Uuid;
 
 use crate::access::{Holder, Rights, TOKEN_USER, Tokens};
+use crate::catalogue::Catalogue;
 use crate::content::Content;
-use crate::repository::Catalogue;
+use crate::registry::{Admin, Registry, Stored, sweep_now_and_then};
 use crate::routes;
+use crate::users::Users;
 
 const REGISTRIES: &str = "acr-registries";
 const KEYS: &str = "acr-keys";
-
-/// Uploads that nobody has finished after this time are removed.
-const UPLOAD_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// What all registries of a sandbox share.
 #[derive(Debug)]
@@ -51,6 +45,8 @@ pub struct RegistrySettings {
 pub struct CreateRegistry {
     /// Whether the admin user may log in.
     pub admin_enabled: bool,
+    /// Whether everybody may pull, without a login.
+    pub anonymous_pull: bool,
     /// The port to listen on; `None` for any. A registry that exists keeps its own.
     pub port: Option<u16>,
 }
@@ -109,89 +105,11 @@ pub enum RegistryError {
     #[error("there is no registry `{0}`")]
     Unknown(String),
     /// There are two passwords.
-    #[error("a registry has password 0 and 1, not {0}")]
+    #[error("there are password 0 and 1, and no {0}")]
     Password(usize),
-}
-
-/// As it is kept. Holds secrets; the store seals it.
-#[derive(Clone, Serialize, Deserialize)]
-struct Stored {
-    name: String,
-    admin_enabled: bool,
-    port: u16,
-    passwords: [String; 2],
-}
-
-/// One running registry: what its routes work with.
-#[derive(Debug, Clone)]
-pub(crate) struct Registry {
-    pub(crate) content: Content,
-    pub(crate) catalogue: Catalogue,
-    pub(crate) tokens: Tokens,
-    pub(crate) entra: Option<Entra>,
-    admin: Arc<Mutex<Admin>>,
-}
-
-#[derive(Debug)]
-struct Admin {
-    name: String,
-    enabled: bool,
-    port: u16,
-    passwords: [SecretString; 2],
-}
-
-impl Registry {
-    /// The login server: `localhost:<port>`.
-    pub(crate) fn service(&self) -> &str {
-        &self.tokens.service
-    }
-
-    /// Whether these are the admin user's name and one of its passwords.
-    pub(crate) fn is_admin(&self, username: &str, password: &SecretString) -> bool {
-        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |known: &SecretString| {
-            let (known, given) = (known.expose_secret().as_bytes(), password.expose_secret().as_bytes());
-            verify_slices_are_equal(known, given).is_ok()
-        };
-        // Both are compared, so that the time tells nothing of which one was meant.
-        let (first, second) = (same(&admin.passwords[0]), same(&admin.passwords[1]));
-        admin.enabled && admin.name.eq_ignore_ascii_case(username) && (first | second)
-    }
-
-    fn info(&self) -> RegistryInfo {
-        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        RegistryInfo {
-            name: admin.name.clone(),
-            login_server: self.tokens.service.clone(),
-            admin_enabled: admin.enabled,
-        }
-    }
-
-    fn stored(&self) -> Stored {
-        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        Stored {
-            name: admin.name.clone(),
-            admin_enabled: admin.enabled,
-            port: admin.port,
-            passwords: [0, 1].map(|which| admin.passwords[which].expose_secret().to_owned()),
-        }
-    }
-
-    /// Removes uploads that nobody goes on with.
-    pub(crate) async fn sweep(&self) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-        let now = self.tokens.clock.now();
-        let mut removed = 0;
-        for id in self.content.uploads().await? {
-            let record = self.catalogue.upload(id)?;
-            // The record is written before the file, so a file without one belongs to nobody.
-            if record.is_none_or(|record| now.duration_since(record.begun) > UPLOAD_LIFETIME) {
-                self.content.cancel(id).await?;
-                self.catalogue.end_upload(id)?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
-    }
+    /// There is no such token.
+    #[error("there is no token `{0}`")]
+    Token(String),
 }
 
 struct Running {
@@ -226,7 +144,7 @@ impl Registries {
     pub async fn create(&self, name: &str, wanted: CreateRegistry) -> Result<RegistryInfo, RegistryError> {
         let _changing = self.0.changing.lock().await;
         if let Some(existing) = self.find(name) {
-            existing.admin.lock().unwrap_or_else(PoisonError::into_inner).enabled = wanted.admin_enabled;
+            existing.set(wanted);
             self.save(&existing)?;
             return Ok(existing.info());
         }
@@ -234,6 +152,7 @@ impl Registries {
         let stored = Stored {
             name: name.to_owned(),
             admin_enabled: wanted.admin_enabled,
+            anonymous_pull: wanted.anonymous_pull,
             port: wanted.port.unwrap_or(0),
             passwords: [password(), password()],
         };
@@ -290,6 +209,7 @@ impl Registries {
         removed.shutdown.token().cancel();
         self.0.settings.store.delete(REGISTRIES, &key).map_err(store(name))?;
         removed.registry.catalogue.clear().map_err(store(name))?;
+        removed.registry.users.clear().map_err(store(name))?;
         let folder = self.0.settings.blobs_dir.join(&key);
         let files = |source| RegistryError::Files { name: name.to_owned(), source };
         fs_err::tokio::remove_dir_all(folder).await.map_err(files)
@@ -298,22 +218,18 @@ impl Registries {
     /// The admin user and its two passwords, whether or not it may log in.
     pub fn credentials(&self, name: &str) -> Result<(String, [SecretString; 2]), RegistryError> {
         let registry = self.find(name).ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;
-        let admin = registry.admin.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((admin.name.clone(), admin.passwords.clone()))
+        Ok(registry.admin_login())
     }
 
     /// Replaces password 0 or 1. The old one is refused from now on; tokens that were issued for it run out.
     pub fn regenerate(&self, name: &str, which: usize) -> Result<(), RegistryError> {
         let registry = self.find(name).ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;
-        {
-            let mut admin = registry.admin.lock().unwrap_or_else(PoisonError::into_inner);
-            let password = admin.passwords.get_mut(which).ok_or(RegistryError::Password(which))?;
-            *password = self.0.settings.entropy.token(30).into();
-        }
+        let password = self.0.settings.entropy.token(30).into();
+        registry.replace_password(which, password).ok_or(RegistryError::Password(which))?;
         self.save(&registry)
     }
 
-    fn find(&self, name: &str) -> Option<Registry> {
+    pub(crate) fn find(&self, name: &str) -> Option<Registry> {
         let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.get(&name.to_ascii_lowercase()).map(|one| one.registry.clone())
     }
@@ -338,9 +254,12 @@ impl Registries {
         let bound = serve_https(address, routes::router(door.clone()), &settings.tls, &shutdown)
             .await
             .map_err(|source| RegistryError::Listen { name: name.clone(), source })?;
+        let users = Users::load(&settings.store, &key).map_err(store(&name))?;
         let registry = Registry {
             content,
             catalogue: Catalogue::new(&settings.store, &key),
+            files: Arc::default(),
+            users,
             tokens: Tokens {
                 key: key_pair,
                 service: format!("localhost:{}", bound.port()),
@@ -348,12 +267,7 @@ impl Registries {
                 entropy: settings.entropy.clone(),
             },
             entra: settings.entra.clone(),
-            admin: Arc::new(Mutex::new(Admin {
-                name: stored.name,
-                enabled: stored.admin_enabled,
-                port: bound.port(),
-                passwords: stored.passwords.map(SecretString::from),
-            })),
+            admin: Arc::new(Mutex::new(Admin::of(stored, bound.port()))),
         };
         door.open(registry.clone());
         sweep_now_and_then(registry.clone(), &shutdown);
@@ -376,24 +290,14 @@ impl Registries {
     }
 }
 
-fn sweep_now_and_then(registry: Registry, shutdown: &Shutdown) {
-    shutdown.spawn(async move {
-        let mut ticks = tokio::time::interval(SWEEP_EVERY);
-        loop {
-            ticks.tick().await;
-            match registry.sweep().await {
-                Ok(0) => {}
-                Ok(removed) => tracing::info!(registry = registry.service(), removed, "old uploads removed"),
-                Err(error) => tracing::warn!(registry = registry.service(), error, "sweep old uploads"),
-            }
-        }
-    });
-}
-
-fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
+pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
     let name = name.to_owned();
     move |source| RegistryError::Store { name: name.clone(), source }
 }
+
+mod tokens;
+
+pub use tokens::RepositoryToken;
 
 #[cfg(test)]
 mod tests;

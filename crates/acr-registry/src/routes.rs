@@ -12,19 +12,26 @@ use axum::routing::{any, get, post};
 use serde_json::json;
 
 use crate::access::Scope;
+use crate::digest::Algorithm;
 use crate::error::OciError;
 use crate::path::{PathError, Target};
-use crate::registries::Registry;
+use crate::registry::Registry;
 
+mod acr;
 mod blobs;
 mod gate;
 mod lists;
 mod manifests;
 mod oauth;
+mod page;
+mod refusals;
 mod uploads;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// Stands between a listener, which must be bound before its port is known, and the registry, which is named after
@@ -50,6 +57,7 @@ pub(crate) fn router(door: Door) -> Router {
         .route("/v2", any(root))
         .route("/v2/", any(root))
         .route("/v2/{*rest}", any(resource))
+        .route("/acr/v1/{*rest}", any(acr::resource))
         .route("/oauth2/token", get(oauth::token_get).post(oauth::token_post))
         .route("/oauth2/exchange", post(oauth::exchange))
         .fallback(unknown)
@@ -94,7 +102,7 @@ async fn resource(State(door): State<Door>, Path(rest): Path<String>, request: R
             Err(error) => {
                 // A stranger learns nothing, not even what is wrong.
                 gate::admit(registry, &parts.headers, &[])?;
-                return Err(refused_path(&rest, error));
+                return Err(refused_path(&format!("/v2/{rest}"), error));
             }
         };
         gate::admit(registry, &parts.headers, &wanted(&target, &parts))?;
@@ -119,17 +127,18 @@ async fn dispatch(
             manifests::get(registry, name, reference, parts).await
         }
         (Target::Manifest(name, reference), "PUT") => {
-            manifests::put(registry, name, reference, &parts.headers, body).await
+            manifests::put(registry, name, reference, parts, body).await
         }
         (Target::Manifest(name, reference), "DELETE") => manifests::delete(registry, name, reference).await,
         (Target::Blob(name, digest), _) if read => blobs::get(registry, name, digest, parts).await,
         (Target::Blob(name, digest), "DELETE") => blobs::delete(registry, name, digest).await,
+        (Target::Referrers(name, digest), "GET") => lists::referrers(registry, name, digest, parts),
         (Target::Uploads(name), "POST") => uploads::begin(registry, name, parts, body).await,
         (Target::Upload(name, id), "PATCH") => uploads::append(registry, name, *id, parts, body).await,
         (Target::Upload(name, id), "PUT") => uploads::finish(registry, name, *id, parts, body).await,
         (Target::Upload(name, id), "GET") => uploads::status(registry, name, *id).await,
         (Target::Upload(name, id), "DELETE") => uploads::cancel(registry, name, *id).await,
-        (Target::Catalog | Target::Tags(_), _) => Err(unsupported(method, &path, "GET")),
+        (Target::Catalog | Target::Tags(_) | Target::Referrers(..), _) => Err(unsupported(method, &path, "GET")),
         (Target::Manifest(..), _) => Err(unsupported(method, &path, "GET, HEAD, PUT, DELETE")),
         (Target::Blob(..), _) => Err(unsupported(method, &path, "GET, HEAD, DELETE")),
         (Target::Uploads(_), _) => Err(unsupported(method, &path, "POST")),
@@ -159,16 +168,16 @@ fn wanted(target: &Target, parts: &Parts) -> Vec<Scope> {
     std::iter::once(own).chain(source).collect()
 }
 
-fn refused_path(rest: &str, error: PathError) -> OciError {
-    let detail = json!({ "path": format!("/v2/{rest}") });
+fn refused_path(path: &str, error: PathError) -> OciError {
+    let detail = json!({ "path": path });
     let refused = match error {
-        PathError::Unknown => return no_route(&format!("/v2/{rest}")),
+        PathError::Unknown => return no_route(path),
         PathError::Name(name) => {
             OciError::bad_request("NAME_INVALID", format!("`{name}` is not the name of a repository"))
         }
         PathError::Tag(tag) => OciError::bad_request("TAG_INVALID", format!("`{tag}` is not a tag")),
         PathError::Digest(digest) => {
-            OciError::bad_request("DIGEST_INVALID", format!("`{digest}` is not a sha256 digest"))
+            OciError::bad_request("DIGEST_INVALID", not_a_digest(&digest))
         }
         PathError::Upload(id) => {
             OciError::not_found("BLOB_UPLOAD_UNKNOWN", format!("`{id}` is not the id of an upload"))
@@ -177,10 +186,15 @@ fn refused_path(rest: &str, error: PathError) -> OciError {
     refused.with_detail(detail)
 }
 
+fn not_a_digest(text: &str) -> String {
+    format!("`{text}` is not a digest; supported: {}", Algorithm::SUPPORTED)
+}
+
 fn no_route(path: &str) -> OciError {
     let message = format!(
         "`{path}` is not served; served are /v2/, /v2/_catalog, /v2/<name>/tags/list, /v2/<name>/manifests/<reference>, \
-         /v2/<name>/blobs/<digest>, /v2/<name>/blobs/uploads/, /oauth2/token and /oauth2/exchange"
+         /v2/<name>/blobs/<digest>, /v2/<name>/blobs/uploads/, /v2/<name>/referrers/<digest>, /acr/v1/_catalog, \
+         /acr/v1/<name>, /acr/v1/<name>/_tags, /acr/v1/<name>/_manifests, /oauth2/token and /oauth2/exchange"
     );
     OciError::not_found("UNSUPPORTED", message)
 }

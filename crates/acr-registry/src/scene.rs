@@ -8,7 +8,7 @@ use serde_json::Value;
 use service_kit::{Authority, ManualClock, SharedEntropy, Shutdown, Store, SystemEntropy};
 use tempfile::TempDir;
 
-use crate::name::Digest;
+use crate::digest::Digest;
 use crate::{CreateRegistry, Registries, RegistrySettings};
 
 pub(crate) const NAME: &str = "mayflyTest";
@@ -56,7 +56,7 @@ impl Scene {
             authority,
             shutdown,
         };
-        let wanted = CreateRegistry { admin_enabled: true, port: None };
+        let wanted = CreateRegistry { admin_enabled: true, anonymous_pull: false, port: None };
         scene.server = scene.registries.create(NAME, wanted).await.unwrap().login_server;
         scene
     }

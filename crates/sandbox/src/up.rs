@@ -370,7 +370,11 @@ struct Login {
 async fn registry(base: &Base<'_>, arm: &Arm, services: &Services) -> Result<Login, UpError> {
     arm.ensure_resource_group(REGISTRY_GROUP, LOCATION).map_err(at("make the registry's resource group"))?;
     let name = &base.identity.registry_name;
-    let create = CreateRegistry { admin_enabled: true, port: Some(base.identity.ports.registry) };
+    let create = CreateRegistry {
+        admin_enabled: true,
+        anonymous_pull: false,
+        port: Some(base.identity.ports.registry),
+    };
     let info = services.registries.create(name, create).await.map_err(at("make the registry"))?;
     let path = format!(
         "subscriptions/{}/resourceGroups/{REGISTRY_GROUP}/providers/Microsoft.ContainerRegistry/registries/{name}?api-version=2023-07-01",

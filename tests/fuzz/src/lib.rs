@@ -179,7 +179,10 @@ pub fn pipeline_yaml(data: &[u8]) {
 pub fn registry(data: &[u8]) {
     let Some((which, text)) = choice(data) else { return };
     match which % 4 {
-        0 => acr_registry::fuzzing::path(text),
+        0 => {
+            acr_registry::fuzzing::path(text);
+            acr_registry::fuzzing::acr_path(text);
+        }
         1 => manifest("application/vnd.oci.image.manifest.v1+json", text),
         2 => manifest("application/vnd.oci.image.index.v1+json", text),
         _ => manifest("application/vnd.docker.distribution.manifest.v2+json", text),

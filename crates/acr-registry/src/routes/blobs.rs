@@ -4,12 +4,18 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use jiff::SignedDuration;
 
+use crate::digest::Digest;
 use crate::error::OciError;
-use crate::name::{Digest, RepositoryName};
-use crate::registries::Registry;
+use crate::name::RepositoryName;
+use crate::registry::Registry;
+use crate::repository::Refusal;
 use crate::routes::CONTENT_DIGEST;
+use crate::routes::refusals::{refused, unknown_blob};
+
+/// How old an idle blob is before it is written down that somebody asked for it.
+const WANTED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) async fn get(
     registry: &Registry,
@@ -18,9 +24,9 @@ pub(super) async fn get(
     parts: &Parts,
 ) -> Result<Response, OciError> {
     let io = |error: std::io::Error| OciError::internal("read a blob", &error);
-    let known = repository_has(registry, name, digest)?;
-    let size = if known { registry.content.size(digest).await.map_err(io)? } else { None };
-    let size = size.ok_or_else(|| unknown(digest))?;
+    readable(registry, name, digest)?;
+    let size = registry.content.size(digest).await.map_err(io)?;
+    let size = size.ok_or_else(|| unknown_blob(&digest.to_string()))?;
     let asked = parts.headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let (status, start, length) = match asked.map_or(Part::Whole, |asked| part(asked, size)) {
         Part::Whole => (StatusCode::OK, 0, size),
@@ -57,26 +63,41 @@ pub(super) async fn delete(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response, OciError> {
-    let store = |error: service_kit::StoreError| OciError::internal("delete a blob", &error);
-    let removed =
-        registry.catalogue.change(name, |repository| repository.blobs.remove(digest)).map_err(store)?;
-    if !removed {
-        return Err(unknown(digest));
-    }
-    remove_unused(registry, digest).await?;
+    let now = registry.tokens.clock.now();
+    let removed = registry.catalogue.change(name, |repository| repository.unlink(digest, now));
+    removed
+        .map_err(|error| OciError::internal("delete a blob", &error))?
+        .map_err(|refusal| refused(name, digest, refusal))?;
+    remove_unused(registry, std::slice::from_ref(digest)).await?;
     Ok((StatusCode::ACCEPTED, [(CONTENT_DIGEST, digest.to_string())]).into_response())
 }
 
-/// Removes the file once no repository has it.
-pub(super) async fn remove_unused(registry: &Registry, digest: &Digest) -> Result<(), OciError> {
-    let used = registry.catalogue.is_used(digest);
-    if !used.map_err(|error| OciError::internal("delete a blob", &error))? {
-        registry.content.remove(digest).await.map_err(|error| OciError::internal("delete a blob", &error))?;
+/// Removes the files that no repository has any more.
+pub(super) async fn remove_unused(registry: &Registry, digests: &[Digest]) -> Result<(), OciError> {
+    let removed = registry.remove_unused(digests).await;
+    removed.map_err(|error| OciError::internal("delete a file", error.as_ref()))
+}
+
+/// A blob of this repository that may be read: another one's are not readable through it. A client that finds a blob
+/// here does not upload it, so one that nothing refers to yet is wanted again.
+fn readable(registry: &Registry, name: &RepositoryName, digest: &Digest) -> Result<(), OciError> {
+    let internal = |error: service_kit::StoreError| OciError::internal("read a repository", &error);
+    let repository = registry.catalogue.get(name).map_err(internal)?.unwrap_or_default();
+    if !repository.blobs.contains(digest) {
+        return Err(unknown_blob(&digest.to_string()));
+    }
+    if !repository.attributes.read_enabled {
+        return Err(refused(name, digest, Refusal::Locked));
+    }
+    let now = registry.tokens.clock.now();
+    if repository.is_idle(digest).is_some_and(|since| now.duration_since(since) > WANTED_AGAIN) {
+        let kept = registry.catalogue.change(name, |repository| repository.want(digest, now));
+        kept.map_err(internal)?.map_err(|refusal| refused(name, digest, refusal))?;
     }
     Ok(())
 }
 
-/// Whether the repository itself has the blob: another one's are not readable through it.
+/// Whether the repository itself has the blob.
 pub(super) fn repository_has(
     registry: &Registry,
     name: &RepositoryName,
@@ -85,11 +106,6 @@ pub(super) fn repository_has(
     let repository =
         registry.catalogue.get(name).map_err(|error| OciError::internal("read a repository", &error))?;
     Ok(repository.is_some_and(|one| one.blobs.contains(digest)))
-}
-
-fn unknown(digest: &Digest) -> OciError {
-    OciError::not_found("BLOB_UNKNOWN", "blob unknown to registry")
-        .with_detail(json!({ "Digest": digest.to_string() }))
 }
 
 #[derive(Debug, PartialEq, Eq)]

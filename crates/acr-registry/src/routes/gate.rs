@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::access::{Holder, Rights, Scope, TOKEN_USER, TokenRefusal};
+use crate::access::{Scope, TokenRefusal};
 use crate::error::OciError;
-use crate::registries::Registry;
+use crate::registry::Registry;
 
 /// What ACR says to strangers and to those with a wrong password alike.
 pub(super) const REQUIRED: &str =
@@ -28,8 +28,8 @@ pub(super) fn admit(registry: &Registry, headers: &HeaderMap, wanted: &[Scope]) 
         None => Err(challenge(registry, wanted, None)),
         Some(Credentials::Basic(username, password)) => {
             let holder =
-                subject(registry, &username, &password).ok_or_else(|| challenge(registry, wanted, None))?;
-            let held = |scope: &Scope| scope.clone().granted(holder.rights).as_ref() == Some(scope);
+                registry.login(&username, &password).ok_or_else(|| challenge(registry, wanted, None))?;
+            let held = |scope: &Scope| scope.clone().granted(&holder.rights).as_ref() == Some(scope);
             if wanted.iter().all(held) {
                 Ok(())
             } else {
@@ -44,16 +44,6 @@ pub(super) fn admit(registry: &Registry, headers: &HeaderMap, wanted: &[Scope]) 
             challenge(registry, wanted, Some(error))
         }),
     }
-}
-
-/// Who logs in with this name and password: the admin user, a service principal, or the owner of a refresh token.
-pub(super) fn subject(registry: &Registry, username: &str, password: &SecretString) -> Option<Holder> {
-    if username == TOKEN_USER {
-        return registry.tokens.check_refresh(password).ok();
-    }
-    let principal = || registry.entra.as_ref().is_some_and(|entra| entra.accepts(username, password));
-    (registry.is_admin(username, password) || principal())
-        .then(|| Holder { subject: username.to_owned(), rights: Rights::All })
 }
 
 /// Reads the `Authorization` header. What is none of the two kinds counts as nothing.

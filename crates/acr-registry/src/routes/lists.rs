@@ -1,70 +1,93 @@
-//! Lists that come in pages: repositories and tags.
+//! Lists: repositories, tags, and what refers to a manifest.
 
-use axum::Json;
-use axum::http::header;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use serde_json::{Map, Value, json};
 
+use crate::digest::Digest;
 use crate::error::OciError;
+use crate::manifest::{LARGEST_MANIFEST, OCI_INDEX};
 use crate::name::RepositoryName;
-use crate::registries::Registry;
-use crate::routes::{gate, manifests};
+use crate::registry::Registry;
+use crate::repository::{Details, ManifestRecord};
+use crate::routes::page::Wanted;
+use crate::routes::{FILTERS_APPLIED, gate, manifests};
 
-/// How many entries a page has when nothing is asked, and at most.
-const PAGE: usize = 100;
-const LARGEST_PAGE: usize = 1000;
-
+/// The repositories that have manifests and let themselves be listed. Also ACR's own catalog, under another path.
 pub(super) fn catalog(registry: &Registry, parts: &Parts) -> Result<Response, OciError> {
+    let wanted = Wanted::read(parts)?;
     let all =
         registry.catalogue.list().map_err(|error| OciError::internal("list the repositories", &error))?;
-    let names = all.into_iter().filter(|(_, one)| !one.manifests.is_empty()).map(|(name, _)| name);
-    let page = Page::of(names, parts)?;
-    Ok(page.answer("/v2/_catalog", |names| json!({ "repositories": names })))
+    let listed = all.into_iter().filter(|(_, one)| !one.manifests.is_empty() && one.attributes.list_enabled);
+    let page = wanted.of_sorted(listed.map(|(name, _)| (name, ())));
+    Ok(page.answer(parts.uri.path(), |names| json!({ "repositories": keys(names) })))
 }
 
 pub(super) fn tags(registry: &Registry, name: &RepositoryName, parts: &Parts) -> Result<Response, OciError> {
+    let wanted = Wanted::read(parts)?;
     let repository = manifests::repository(registry, name)?;
-    let page = Page::of(repository.tags.into_keys(), parts)?;
+    let listed = repository.tags.into_iter().filter(|(_, tag)| tag.attributes.list_enabled);
+    let page = wanted.of_sorted(listed.map(|(tag, _)| (tag, ())));
     let path = format!("/v2/{name}/tags/list");
-    Ok(page.answer(&path, |tags| json!({ "name": name.as_str(), "tags": tags })))
+    Ok(page.answer(&path, |tags| json!({ "name": name.as_str(), "tags": keys(tags) })))
 }
 
-/// One page of a sorted list.
-struct Page {
-    size: usize,
-    entries: Vec<String>,
-    more: bool,
+fn keys(entries: Vec<(String, ())>) -> Vec<String> {
+    entries.into_iter().map(|(name, ())| name).collect()
 }
 
-impl Page {
-    fn of(sorted: impl Iterator<Item = String>, parts: &Parts) -> Result<Self, OciError> {
-        let query = gate::query(&parts.uri);
-        let value =
-            |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-        let size = match value("n") {
-            None => PAGE,
-            Some(text) => text.parse().ok().filter(|n| (1..=LARGEST_PAGE).contains(n)).ok_or_else(|| {
-                let message = format!("`n={text}`: a page has 1 to {LARGEST_PAGE} entries");
-                OciError::bad_request("PAGINATION_NUMBER_INVALID", message)
-            })?,
-        };
-        let last = value("last").unwrap_or_default();
-        let mut rest = sorted.filter(|entry| entry.as_str() > last);
-        let entries: Vec<_> = rest.by_ref().take(size).collect();
-        let more = rest.next().is_some();
-        Ok(Self { size, entries, more })
+/// An index of all manifests whose subject is this digest; empty where there are none, and never "not found", which
+/// would tell clients that the API is not there.
+pub(super) fn referrers(
+    registry: &Registry,
+    name: &RepositoryName,
+    subject: &Digest,
+    parts: &Parts,
+) -> Result<Response, OciError> {
+    let wanted = Wanted::read(parts)?;
+    let repository =
+        registry.catalogue.get(name).map_err(|error| OciError::internal("read a repository", &error))?;
+    let repository = repository.unwrap_or_default();
+    let query = gate::query(&parts.uri);
+    let filter = query.iter().find(|(key, value)| key == "artifactType" && !value.is_empty());
+    let filter = filter.map(|(_, value)| value.as_str());
+    let matching = repository.referrers(subject).filter_map(|(digest, record)| {
+        let details = record.details.as_ref()?;
+        let fits = filter.is_none_or(|wanted| details.manifest.artifact_type.as_deref() == Some(wanted));
+        fits.then(|| (digest.to_string(), descriptor(digest, record, details)))
+    });
+    let page = wanted.of_sorted(matching);
+    // An index is a manifest, and no client need take one that is larger than any manifest.
+    let page = page.within(LARGEST_MANIFEST - 1024, |descriptor| descriptor.to_string().len() + 1);
+    let path = format!("/v2/{name}/referrers/{subject}{}", filter.map(filter_query).unwrap_or_default());
+    let mut response = page.answer(&path, |entries| {
+        let manifests: Vec<_> = entries.into_iter().map(|(_, descriptor)| descriptor).collect();
+        json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests })
+    });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX));
+    if filter.is_some() {
+        headers.insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
+    Ok(response)
+}
 
-    fn answer(self, path: &str, body: impl FnOnce(&[String]) -> Value) -> Response {
-        let answer = Json(body(&self.entries));
-        match self.entries.last().filter(|_| self.more) {
-            // Names and tags hold nothing that would have to be escaped in a query.
-            Some(last) => {
-                let link = format!("<{path}?last={last}&n={}>; rel=\"next\"", self.size);
-                ([(header::LINK, link)], answer).into_response()
-            }
-            None => answer.into_response(),
-        }
+fn filter_query(artifact_type: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(artifact_type.as_bytes()).collect();
+    format!("?artifactType={encoded}")
+}
+
+fn descriptor(digest: &Digest, record: &ManifestRecord, details: &Details) -> Value {
+    let mut descriptor = Map::new();
+    descriptor.insert("mediaType".into(), record.media_type.as_str().into());
+    descriptor.insert("digest".into(), digest.to_string().into());
+    descriptor.insert("size".into(), details.length.into());
+    if let Some(artifact_type) = &details.manifest.artifact_type {
+        descriptor.insert("artifactType".into(), artifact_type.as_str().into());
     }
+    if !details.manifest.annotations.is_empty() {
+        descriptor.insert("annotations".into(), json!(details.manifest.annotations));
+    }
+    Value::Object(descriptor)
 }

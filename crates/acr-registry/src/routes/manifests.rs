@@ -2,16 +2,19 @@
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use jiff::Timestamp;
 
+use crate::attributes::Attributes;
+use crate::digest::{Algorithm, Digest};
 use crate::error::OciError;
 use crate::manifest::{LARGEST_MANIFEST, Manifest, accepts};
-use crate::name::{Digest, Reference, RepositoryName};
-use crate::registries::Registry;
-use crate::repository::{ManifestRecord, Repository, TagRecord};
-use crate::routes::{CONTENT_DIGEST, blobs};
+use crate::name::{Reference, RepositoryName, is_tag};
+use crate::registry::Registry;
+use crate::repository::{Details, ManifestRecord, Refusal, Repository};
+use crate::routes::refusals::{refused, unknown_repository};
+use crate::routes::{CONTENT_DIGEST, SUBJECT, TAG, blobs, gate};
 
 pub(super) async fn get(
     registry: &Registry,
@@ -20,8 +23,8 @@ pub(super) async fn get(
     parts: &Parts,
 ) -> Result<Response, OciError> {
     let repository = repository(registry, name)?;
-    let digest = repository.resolve(reference).ok_or_else(|| unknown(name, reference))?;
-    let record = &repository.manifests[digest];
+    let found = repository.resolve(reference);
+    let (digest, record) = found.map_err(|refusal| refused(name, reference, refusal))?;
     let accept = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     if !accepts(accept, &record.media_type) {
         let message = format!("the manifest is `{}`, which the request does not accept", record.media_type);
@@ -29,7 +32,7 @@ pub(super) async fn get(
     }
     let read = registry.content.read(digest).await;
     let content = read.map_err(|error| OciError::internal("read a manifest", &error))?;
-    let content = content.ok_or_else(|| unknown(name, reference))?;
+    let content = content.ok_or_else(|| refused(name, reference, Refusal::Manifest))?;
     let headers = [
         (header::CONTENT_TYPE, record.media_type.clone()),
         (header::CONTENT_LENGTH, content.len().to_string()),
@@ -44,91 +47,117 @@ pub(super) async fn put(
     registry: &Registry,
     name: &RepositoryName,
     reference: &Reference,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: Body,
 ) -> Result<Response, OciError> {
-    let invalid = |message: String| OciError::bad_request("MANIFEST_INVALID", message);
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
-    let content = axum::body::to_bytes(body, LARGEST_MANIFEST).await;
-    let content = content.map_err(|_| {
-        let message = format!("a manifest has at most {LARGEST_MANIFEST} bytes");
-        OciError::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", message)
-    })?;
-    let manifest = Manifest::parse(&media_type, &content).map_err(invalid)?;
-    let digest = Digest::of(&content);
-    if let Reference::Digest(named) = reference
-        && *named != digest
-    {
-        let message = format!("the content has the digest `{digest}`, not `{named}`");
-        return Err(OciError::bad_request("DIGEST_INVALID", message));
-    }
-    check_references(registry, name, &manifest)?;
-    let id = registry.tokens.entropy.uuid();
-    let written = registry.content.write(id, &digest, &content).await;
-    written.map_err(|error| OciError::internal("keep a manifest", &error))?;
+    let tags = tags(reference, parts)?;
+    let content = whole(body).await?;
+    let (media_type, manifest) = Manifest::parse(&media_type(&parts.headers), &content)
+        .map_err(|message| OciError::bad_request("MANIFEST_INVALID", message))?;
+    let digest = digest(reference, &content)?;
+    let subject = manifest.subject.clone();
+    let internal = |error: std::io::Error| OciError::internal("keep a manifest", &error);
+    let details = registry.describe(manifest, &content).await.map_err(internal)?;
     let now = registry.tokens.clock.now();
-    let kept = registry.catalogue.change(name, |repository| {
-        repository.manifests.entry(digest.clone()).or_insert(ManifestRecord { media_type, pushed: now });
-        if let Reference::Tag(tag) = reference {
-            repository.tags.insert(tag.clone(), TagRecord { digest: digest.clone(), moved: now });
-        }
-    });
-    kept.map_err(|error| OciError::internal("keep a manifest", &error))?;
+    {
+        // A file that is not written down yet must not be taken for one that nobody has.
+        let _files = registry.files.read().await;
+        let id = registry.tokens.entropy.uuid();
+        registry.content.write(id, &digest, &content).await.map_err(internal)?;
+        let record = record(media_type, details, now);
+        let kept = registry.catalogue.change(name, |repository| repository.put(&digest, record, &tags, now));
+        kept.map_err(|error| OciError::internal("keep a manifest", &error))?
+            .map_err(|refusal| refused(name, reference, refusal))?;
+    }
     let headers =
         [(header::LOCATION, format!("/v2/{name}/manifests/{digest}")), (CONTENT_DIGEST, digest.to_string())];
-    Ok((StatusCode::CREATED, headers).into_response())
+    let mut response = (StatusCode::CREATED, headers).into_response();
+    if let Some(Ok(subject)) = subject.map(|subject| HeaderValue::from_str(&subject.to_string())) {
+        // Tells clients that they need not keep a list of their own under a tag.
+        response.headers_mut().insert(SUBJECT, subject);
+    }
+    if matches!(reference, Reference::Digest(_)) {
+        for tag in tags.iter().filter_map(|tag| HeaderValue::from_str(tag).ok()) {
+            response.headers_mut().append(TAG, tag);
+        }
+    }
+    Ok(response)
 }
 
-/// By digest the manifest goes with all its tags, by tag the tag alone.
+fn record(media_type: String, details: Details, now: Timestamp) -> ManifestRecord {
+    ManifestRecord {
+        media_type,
+        pushed: now,
+        updated: Some(now),
+        attributes: Attributes::default(),
+        details: Some(details),
+    }
+}
+
+/// The tag of the path, or those of the query of a push by digest.
+fn tags(reference: &Reference, parts: &Parts) -> Result<Vec<String>, OciError> {
+    if let Reference::Tag(tag) = reference {
+        return Ok(vec![tag.clone()]);
+    }
+    let asked = gate::query(&parts.uri).into_iter().filter(|(key, _)| key == "tag").map(|(_, tag)| tag);
+    let checked = asked.map(|tag| {
+        let wrong = || OciError::bad_request("TAG_INVALID", format!("`{tag}` is not a tag"));
+        if is_tag(&tag) { Ok(tag) } else { Err(wrong()) }
+    });
+    checked.collect()
+}
+
+async fn whole(body: Body) -> Result<axum::body::Bytes, OciError> {
+    let too_large = || {
+        let message = format!("a manifest has at most {LARGEST_MANIFEST} bytes");
+        OciError::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", message)
+    };
+    axum::body::to_bytes(body, LARGEST_MANIFEST).await.map_err(|_| too_large())
+}
+
+/// Without parameters; empty where the client names none.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+fn digest(reference: &Reference, content: &[u8]) -> Result<Digest, OciError> {
+    let Reference::Digest(named) = reference else { return Ok(Digest::by(Algorithm::Sha256, content)) };
+    let actual = Digest::by(named.algorithm(), content);
+    if actual == *named {
+        return Ok(actual);
+    }
+    let message = format!("the content has the digest `{actual}`, not `{named}`");
+    Err(OciError::bad_request("DIGEST_INVALID", message))
+}
+
+/// By digest the manifest goes with all its tags and referrers, by tag the tag alone.
 pub(super) async fn delete(
     registry: &Registry,
     name: &RepositoryName,
     reference: &Reference,
 ) -> Result<Response, OciError> {
+    let now = registry.tokens.clock.now();
+    // A repository that is not known is said to be so, rather than its manifest.
+    repository(registry, name)?;
     let removed = registry.catalogue.change(name, |repository| match reference {
-        Reference::Tag(tag) => repository.tags.remove(tag).map(|_| None),
-        Reference::Digest(digest) => {
-            repository.tags.retain(|_, tag| tag.digest != *digest);
-            repository.manifests.remove(digest).map(|_| Some(digest.clone()))
-        }
+        Reference::Tag(tag) => repository.untag(tag, now).map(|()| Vec::new()),
+        Reference::Digest(digest) => repository.delete(digest, now),
     });
-    let removed = removed.map_err(|error| OciError::internal("delete a manifest", &error))?;
-    let gone = removed.ok_or_else(|| unknown(name, reference))?;
-    if let Some(digest) = gone {
-        blobs::remove_unused(registry, &digest).await?;
+    let gone = removed.map_err(|error| OciError::internal("delete a manifest", &error))?.map_err(|refusal| {
+        // The distribution API knows no code for tags.
+        let refusal = if refusal == Refusal::Tag { Refusal::Manifest } else { refusal };
+        refused(name, reference, refusal)
+    })?;
+    if !gone.is_empty() {
+        blobs::remove_unused(registry, &gone).await?;
     }
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-fn check_references(registry: &Registry, name: &RepositoryName, manifest: &Manifest) -> Result<(), OciError> {
-    let repository =
-        registry.catalogue.get(name).map_err(|error| OciError::internal("read a repository", &error))?;
-    let repository = repository.unwrap_or_default();
-    let blobs = manifest.blobs.iter().filter(|digest| !repository.blobs.contains(*digest));
-    let manifests = manifest.manifests.iter().filter(|digest| !repository.manifests.contains_key(*digest));
-    let missing: Vec<_> =
-        blobs.chain(manifests).map(|digest| json!({ "digest": digest.to_string() })).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let message = format!("the manifest refers to what repository `{name}` does not have");
-    Err(OciError::bad_request("MANIFEST_BLOB_UNKNOWN", message).with_detail(missing.into()))
-}
-
-/// The repository, which must be there.
+/// The repository, which must be there. Uploads alone do not make one.
 pub(super) fn repository(registry: &Registry, name: &RepositoryName) -> Result<Repository, OciError> {
     let found =
         registry.catalogue.get(name).map_err(|error| OciError::internal("read a repository", &error))?;
-    // Uploads alone do not make a repository.
-    found.filter(|repository| !repository.manifests.is_empty()).ok_or_else(|| {
-        OciError::not_found("NAME_UNKNOWN", format!("repository `{name}` is not known to the registry"))
-            .with_detail(json!({ "name": name.as_str() }))
-    })
-}
-
-fn unknown(name: &RepositoryName, reference: &Reference) -> OciError {
-    let message = format!("manifest tagged by \"{reference}\" is not found");
-    let detail = json!({ "name": name.as_str(), "reference": reference.to_string() });
-    OciError::not_found("MANIFEST_UNKNOWN", message).with_detail(detail)
+    found.filter(|repository| !repository.manifests.is_empty()).ok_or_else(|| unknown_repository(name))
 }

@@ -5,7 +5,7 @@
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Form, Json};
 use secrecy::{ExposeSecret, SecretString};
@@ -13,9 +13,11 @@ use serde_json::json;
 
 use crate::access::{Holder, Rights, Scope};
 use crate::error::OciError;
-use crate::registries::Registry;
+use crate::registry::Registry;
 use crate::routes::gate::{self, Credentials};
 use crate::routes::{Door, flat};
+
+const NOT_ANONYMOUS: &str = "a user name and a password are required: anonymous access is disabled";
 
 type Pairs = Vec<(String, String)>;
 
@@ -24,16 +26,18 @@ pub(super) async fn token_get(State(door): State<Door>, request: Request) -> Res
     let answer = || {
         let registry = door.registry()?;
         let query = gate::query(request.uri());
-        let Some(Credentials::Basic(username, password)) = gate::credentials(request.headers()) else {
-            return Err(unauthorized(
-                "a user name and a password are required: anonymous access is disabled",
-            ));
-        };
-        let Some(holder) = gate::subject(registry, &username, &password) else {
-            return Err(unauthorized(gate::REQUIRED));
+        let holder = match gate::credentials(request.headers()) {
+            Some(Credentials::Basic(username, password)) => {
+                registry.login(&username, &password).ok_or_else(|| unauthorized(gate::REQUIRED))?
+            }
+            None if !request.headers().contains_key(header::AUTHORIZATION) => {
+                registry.anonymous().ok_or_else(|| unauthorized(NOT_ANONYMOUS))?
+            }
+            _ => return Err(unauthorized(gate::REQUIRED)),
         };
         check_service(registry, &query)?;
-        access_token(registry, &holder, &query)
+        let offline = field(&query, "offline_token") == Some("true");
+        issue(registry, &holder, &query, offline)
     };
     flat(answer())
 }
@@ -46,24 +50,28 @@ pub(super) async fn token_post(
     let answer = || {
         let registry = door.registry()?;
         let form = read(form)?;
+        // A refresh token stays the client's own until it runs out.
+        let mut offline = field(&form, "access_type") == Some("offline");
         let holder = match field(&form, "grant_type").unwrap_or_default() {
             "refresh_token" => {
+                offline = false;
                 let token = secret(&form, "refresh_token")?;
-                registry
-                    .tokens
-                    .check_refresh(&token)
-                    .map_err(|_| unauthorized("the refresh token is not valid"))?
+                registry.redeem(&token).ok_or_else(|| unauthorized("the refresh token is not valid"))?
+            }
+            // What the SDKs send that were given no credential.
+            "password" if field(&form, "username").is_none() && field(&form, "password").is_none() => {
+                registry.anonymous().ok_or_else(|| missing("username"))?
             }
             "password" => {
                 let username = field(&form, "username").ok_or_else(|| missing("username"))?;
                 let password = secret(&form, "password")?;
-                let holder = gate::subject(registry, username, &password);
+                let holder = registry.login(username, &password);
                 holder.ok_or_else(|| unauthorized(gate::REQUIRED))?
             }
             other => return Err(unsupported_grant(other, "refresh_token, password")),
         };
         check_service(registry, &form)?;
-        access_token(registry, &holder, &form)
+        issue(registry, &holder, &form, offline)
     };
     flat(answer())
 }
@@ -103,20 +111,30 @@ pub(super) async fn exchange(State(door): State<Door>, form: Result<Form<Pairs>,
     flat(answer())
 }
 
-fn access_token(registry: &Registry, holder: &Holder, pairs: &Pairs) -> Result<Response, OciError> {
+/// An access token for what is asked and held, and a refresh token for clients that want to come back without a
+/// password. `token` is what clients read that are older than OAuth 2 here (distribution/distribution,
+/// `docs/content/spec/auth/token.md`).
+fn issue(registry: &Registry, holder: &Holder, pairs: &Pairs, offline: bool) -> Result<Response, OciError> {
     let mut access = Vec::new();
     // Several scopes come as several parameters, or in one with spaces between them.
     for text in pairs.iter().filter(|(key, _)| key == "scope").flat_map(|(_, value)| value.split_whitespace())
     {
         let scope = Scope::parse(text)
             .ok_or_else(|| OciError::bad_request("UNSUPPORTED", format!("`{text}` is not a scope")))?;
-        access.extend(scope.granted(holder.rights));
+        access.extend(scope.granted(&holder.rights));
     }
-    let token = registry
-        .tokens
-        .access(&holder.subject, access)
-        .map_err(|error| OciError::internal("sign a token", &error))?;
-    Ok(Json(json!({ "access_token": token.expose_secret() })).into_response())
+    let internal = |error: entra_tokens::KeyError| OciError::internal("sign a token", &error);
+    let token = registry.tokens.access(&holder.subject, access).map_err(internal)?;
+    let mut answer = json!({ "access_token": token.expose_secret(), "token": token.expose_secret() });
+    if offline && !holder.subject.is_empty() {
+        let tenant = registry.entra.as_ref().map(|entra| entra.settings().tenant_id);
+        let tenant = tenant.unwrap_or_default().to_string();
+        let refresh = registry.tokens.refresh(holder, &tenant).map_err(internal)?;
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("refresh_token".into(), refresh.expose_secret().into());
+        }
+    }
+    Ok(Json(answer).into_response())
 }
 
 fn check_service(registry: &Registry, pairs: &Pairs) -> Result<(), OciError> {

@@ -2,7 +2,7 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use crate::name::Digest;
+use crate::digest::Digest;
 use crate::scene::{DOCKER, NAME, SECRET, Scene, check_refused, json};
 
 mod docker;
@@ -193,7 +193,7 @@ async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
 #[tokio::test]
 async fn tokens_are_for_one_registry_alone() {
     let scene = Scene::new().await;
-    let other = crate::CreateRegistry { admin_enabled: true, port: None };
+    let other = crate::CreateRegistry { admin_enabled: true, anonymous_pull: false, port: None };
     let other = scene.registries.create("second", other).await.unwrap().login_server;
     let token = scene.token(&["repository:a:pull"]).await;
     let there = scene.client.get(format!("https://{other}/v2/")).bearer_auth(&token);

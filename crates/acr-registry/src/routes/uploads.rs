@@ -9,12 +9,15 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
+use crate::catalogue::UploadRecord;
 use crate::content::{AppendError, Chunk, FinishError};
+use crate::digest::{Algorithm, Digest};
 use crate::error::OciError;
-use crate::name::{Digest, RepositoryName};
-use crate::registries::Registry;
-use crate::repository::UploadRecord;
-use crate::routes::{CONTENT_DIGEST, UPLOAD_UUID, blobs, gate};
+use crate::name::RepositoryName;
+use crate::registry::Registry;
+use crate::repository::Refusal;
+use crate::routes::refusals::refused;
+use crate::routes::{CONTENT_DIGEST, UPLOAD_UUID, blobs, gate, not_a_digest};
 
 /// `POST`: mounts a blob, takes a whole one, or begins an upload.
 pub(super) async fn begin(
@@ -25,20 +28,28 @@ pub(super) async fn begin(
 ) -> Result<Response, OciError> {
     let query = gate::query(&parts.uri);
     let value = |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-    if let (Some(mount), Some(from)) = (value("mount"), value("from"))
-        && let Some(mounted) = mount_blob(registry, name, mount, from)?
+    // All that can be wrong with the query is found before anything is begun.
+    let whole = value("digest").map(digest).transpose()?;
+    if let Some(named) = value("digest-algorithm").filter(|named| Algorithm::parse(named).is_none()) {
+        let message = format!("`{named}` is not supported; supported: {}", Algorithm::SUPPORTED);
+        return Err(OciError::bad_request("DIGEST_INVALID", message));
+    }
+    if let Some(mount) = value("mount")
+        && let Some(mounted) = mount_blob(registry, name, mount, value("from")).await?
     {
         return Ok(mounted);
     }
+    check_writable(registry, name)?;
     let id = registry.tokens.entropy.uuid();
     let record = UploadRecord { repository: name.to_string(), begun: registry.tokens.clock.now() };
     registry.catalogue.begin_upload(id, &record).map_err(internal_store)?;
     registry.content.begin(id).await.map_err(|error| OciError::internal("begin an upload", &error))?;
-    match value("digest") {
-        Some(text) => {
-            let digest = digest(text)?;
-            take(registry, name, id, &digest, parts, body).await
-        }
+    match whole {
+        Some(digest) => match take(registry, name, id, &digest, parts, body).await {
+            Ok(created) => Ok(created),
+            // Nobody was told of this upload, so nobody can go on with it.
+            Err(error) => forget(registry, id).await.and(Err(error)),
+        },
         None => Ok((StatusCode::ACCEPTED, state(name, id, 0)).into_response()),
     }
 }
@@ -93,19 +104,23 @@ pub(super) async fn cancel(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn mount_blob(
+/// `None` where the blob is not there: it is uploaded then. Without `from`, one's own repository alone is looked at.
+async fn mount_blob(
     registry: &Registry,
     name: &RepositoryName,
     mount: &str,
-    from: &str,
+    from: Option<&str>,
 ) -> Result<Option<Response>, OciError> {
     let digest = digest(mount)?;
+    let from = from.unwrap_or(name.as_str());
     let Some(source) = RepositoryName::parse(from) else {
         return Err(OciError::bad_request(
             "NAME_INVALID",
             format!("`{from}` is not the name of a repository"),
         ));
     };
+    // The file cannot go between the look and the link.
+    let _files = registry.files.read().await;
     if !blobs::repository_has(registry, &source, &digest)? {
         return Ok(None);
     }
@@ -123,8 +138,8 @@ async fn take(
     body: Body,
 ) -> Result<Response, OciError> {
     add(registry, name, id, parts, body).await?;
-    match registry.content.finish(id, digest).await {
-        Ok(_) => {}
+    let whole = match registry.content.verify(id, digest).await {
+        Ok(whole) => whole,
         Err(FinishError::Digest(actual)) => {
             forget(registry, id).await?;
             let message =
@@ -133,7 +148,11 @@ async fn take(
         }
         Err(FinishError::Busy) => return Err(busy()),
         Err(FinishError::Io(error)) => return Err(OciError::internal("finish an upload", &error)),
-    }
+    };
+    let _files = registry.files.read().await;
+    // First the file, then whose it is: a crash in between leaves a file that is collected, not a blob without content.
+    let placed = registry.content.place(&whole).await;
+    placed.map_err(|error| OciError::internal("finish an upload", &error))?;
     link(registry, name, digest)?;
     registry.catalogue.end_upload(id).map_err(internal_store)?;
     Ok(created(name, digest))
@@ -204,8 +223,16 @@ async fn forget(registry: &Registry, id: Uuid) -> Result<(), OciError> {
 }
 
 fn link(registry: &Registry, name: &RepositoryName, digest: &Digest) -> Result<(), OciError> {
-    let linked = registry.catalogue.change(name, |repository| repository.blobs.insert(digest.clone()));
-    linked.map(|_| ()).map_err(internal_store)
+    let now = registry.tokens.clock.now();
+    let linked = registry.catalogue.change(name, |repository| repository.link(digest, now));
+    linked.map_err(internal_store)?.map_err(|refusal| refused(name, digest, refusal))
+}
+
+/// Nothing is uploaded to where nothing can be pushed.
+fn check_writable(registry: &Registry, name: &RepositoryName) -> Result<(), OciError> {
+    let repository = registry.catalogue.get(name).map_err(internal_store)?;
+    let locked = repository.is_some_and(|one| !one.attributes.write_enabled);
+    if locked { Err(refused(name, name, Refusal::Locked)) } else { Ok(()) }
 }
 
 fn wanted_digest(uri: &Uri) -> Result<Digest, OciError> {
@@ -216,7 +243,7 @@ fn wanted_digest(uri: &Uri) -> Result<Digest, OciError> {
 
 fn digest(text: &str) -> Result<Digest, OciError> {
     Digest::parse(text)
-        .ok_or_else(|| OciError::bad_request("DIGEST_INVALID", format!("`{text}` is not a sha256 digest")))
+        .ok_or_else(|| OciError::bad_request("DIGEST_INVALID", not_a_digest(text)))
 }
 
 fn created(name: &RepositoryName, digest: &Digest) -> Response {

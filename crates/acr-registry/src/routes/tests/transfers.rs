@@ -2,7 +2,7 @@
 
 use reqwest::{Body, Method, Response};
 
-use crate::name::Digest;
+use crate::digest::Digest;
 use crate::scene::{Scene, check_refused};
 
 fn header<'a>(answer: &'a Response, name: &str) -> &'a str {

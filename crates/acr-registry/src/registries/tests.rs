@@ -1,5 +1,8 @@
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use reqwest::Method;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::*;
 use crate::scene::{NAME, Scene, check_refused};

@@ -206,7 +206,7 @@ async fn tokens_are_for_one_registry_alone() {
 #[tokio::test]
 async fn unknown_routes_and_methods_say_what_is_served() {
     let scene = Scene::new().await;
-    for path in ["/", "/v1/", "/acr/v1/_catalog", "/v2/a/referrers/x", "/v2/nothing"] {
+    for path in ["/", "/v1/", "/acr/v1/_deleted/_catalog", "/acr/v1/a/_other", "/v2/nothing"] {
         let body = check_refused(scene.admin(Method::GET, path), 404, "UNSUPPORTED").await;
         assert!(body.to_string().contains("/v2/_catalog"), "{body}");
     }
@@ -254,7 +254,7 @@ async fn lists_come_in_pages() {
     assert_eq!(all["repositories"], serde_json::json!(["a", "b/c", "d"]));
     let answer = scene.admin(Method::GET, "/v2/_catalog?n=1&last=a").send().await.unwrap();
     assert_eq!(answer.headers()["link"], "</v2/_catalog?last=b/c&n=1>; rel=\"next\"");
-    for n in ["0", "-1", "x", "1001"] {
+    for n in ["-1", "x", "1e3"] {
         let request = scene.admin(Method::GET, &format!("/v2/_catalog?n={n}"));
         check_refused(request, 400, "PAGINATION_NUMBER_INVALID").await;
     }

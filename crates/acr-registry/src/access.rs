@@ -334,7 +334,9 @@ mod tests {
         }
         let everywhere = Rights::Map(vec!["repositories/*/metadata/read".into()]);
         assert!(Scope::catalog().granted(&everywhere).is_some());
-        for odd in ["", "repositories/", "repositories/content/read", "gateway/one/content/read", "repositories/one"] {
+        for odd in
+            ["", "repositories/", "repositories/content/read", "gateway/one/content/read", "repositories/one"]
+        {
             assert!(!map_action_permits(odd, "one", "pull"), "{odd}");
         }
     }

@@ -104,16 +104,22 @@ mod tests {
     }
 
     fn targets() -> impl Strategy<Value = AcrTarget> {
-        let part = prop_oneof!["[a-z0-9]{1,4}(-|_|\\.)[a-z0-9]{1,3}", Just("tags".to_owned()), Just("v1".to_owned())];
+        let part = prop_oneof![
+            "[a-z0-9]{1,4}(-|_|\\.)[a-z0-9]{1,3}",
+            Just("tags".to_owned()),
+            Just("v1".to_owned())
+        ];
         let names = proptest::collection::vec(part, 1..5).prop_map(|parts| repository(&parts.join("/")));
         let digests = any::<[u8; 8]>().prop_map(|bytes| Digest::of(&bytes));
-        (names, digests, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}", 0..6).prop_map(|(name, digest, tag, kind)| match kind {
-            0 => AcrTarget::Catalog,
-            1 => AcrTarget::Repository(name),
-            2 => AcrTarget::Tags(name),
-            3 => AcrTarget::Tag(name, tag),
-            4 => AcrTarget::Manifests(name),
-            _ => AcrTarget::Manifest(name, digest),
+        (names, digests, "[A-Za-z0-9_][A-Za-z0-9_.-]{0,10}", 0..6).prop_map(|(name, digest, tag, kind)| {
+            match kind {
+                0 => AcrTarget::Catalog,
+                1 => AcrTarget::Repository(name),
+                2 => AcrTarget::Tags(name),
+                3 => AcrTarget::Tag(name, tag),
+                4 => AcrTarget::Manifests(name),
+                _ => AcrTarget::Manifest(name, digest),
+            }
         })
     }
 

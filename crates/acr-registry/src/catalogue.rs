@@ -70,7 +70,10 @@ impl Catalogue {
     /// Everything that any repository has: the files that must stay.
     pub(crate) fn used(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let all = self.list()?;
-        Ok(all.into_iter().flat_map(|(_, one)| one.blobs.into_iter().chain(one.manifests.into_keys())).collect())
+        Ok(all
+            .into_iter()
+            .flat_map(|(_, one)| one.blobs.into_iter().chain(one.manifests.into_keys()))
+            .collect())
     }
 
     pub(crate) fn begin_upload(&self, id: Uuid, record: &UploadRecord) -> Result<(), StoreError> {

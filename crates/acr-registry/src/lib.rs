@@ -27,4 +27,6 @@ mod routes;
 mod scene;
 mod users;
 
-pub use registries::{CreateRegistry, Registries, RegistryError, RegistryInfo, RegistrySettings, RepositoryToken};
+pub use registries::{
+    CreateRegistry, Registries, RegistryError, RegistryInfo, RegistrySettings, RepositoryToken,
+};

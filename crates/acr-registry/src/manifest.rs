@@ -269,7 +269,8 @@ mod tests {
         assert_eq!(parse(SUPPORTED[2], &document).unwrap().artifact_type.as_deref(), Some("x"));
         document["artifactType"] = "y".into();
         assert_eq!(parse(SUPPORTED[2], &document).unwrap().artifact_type.as_deref(), Some("y"));
-        let index = serde_json::json!({ "schemaVersion": 2, "manifests": [], "subject": descriptor(b"subject") });
+        let index =
+            serde_json::json!({ "schemaVersion": 2, "manifests": [], "subject": descriptor(b"subject") });
         let index = parse(SUPPORTED[3], &index).unwrap();
         assert_eq!((index.artifact_type, index.subject), (None, Some(Digest::of(b"subject"))));
     }
@@ -290,7 +291,8 @@ mod tests {
 
     #[test]
     fn the_document_names_its_type_where_the_request_does_not() {
-        let mut document = serde_json::json!({ "schemaVersion": 2, "config": descriptor(b"c"), "layers": [] });
+        let mut document =
+            serde_json::json!({ "schemaVersion": 2, "config": descriptor(b"c"), "layers": [] });
         assert!(parse("", &document).is_err());
         document["mediaType"] = SUPPORTED[2].into();
         let (media_type, _) = Manifest::parse("", document.to_string().as_bytes()).unwrap();

@@ -203,8 +203,12 @@ impl Repository {
         let mut going = vec![digest.clone()];
         let mut at = 0;
         while let Some(subject) = going.get(at) {
-            let more: Vec<_> =
-                self.referrers(subject).map(|(digest, _)| digest).filter(|one| !going.contains(one)).cloned().collect();
+            let more: Vec<_> = self
+                .referrers(subject)
+                .map(|(digest, _)| digest)
+                .filter(|one| !going.contains(one))
+                .cloned()
+                .collect();
             going.extend(more);
             at += 1;
         }

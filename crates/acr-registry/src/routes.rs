@@ -138,7 +138,9 @@ async fn dispatch(
         (Target::Upload(name, id), "PUT") => uploads::finish(registry, name, *id, parts, body).await,
         (Target::Upload(name, id), "GET") => uploads::status(registry, name, *id).await,
         (Target::Upload(name, id), "DELETE") => uploads::cancel(registry, name, *id).await,
-        (Target::Catalog | Target::Tags(_) | Target::Referrers(..), _) => Err(unsupported(method, &path, "GET")),
+        (Target::Catalog | Target::Tags(_) | Target::Referrers(..), _) => {
+            Err(unsupported(method, &path, "GET"))
+        }
         (Target::Manifest(..), _) => Err(unsupported(method, &path, "GET, HEAD, PUT, DELETE")),
         (Target::Blob(..), _) => Err(unsupported(method, &path, "GET, HEAD, DELETE")),
         (Target::Uploads(_), _) => Err(unsupported(method, &path, "POST")),
@@ -176,9 +178,7 @@ fn refused_path(path: &str, error: PathError) -> OciError {
             OciError::bad_request("NAME_INVALID", format!("`{name}` is not the name of a repository"))
         }
         PathError::Tag(tag) => OciError::bad_request("TAG_INVALID", format!("`{tag}` is not a tag")),
-        PathError::Digest(digest) => {
-            OciError::bad_request("DIGEST_INVALID", not_a_digest(&digest))
-        }
+        PathError::Digest(digest) => OciError::bad_request("DIGEST_INVALID", not_a_digest(&digest)),
         PathError::Upload(id) => {
             OciError::not_found("BLOB_UPLOAD_UNKNOWN", format!("`{id}` is not the id of an upload"))
         }

@@ -40,8 +40,7 @@ impl Registries {
 
     /// Forgets password 0 or 1 of a token.
     pub fn forget_password(&self, registry: &str, token: &str, which: usize) -> Result<(), RegistryError> {
-        let set =
-            self.known(registry)?.users.set_password(token, which, None).map_err(store(registry))?;
+        let set = self.known(registry)?.users.set_password(token, which, None).map_err(store(registry))?;
         if set { Ok(()) } else { Err(RegistryError::Token(token.to_owned())) }
     }
 

@@ -14,7 +14,8 @@ impl Registry {
                 self.catalogue.change(&name, |repository| {
                     for (digest, record) in &mut repository.manifests {
                         if record.details.is_none() {
-                            record.details = described.manifests.get(digest).and_then(|one| one.details.clone());
+                            record.details =
+                                described.manifests.get(digest).and_then(|one| one.details.clone());
                         }
                     }
                     Ok::<_, SweepError>(())

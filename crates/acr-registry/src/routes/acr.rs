@@ -3,12 +3,12 @@
 //!
 //! Source: Azure/azure-rest-api-specs, `Azure.ContainerRegistry/routes.tsp` and `models.tsp`.
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde_json::json;
 
 use crate::access::Scope;
@@ -147,7 +147,8 @@ fn show(registry: &Registry, target: &AcrTarget) -> Result<Response, OciError> {
 async fn change(registry: &Registry, target: &AcrTarget, body: Body) -> Result<(), OciError> {
     let Some(name) = target.repository() else { return Err(super::no_route("/acr/v1/")) };
     let invalid = |message: String| OciError::bad_request("UNSUPPORTED", message);
-    let text = axum::body::to_bytes(body, LARGEST_CHANGE).await.map_err(|error| invalid(error.to_string()))?;
+    let text =
+        axum::body::to_bytes(body, LARGEST_CHANGE).await.map_err(|error| invalid(error.to_string()))?;
     // A body may be left away: nothing changes then.
     let changes: Changes = if text.is_empty() {
         Changes::default()

@@ -144,11 +144,12 @@ pub(super) async fn delete(
         Reference::Tag(tag) => repository.untag(tag, now).map(|()| Vec::new()),
         Reference::Digest(digest) => repository.delete(digest, now),
     });
-    let gone = removed.map_err(|error| OciError::internal("delete a manifest", &error))?.map_err(|refusal| {
-        // The distribution API knows no code for tags.
-        let refusal = if refusal == Refusal::Tag { Refusal::Manifest } else { refusal };
-        refused(name, reference, refusal)
-    })?;
+    let gone =
+        removed.map_err(|error| OciError::internal("delete a manifest", &error))?.map_err(|refusal| {
+            // The distribution API knows no code for tags.
+            let refusal = if refusal == Refusal::Tag { Refusal::Manifest } else { refusal };
+            refused(name, reference, refusal)
+        })?;
     if !gone.is_empty() {
         blobs::remove_unused(registry, &gone).await?;
     }

@@ -242,8 +242,7 @@ fn wanted_digest(uri: &Uri) -> Result<Digest, OciError> {
 }
 
 fn digest(text: &str) -> Result<Digest, OciError> {
-    Digest::parse(text)
-        .ok_or_else(|| OciError::bad_request("DIGEST_INVALID", not_a_digest(text)))
+    Digest::parse(text).ok_or_else(|| OciError::bad_request("DIGEST_INVALID", not_a_digest(text)))
 }
 
 fn created(name: &RepositoryName, digest: &Digest) -> Response {

@@ -107,7 +107,10 @@ async fn referrers_must_be_an_index_with_type_and_annotations_of_each() {
     assert_eq!(find(&config)["artifactType"], "application/vnd.oci.empty.v1+json");
     assert_eq!(find(&index)["mediaType"], INDEX);
     assert!(find(&index).get("artifactType").is_none());
-    assert!(referrers(&scene, &format!("/v2/b/referrers/{subject}")).await.0.is_empty(), "of this repository");
+    assert!(
+        referrers(&scene, &format!("/v2/b/referrers/{subject}")).await.0.is_empty(),
+        "of this repository"
+    );
 }
 
 #[tokio::test]

@@ -102,9 +102,17 @@ async fn names_must_match_the_grammar() {
         assert_eq!(code(scene.get(&format!("/v2/{name}/tags/list")).await, 404).await, "NAME_UNKNOWN");
     }
     for name in ["A", "a..b", "a___b", "-a", "a-", "a//b", ".a"] {
-        assert_eq!(code(scene.get(&format!("/v2/{name}/tags/list")).await, 400).await, "NAME_INVALID", "{name}");
+        assert_eq!(
+            code(scene.get(&format!("/v2/{name}/tags/list")).await, 400).await,
+            "NAME_INVALID",
+            "{name}"
+        );
     }
     for tag in ["-a".to_owned(), ".a".into(), "a".repeat(129), "a%20b".into()] {
-        assert_eq!(code(scene.get(&format!("/v2/a/manifests/{tag}")).await, 400).await, "TAG_INVALID", "{tag}");
+        assert_eq!(
+            code(scene.get(&format!("/v2/a/manifests/{tag}")).await, 400).await,
+            "TAG_INVALID",
+            "{tag}"
+        );
     }
 }

@@ -166,7 +166,8 @@ async fn a_subject_that_is_not_there_must_be_accepted_and_named_in_the_answer() 
     index["subject"] = json!({ "mediaType": IMAGE, "size": 1, "digest": subject });
     let (_, answer) = scene.artifact("a", &index).await;
     assert_eq!((answer.status().as_u16(), header(&answer, "oci-subject")), (201, subject));
-    let (_, answer) = scene.artifact("a", &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] })).await;
+    let (_, answer) =
+        scene.artifact("a", &json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [] })).await;
     assert_eq!(header(&answer, "oci-subject"), "", "control: without a subject");
 }
 
@@ -200,11 +201,15 @@ async fn blobs_and_manifests_may_be_named_by_sha512() {
     let scene = Scene::new().await;
     let (config, layer) = (sha512(b"{}"), sha512(b"layer"));
     for (digest, content) in [(&config, "{}"), (&layer, "layer")] {
-        let post = scene.ask(Method::POST, "/v2/a/blobs/uploads/?digest-algorithm=sha512").send().await.unwrap();
+        let post =
+            scene.ask(Method::POST, "/v2/a/blobs/uploads/?digest-algorithm=sha512").send().await.unwrap();
         let location = header(&post, "location");
         let put = scene.ask(Method::PUT, &format!("{location}?digest={digest}")).body(content);
         let answer = put.send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), header(&answer, "docker-content-digest")), (201, digest.clone()));
+        assert_eq!(
+            (answer.status().as_u16(), header(&answer, "docker-content-digest")),
+            (201, digest.clone())
+        );
         check_blob(&scene, &header(&answer, "location"), content).await;
     }
     let mut document = image("v1");

@@ -63,7 +63,8 @@ impl Scene {
 
     /// Begins an upload and returns where it goes on.
     pub(crate) async fn begin(&self, repository: &str) -> String {
-        let answer = self.ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/")).send().await.unwrap();
+        let answer =
+            self.ask(Method::POST, &format!("/v2/{repository}/blobs/uploads/")).send().await.unwrap();
         assert_eq!(answer.status(), 202);
         header(&answer, "location")
     }

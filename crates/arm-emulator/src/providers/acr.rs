@@ -47,7 +47,8 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
 /// Brings the registry into the state of the record, then keeps the record: a crash in between leaves a registry that
 /// the next PUT finds again by its name.
 async fn apply(arm: &Arm, record: &RegistryRecord) -> Result<(), ArmError> {
-    let wanted = CreateRegistry { admin_enabled: record.admin_user_enabled, anonymous_pull: false, port: None };
+    let wanted =
+        CreateRegistry { admin_enabled: record.admin_user_enabled, anonymous_pull: false, port: None };
     arm.settings().registries.create(&record.name, wanted).await.map_err(ArmError::internal)?;
     registries::save(arm, record)
 }

@@ -112,7 +112,8 @@ async fn nothing_is_lost_while_clients_push_and_delete_at_once() {
         for round in 0..12 {
             let repository = ["a", "b", "c"][(number + round) % 3];
             let layer = format!("layer {}", (number * 5 + round) % 4);
-            let (config, layer) = (scene.blob(repository, b"{}").await, scene.blob(repository, layer.as_bytes()).await);
+            let (config, layer) =
+                (scene.blob(repository, b"{}").await, scene.blob(repository, layer.as_bytes()).await);
             let text = manifest(&config, &layer, number % 2);
             let answer = scene.put_manifest(repository, &format!("t{number}"), DOCKER, &text).await;
             // Time flies: what was uploaded may have grown old before its manifest came, or be deleted by another.

@@ -65,9 +65,9 @@ pub(super) fn manifest(repository: &Repository, digest: &Digest, record: &Manife
         set("os", json!(details.os));
         set("configMediaType", json!(said.config.as_ref().map(|config| &config.media_type)));
         set("artifactType", json!(said.artifact_type.as_ref().filter(|_| said.subject.is_some())));
-        let platforms = said.platforms.iter().map(|one| {
-            json!({ "digest": one.digest.to_string(), "architecture": one.architecture, "os": one.os })
-        });
+        let platforms = said.platforms.iter().map(
+            |one| json!({ "digest": one.digest.to_string(), "architecture": one.architecture, "os": one.os }),
+        );
         let platforms: Vec<_> = platforms.collect();
         if !platforms.is_empty() {
             set("references", platforms.into());

@@ -29,26 +29,26 @@ impl Attributes {
 
     pub(crate) fn changed(self, changes: Changes) -> Self {
         Self {
-            delete_enabled: changes.delete_enabled.unwrap_or(self.delete_enabled),
-            write_enabled: changes.write_enabled.unwrap_or(self.write_enabled),
-            list_enabled: changes.list_enabled.unwrap_or(self.list_enabled),
-            read_enabled: changes.read_enabled.unwrap_or(self.read_enabled),
+            delete_enabled: changes.delete.unwrap_or(self.delete_enabled),
+            write_enabled: changes.write.unwrap_or(self.write_enabled),
+            list_enabled: changes.list.unwrap_or(self.list_enabled),
+            read_enabled: changes.read.unwrap_or(self.read_enabled),
         }
     }
 }
 
 /// The body of a PATCH: what is not named stays.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(default)]
 pub(crate) struct Changes {
-    #[serde(default)]
-    pub(crate) delete_enabled: Option<bool>,
-    #[serde(default)]
-    pub(crate) write_enabled: Option<bool>,
-    #[serde(default)]
-    pub(crate) list_enabled: Option<bool>,
-    #[serde(default)]
-    pub(crate) read_enabled: Option<bool>,
+    #[serde(rename = "deleteEnabled")]
+    delete: Option<bool>,
+    #[serde(rename = "writeEnabled")]
+    write: Option<bool>,
+    #[serde(rename = "listEnabled")]
+    list: Option<bool>,
+    #[serde(rename = "readEnabled")]
+    read: Option<bool>,
 }
 
 #[cfg(test)]

@@ -3,18 +3,22 @@
 //! Every value is sealed with AES-256-GCM under the instance's key, so that a copy of the file alone gives no
 //! secret away. Keys (ids and names) stay readable: they are what the file is searched by.
 
+mod file;
+mod memory;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entropy::{SharedEntropy, SystemEntropy};
+use crate::entropy::SharedEntropy;
+use file::SealedFile;
+use memory::Memory;
 
-const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("documents");
+/// Why a document could not be written or read.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The key that seals an instance's documents: 32 bytes.
 #[derive(Clone)]
@@ -146,12 +150,13 @@ impl Batch {
     }
 }
 
-/// Encrypted documents by table and key. Clones share the same file.
+/// Documents by table and key. Clones share the same ones.
 #[derive(Clone)]
-pub struct Store {
-    database: Arc<Database>,
-    seal: Arc<LessSafeKey>,
-    entropy: SharedEntropy,
+pub struct Store(Arc<Backing>);
+
+enum Backing {
+    File(SealedFile),
+    Memory(Memory),
 }
 
 impl fmt::Debug for Store {
@@ -163,74 +168,37 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens or makes the file. One process at a time: a second one gets [`StoreError::InUse`].
     pub fn open(file: &Path, key: &StoreKey, entropy: &SharedEntropy) -> Result<Self, StoreError> {
-        let database = Database::create(file).map_err(|source| match source {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { file: file.to_owned() },
-            source => StoreError::Open { file: file.to_owned(), source: Box::new(source) },
-        })?;
-        Ok(Self::with(database, key, entropy))
+        Ok(Self(Arc::new(Backing::File(SealedFile::open(file, key, entropy)?))))
     }
 
     /// A store that ends with the process.
     pub fn in_memory() -> Self {
-        let entropy = SystemEntropy::shared();
-        let database = Database::builder()
-            .create_with_backend(redb::backends::InMemoryBackend::new())
-            .expect("memory needs no file that could fail");
-        Self::with(database, &StoreKey::generate(&entropy), &entropy)
-    }
-
-    fn with(database: Database, key: &StoreKey, entropy: &SharedEntropy) -> Self {
-        let unbound = UnboundKey::new(&AES_256_GCM, &key.0).expect("a store key has the cipher's key length");
-        Self {
-            database: Arc::new(database),
-            seal: Arc::new(LessSafeKey::new(unbound)),
-            entropy: entropy.clone(),
-        }
+        Self(Arc::new(Backing::Memory(Memory::default())))
     }
 
     /// Reads a document.
     pub fn get<T: DeserializeOwned>(&self, table: &str, key: &str) -> Result<Option<T>, StoreError> {
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Document {
-            action: "read",
-            table: table.to_owned(),
-            key: key.to_owned(),
-            source,
+        let found = match self.0.as_ref() {
+            Backing::File(file) => file.get(table, key),
+            Backing::Memory(memory) => Ok(memory.get(table, key)),
         };
-        let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
-        let documents = match transaction.open_table(DOCUMENTS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            opened => opened.map_err(|e| failed(e.into()))?,
-        };
-        let Some(sealed) = documents.get((table, key)).map_err(|e| failed(e.into()))? else {
-            return Ok(None);
-        };
-        self.unseal(table, key, sealed.value()).map(Some).map_err(failed)
+        let read = found.and_then(|found| Ok(found.map(|plain| serde_json::from_slice(&plain)).transpose()?));
+        read.map_err(|source| document("read", table, key, source))
     }
 
     /// Reads all documents of a table, ordered by key.
     pub fn list<T: DeserializeOwned>(&self, table: &str) -> Result<Vec<(String, T)>, StoreError> {
-        let failed = |key: &str, source: Box<dyn std::error::Error + Send + Sync>| StoreError::Document {
-            action: "list",
-            table: table.to_owned(),
-            key: key.to_owned(),
-            source,
-        };
-        let transaction = self.database.begin_read().map_err(|e| failed("", e.into()))?;
-        let documents = match transaction.open_table(DOCUMENTS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            opened => opened.map_err(|e| failed("", e.into()))?,
-        };
-        let mut found = Vec::new();
-        for entry in documents.range((table, "")..).map_err(|e| failed("", e.into()))? {
-            let (name, sealed) = entry.map_err(|e| failed("", e.into()))?;
-            let (of, key) = name.value();
-            if of != table {
-                break;
+        let found = match self.0.as_ref() {
+            Backing::File(file) => {
+                file.list(table).map_err(|(key, source)| document("list", table, &key, source))?
             }
-            found
-                .push((key.to_owned(), self.unseal(table, key, sealed.value()).map_err(|e| failed(key, e))?));
-        }
-        Ok(found)
+            Backing::Memory(memory) => memory.list(table),
+        };
+        let read = |(key, plain): (String, Vec<u8>)| match serde_json::from_slice(&plain) {
+            Ok(value) => Ok((key, value)),
+            Err(source) => Err(document("list", table, &key, source)),
+        };
+        found.into_iter().map(read).collect()
     }
 
     /// Adds or replaces one document.
@@ -247,70 +215,26 @@ impl Store {
     pub fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let Some(first) = batch.0.first() else { return Ok(()) };
         let (table, key) = (first.table.clone(), first.key.clone());
-        let failed =
-            |source| StoreError::Document { action: "write", table: table.clone(), key: key.clone(), source };
-        let transaction = self.database.begin_write().map_err(|e| failed(e.into()))?;
-        {
-            let mut documents = transaction.open_table(DOCUMENTS).map_err(|e| failed(e.into()))?;
-            for change in &batch.0 {
-                let name = (change.table.as_str(), change.key.as_str());
-                match &change.value {
-                    Some(value) => {
-                        let sealed = self.sealed(name.0, name.1, value.clone());
-                        documents.insert(name, sealed.as_slice()).map_err(|e| failed(e.into()))?;
-                    }
-                    None => {
-                        documents.remove(name).map_err(|e| failed(e.into()))?;
-                    }
-                }
+        match self.0.as_ref() {
+            Backing::File(file) => {
+                file.write(batch.0).map_err(|source| document("write", &table, &key, source))
+            }
+            Backing::Memory(memory) => {
+                memory.write(batch.0);
+                Ok(())
             }
         }
-        transaction.commit().map_err(|e| failed(e.into()))
-    }
-
-    fn sealed(&self, table: &str, key: &str, mut value: Vec<u8>) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LEN];
-        self.entropy.fill(&mut nonce);
-        let tag = self
-            .seal
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(address(table, key)),
-                &mut value,
-            )
-            .expect("a document is far below the cipher's length limit");
-        [nonce.as_slice(), &value, tag.as_ref()].concat()
-    }
-
-    fn unseal<T: DeserializeOwned>(
-        &self,
-        table: &str,
-        key: &str,
-        sealed: &[u8],
-    ) -> Result<T, Box<dyn std::error::Error + Send + Sync>> {
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or("the stored value is cut off")?;
-        let mut rest = rest.to_vec();
-        let nonce = Nonce::try_assume_unique_for_key(nonce)?;
-        let plain = self
-            .seal
-            .open_in_place(nonce, Aad::from(address(table, key)), &mut rest)
-            .map_err(|_| "the stored value was not sealed with this instance's key")?;
-        Ok(serde_json::from_slice(plain)?)
     }
 }
 
-/// Binds a sealed value to its place, so that swapping two values is noticed.
-fn address(table: &str, key: &str) -> Vec<u8> {
-    format!("{table}\0{key}").into_bytes()
-}
-
-fn document(action: &'static str, table: &str, key: &str, source: serde_json::Error) -> StoreError {
+fn document(action: &'static str, table: &str, key: &str, source: impl Into<Cause>) -> StoreError {
     StoreError::Document { action, table: table.to_owned(), key: key.to_owned(), source: source.into() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SystemEntropy;
 
     #[test]
     fn documents_survive_reopening_and_the_file_holds_no_plain_text() {
@@ -335,6 +259,27 @@ mod tests {
         store.write(Batch::new().delete("agents", "7").put("x", "y", &1).unwrap()).unwrap();
         assert_eq!(store.get::<String>("agents", "7").unwrap(), None);
         assert_eq!(store.get::<i32>("x", "y").unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_store_in_memory_answers_as_a_file_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = SystemEntropy::shared();
+        let file = Store::open(&folder.path().join("s"), &StoreKey::generate(&entropy), &entropy).unwrap();
+        let answers = |store: &Store| {
+            assert_eq!(store.get::<i32>("t", "k").unwrap(), None);
+            assert_eq!(store.list::<i32>("t").unwrap(), []);
+            store.write(Batch::new().put("t", "b", &1).unwrap().put("t", "a", &2).unwrap()).unwrap();
+            let clone = store.clone();
+            clone.write(Batch::new().delete("t", "none").put("u", "b", &"3").unwrap()).unwrap();
+            store.put("t", "b", &4).unwrap();
+            let wrong_type = store.list::<String>("t").unwrap_err().to_string();
+            (store.list::<i32>("t").unwrap(), store.get::<String>("u", "b").unwrap(), wrong_type)
+        };
+        let expected = vec![("a".to_owned(), 2), ("b".to_owned(), 4)];
+        let expected = (expected, Some("3".to_owned()), "list document `a` of `t`".to_owned());
+        assert_eq!(answers(&file), expected);
+        assert_eq!(answers(&Store::in_memory()), expected);
     }
 
     #[test]

@@ -1,0 +1,40 @@
+//! Documents that end with the process. They are as plain here as the state they are made of.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Change;
+
+type Tables = BTreeMap<String, BTreeMap<String, Box<[u8]>>>;
+
+/// By table and key.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Tables>);
+
+impl Memory {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, table: &str, key: &str) -> Option<Vec<u8>> {
+        self.tables().get(table)?.get(key).map(|value| value.to_vec())
+    }
+
+    pub(super) fn list(&self, table: &str) -> Vec<(String, Vec<u8>)> {
+        let tables = self.tables();
+        let found = tables.get(table).into_iter().flatten();
+        found.map(|(key, value)| (key.clone(), value.to_vec())).collect()
+    }
+
+    /// Makes all changes before anybody sees one of them.
+    pub(super) fn write(&self, changes: Vec<Change>) {
+        let mut tables = self.tables();
+        for Change { table, key, value } in changes {
+            let documents = tables.entry(table).or_default();
+            match value {
+                Some(value) => drop(documents.insert(key, value.into_boxed_slice())),
+                None => drop(documents.remove(&key)),
+            }
+        }
+    }
+}

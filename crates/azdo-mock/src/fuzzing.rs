@@ -15,8 +15,7 @@ pub fn demand(text: &str) {
     let Ok(demand) = text.parse::<Demand>() else { return };
     let printed = demand.to_string();
     assert_eq!(printed.parse(), Ok(demand.clone()), "`{printed}` is another demand");
-    let held = std::collections::BTreeMap::from([(printed, text.to_owned())]);
-    demand.met_by(&[&held]);
+    demand.met_by([(printed.as_str(), text)].into_iter());
 }
 
 /// Any text in the query or in `Accept` is served or refused.

@@ -2,6 +2,7 @@
 
 pub(crate) mod assertion;
 pub(crate) mod bodies;
+pub(crate) mod capabilities;
 pub(crate) mod crypto;
 pub(crate) mod demand;
 pub(crate) mod ids;

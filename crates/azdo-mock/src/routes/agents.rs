@@ -1,8 +1,6 @@
 //! Agents. Source: azure-pipelines-agent: ConfigurationManager.cs; MicrosoftDocs/vsts-rest-api-specs:
 //! distributedTask/7.1.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,6 +14,7 @@ use crate::state::secrets::Caller;
 use crate::state::{self};
 use crate::view::{self, AgentParts};
 use crate::wire::bodies::{AgentBody, AgentPatch};
+use crate::wire::capabilities::Capabilities;
 use crate::wire::demand::Demand;
 use crate::wire::ids::{AgentId, PoolId};
 
@@ -140,7 +139,7 @@ pub(crate) async fn user_capabilities(
     State(service): State<AzureDevOps>,
     caller: Caller,
     Values((pool, agent)): Values<(PoolId, AgentId)>,
-    Body(capabilities): Body<BTreeMap<String, String>>,
+    Body(capabilities): Body<Capabilities>,
 ) -> Result<Json<Value>, ApiError> {
     service.change(|state, _| {
         require_manager(state, pool, caller)?;

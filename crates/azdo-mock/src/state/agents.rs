@@ -11,6 +11,7 @@ use super::updates::PendingUpdate;
 use super::{Document, EventKind, Moment, Refusal, State};
 use crate::settings::SessionAfterReplace;
 use crate::wire::bodies::{AgentBody, AgentPatch};
+use crate::wire::capabilities::Capabilities;
 use crate::wire::crypto::PublicKey;
 use crate::wire::demand::{AGENT_VERSION, Demand};
 use crate::wire::ids::{AgentId, PoolId};
@@ -40,8 +41,8 @@ pub(crate) struct Agent {
     /// Where it was registered from last.
     #[serde(default)]
     pub(crate) registered_from: Option<IpAddr>,
-    pub(crate) system_capabilities: BTreeMap<String, String>,
-    pub(crate) user_capabilities: BTreeMap<String, String>,
+    pub(crate) system_capabilities: Capabilities,
+    pub(crate) user_capabilities: Capabilities,
     /// Last text of a self-update, as the agent reported it.
     pub(crate) update_state: Option<String>,
     #[serde(default)]
@@ -52,10 +53,9 @@ impl Agent {
     /// Whether the agent has all that is asked for.
     pub(crate) fn meets(&self, demands: &[Demand]) -> bool {
         // An agent that uploaded no capabilities has a version all the same.
-        let version = BTreeMap::from([(AGENT_VERSION.to_owned(), self.version.clone())]);
-        demands
-            .iter()
-            .all(|demand| demand.met_by(&[&self.system_capabilities, &self.user_capabilities, &version]))
+        let version = || std::iter::once((AGENT_VERSION, self.version.as_str()));
+        let all = || self.system_capabilities.iter().chain(self.user_capabilities.iter()).chain(version());
+        demands.iter().all(|demand| demand.met_by(all()))
     }
 }
 
@@ -121,7 +121,7 @@ impl State {
             previous_keys: BTreeMap::new(),
             registered_from: None,
             system_capabilities: body.system_capabilities.unwrap_or_default(),
-            user_capabilities: BTreeMap::new(),
+            user_capabilities: Capabilities::default(),
             update_state: None,
             pending_update: None,
         };
@@ -219,7 +219,7 @@ impl State {
         &mut self,
         pool: PoolId,
         id: AgentId,
-        capabilities: BTreeMap<String, String>,
+        capabilities: Capabilities,
     ) -> Result<(), Refusal> {
         self.agent_mut(pool, id)?.user_capabilities = capabilities;
         self.dirty.insert(Document::Agent(id));

@@ -1,12 +1,11 @@
 //! Request bodies, read case-sensitively as current clients write them. Fields that the service also ignores are
 //! not listed.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::capabilities::Capabilities;
 use super::crypto::PublicKey;
 use super::result::TaskResult;
 
@@ -25,7 +24,7 @@ pub(crate) struct AgentBody {
     #[serde(default)]
     pub(crate) authorization: Option<AuthorizationBody>,
     #[serde(default)]
-    pub(crate) system_capabilities: Option<BTreeMap<String, String>>,
+    pub(crate) system_capabilities: Option<Capabilities>,
 }
 
 /// The part of an agent that says who it is.
@@ -55,7 +54,7 @@ pub(crate) struct SessionBody {
     pub(crate) owner_name: String,
     pub(crate) agent: SessionAgent,
     #[serde(default)]
-    pub(crate) system_capabilities: Option<BTreeMap<String, String>>,
+    pub(crate) system_capabilities: Option<Capabilities>,
 }
 
 /// The agent a session is for.

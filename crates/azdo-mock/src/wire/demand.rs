@@ -1,6 +1,5 @@
 //! Demands of a job, matched against an agent's capabilities.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -72,14 +71,11 @@ impl fmt::Display for Demand {
 }
 
 impl Demand {
-    /// Whether the first of `capabilities` that has the name meets the demand. Names match in any case.
-    pub(crate) fn met_by(&self, capabilities: &[&BTreeMap<String, String>]) -> bool {
+    /// Whether one of the capabilities, names and values, meets the demand. Names match in any case.
+    pub(crate) fn met_by<'a>(&self, capabilities: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
         let (Self::Exists(name) | Self::Equals(name, _) | Self::AtLeast(name, _)) = self;
-        let mut values = capabilities
-            .iter()
-            .flat_map(|set| set.iter())
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value);
+        let mut values =
+            capabilities.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         match self {
             Self::Exists(_) => values.next().is_some(),
             Self::Equals(_, wanted) => values.any(|value| value.eq_ignore_ascii_case(wanted)),
@@ -112,12 +108,8 @@ mod tests {
 
     #[test]
     fn demands_are_matched_as_the_service_documents_them() {
-        let system = BTreeMap::from([
-            ("Agent.Version".to_owned(), "4.270.0".to_owned()),
-            ("java".to_owned(), "/usr/bin/java".to_owned()),
-        ]);
-        let user = BTreeMap::from([("Size".to_owned(), "Large".to_owned())]);
-        let check = |text: &str| text.parse::<Demand>().unwrap().met_by(&[&system, &user]);
+        let held = [("Agent.Version", "4.270.0"), ("java", "/usr/bin/java"), ("Size", "Large")];
+        let check = |text: &str| text.parse::<Demand>().unwrap().met_by(held.into_iter());
         assert!(check("java"));
         assert!(check("JAVA"));
         assert!(!check("dotnet"));
@@ -127,7 +119,7 @@ mod tests {
         assert!(check("Agent.Version -gtVersion 4.270"), "the version itself is enough");
         assert!(!check("Agent.Version -gtVersion 5.0"));
         assert!(!check("java -gtVersion 0"), "a path is no version");
-        assert!(minimum_agent().met_by(&[&system]));
+        assert!(minimum_agent().met_by(held.into_iter()));
         for bad in ["", "-equals x", "java -equals", "java -like x", "Agent.Version -gtVersion new"] {
             assert!(bad.parse::<Demand>().is_err(), "{bad}");
         }

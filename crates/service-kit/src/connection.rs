@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::Layer as _;
 
+use crate::unread::{PATIENCE, ReadOut};
+
 /// In the extensions of every request that [`serve_http`](crate::serve_http) and [`serve_https`](crate::serve_https)
 /// take: its connection.
 #[derive(Debug, Clone)]
@@ -31,14 +33,14 @@ pub(crate) struct Cuttable;
 
 impl<I, S> Accept<I, S> for Cuttable {
     type Stream = CuttableStream<I>;
-    type Service = AddExtension<S, Connection>;
+    type Service = ReadOut<AddExtension<S, Connection>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: I, service: S) -> Self::Future {
         let token = CancellationToken::new();
         let cut = Box::pin(token.clone().cancelled_owned());
         let service = Extension(Connection(token)).layer(service);
-        ready(Ok((CuttableStream { stream, cut }, service)))
+        ready(Ok((CuttableStream { stream, cut }, ReadOut { inner: service, patience: PATIENCE })))
     }
 }
 

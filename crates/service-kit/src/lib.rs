@@ -15,6 +15,7 @@ mod serve;
 mod shutdown;
 mod store;
 mod tls;
+mod unread;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, VirtualClock};
 pub use connection::Connection;

@@ -159,6 +159,24 @@ mod tests {
         assert_eq!(answer.text().await.unwrap(), "here");
     }
 
+    /// The control is the answer itself: before the body was read out, it was lost with the connection.
+    #[tokio::test]
+    async fn who_still_sends_what_nobody_wants_reads_the_answer_and_keeps_the_connection() {
+        let shutdown = Shutdown::new();
+        let router = Router::new().route("/", get(|| async { "here" }).post(|| async { "unread" }));
+        let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let body = vec![b'x'; 8 << 20];
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(&body).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+        assert!(answers.contains("unread") && answers.ends_with("here"), "{answers}");
+    }
+
     #[tokio::test]
     async fn a_taken_port_is_named() {
         let shutdown = Shutdown::new();

@@ -328,7 +328,8 @@ async fn uploads(server: &Server, key: &KeyPair) -> Outcome<(f64, f64)> {
     let job = json!({"pool": "Default", "steps": [{"script": "true"}]});
     connection.json(("POST", "/control/jobs"), &server.user, &job).await?;
     let poll = format!("{POOL}/messages?sessionId={}", agent.session);
-    let job = decrypt(&agent.key, &connection.json(("GET", &poll), &agent.token, &json!({})).await?)?;
+    let (_, message) = connection.call(("GET", &poll), &agent.token, ("text/plain", b"")).await?;
+    let job = decrypt(&agent.key, &serde_json::from_slice(&message)?)?;
     let token = &job["resources"]["endpoints"][0]["authorization"]["parameters"]["AccessToken"];
     let (token, plan) = (format!("Bearer {}", text(token)), plan_path(&job));
     let log = connection.json(("POST", &format!("{plan}/logs")), &token, &json!({"path": "logs\\1"})).await?;

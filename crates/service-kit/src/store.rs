@@ -182,7 +182,8 @@ impl Store {
             Backing::File(file) => file.get(table, key),
             Backing::Memory(memory) => Ok(memory.get(table, key)),
         };
-        let read = found.and_then(|found| Ok(found.map(|plain| serde_json::from_slice(&plain)).transpose()?));
+        let read =
+            found.and_then(|found| Ok(found.map(|plain| serde_json::from_slice(&plain)).transpose()?));
         read.map_err(|source| document("read", table, key, source))
     }
 

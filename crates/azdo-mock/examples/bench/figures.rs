@@ -11,7 +11,7 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
     /// What it should be.
     pub(crate) aim: Option<&'static str>,
-    /// To a bare route that does the same.
+    /// To a bare route or program that does the same.
     pub(crate) ratio: Option<f64>,
 }
 
@@ -33,11 +33,11 @@ impl Figure {
 
 pub(crate) fn print_table(figures: &[Figure]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{:<62} {:>10} {:<9} {:<9} to a bare route", "figure", "value", "", "aim")?;
+    writeln!(out, "{:<70} {:>10} {:<6} {:<8} ratio", "figure", "value", "", "aim")?;
     for figure in figures {
         let ratio = figure.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
         let aim = figure.aim.unwrap_or_default();
-        writeln!(out, "{:<62} {:>10.1} {:<9} {aim:<9} {ratio}", figure.name, figure.value, figure.unit)?;
+        writeln!(out, "{:<70} {:>10.1} {:<6} {aim:<8} {ratio}", figure.name, figure.value, figure.unit)?;
     }
     Ok(())
 }

@@ -371,8 +371,9 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
     say("log pages");
     match uploads(&Server::start(false)?.0, keys.of(0)).await {
         Ok((rate, bare)) => {
-            figures
-                .push(Figure::new("log upload, pages of 1 MiB to the disk", rate, "MB/s").against_bare(bare));
+            figures.push(
+                Figure::new("log upload, pages of 1 MiB, to a bare route", rate, "MB/s").against_bare(bare),
+            );
         }
         Err(error) => say(&format!("no figure for log pages: {error}")),
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::{self, BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ const POOL: &str = "/acme/_apis/distributedtask/pools/1";
 const LANES: usize = 8;
 const PAGE: usize = 1 << 20;
 const PAGES: usize = 128;
+/// How long the service holds a poll, and a little more.
+const POLL_HOLD: Duration = Duration::from_secs(51);
 
 /// The service in a process of its own; it ends with this.
 struct Server {
@@ -102,6 +105,8 @@ struct Field {
     agents: usize,
     polls: JoinSet<()>,
     waiting: Waiting,
+    /// Polls that ended with nothing.
+    empty: Arc<AtomicUsize>,
     delivered: mpsc::UnboundedSender<Duration>,
     latencies: mpsc::UnboundedReceiver<Duration>,
 }
@@ -115,6 +120,7 @@ impl Field {
             agents: 0,
             polls: JoinSet::new(),
             waiting: Waiting::default(),
+            empty: Arc::default(),
             delivered,
             latencies,
         }
@@ -157,17 +163,27 @@ impl Field {
         }
         while let Some(lane) = lanes.join_next().await {
             for agent in lane?? {
-                let (host, waiting, told) =
-                    (self.server.host.clone(), Arc::clone(&self.waiting), self.delivered.clone());
+                let host = self.server.host.clone();
+                let (waiting, empty) = (Arc::clone(&self.waiting), Arc::clone(&self.empty));
+                let told = self.delivered.clone();
                 self.polls.spawn(async move {
                     // It ends with the service.
-                    let _ = work(&host, &agent, &waiting, &told).await;
+                    let _ = work(&host, &agent, (&waiting, &empty), &told).await;
                 });
             }
         }
         self.agents = to;
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(rate)
+    }
+
+    /// What the empty polls of idle agents cost beside everything else: the service's processor time for each, in
+    /// microseconds. Waits until every agent asked again.
+    async fn polls_cost(&self) -> Outcome<f64> {
+        let (before, worked) = (self.empty.load(Ordering::Relaxed), self.server.worked()?);
+        tokio::time::sleep(POLL_HOLD).await;
+        let ended = self.empty.load(Ordering::Relaxed) - before;
+        Ok((self.server.worked()? - worked) * 1000.0 / ended.max(1) as f64)
     }
 
     /// Queues jobs, `rate` a second, and waits until all were delivered; their latencies, sorted.
@@ -204,12 +220,15 @@ impl Field {
         Ok(latencies)
     }
 
-    /// The service's processor time for one job, from queueing to its end, in microseconds.
-    async fn cost(&mut self) -> Outcome<f64> {
-        const JOBS: usize = 400;
-        let before = self.server.worked()?;
-        self.dispatch(JOBS, 200.0).await?;
-        Ok((self.server.worked()? - before) * 1000.0 / JOBS as f64)
+    /// The service's processor time for one job, from queueing to its end, in microseconds, without what idle agents
+    /// cost meanwhile whose poll came to its end: `poll` each.
+    async fn cost(&mut self, poll: f64) -> Outcome<f64> {
+        const JOBS: usize = 2_000;
+        let (polls, before) = (self.empty.load(Ordering::Relaxed), self.server.worked()?);
+        self.dispatch(JOBS, 400.0).await?;
+        let worked = (self.server.worked()? - before) * 1000.0;
+        let polls = (self.empty.load(Ordering::Relaxed) - polls) as f64;
+        Ok((worked - polls * poll) / JOBS as f64)
     }
 }
 
@@ -276,7 +295,7 @@ async fn listen(connection: &mut Connection, key: &KeyPair, agent: &Value) -> io
 async fn work(
     host: &str,
     agent: &Agent,
-    waiting: &Waiting,
+    (waiting, empty): (&Waiting, &AtomicUsize),
     told: &mpsc::UnboundedSender<Duration>,
 ) -> io::Result<()> {
     let mut connection = Connection::open(host).await?;
@@ -284,6 +303,7 @@ async fn work(
     loop {
         let (status, answer) = connection.call(("GET", &poll), &agent.token, ("text/plain", b"")).await?;
         if status != 200 {
+            empty.fetch_add(1, Ordering::Relaxed);
             continue;
         }
         let here = Instant::now();
@@ -381,6 +401,7 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
     let mut field = Field::new(Server::start(false)?.0, Arc::clone(&keys));
     let empty = field.server.resident()?;
     let mut memory = Vec::new();
+    let mut costs = Vec::new();
     for agents in [100, 1_000, 10_000] {
         say(&format!("{agents} agents"));
         let rate = field.grow(agents).await?;
@@ -398,12 +419,22 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
                 figures.push(figure);
             }
         }
-        let name = format!("processor time of a job, {agents} idle agents");
-        figures.push(Figure::new(name, field.cost().await?, "us"));
+        let poll = if agents < 1_000 { 0.0 } else { field.polls_cost().await? };
+        if poll > 0.0 {
+            figures.push(Figure::new(
+                format!("processor time of an empty poll, {agents} agents"),
+                poll,
+                "us",
+            ));
+        }
+        costs.push((agents, field.cost(poll).await?));
     }
     if let [_, (few, before), (many, after)] = memory.as_slice() {
         let each = (after - before) / (many - few);
         figures.push(Figure::new("the same, slope from 1,000 to 10,000", each, "KiB").aim("< 20"));
+    }
+    for (agents, cost) in costs {
+        figures.push(Figure::new(format!("processor time of a job, {agents} idle agents"), cost, "us"));
     }
     drop(field);
 
@@ -412,10 +443,17 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
     let mut finished = 0;
     for jobs in [100, 1_000, 10_000] {
         say(&format!("{jobs} finished jobs"));
-        field.dispatch(jobs - finished, 1_000.0).await?;
-        let cost = field.cost().await?;
-        finished = jobs + 400;
-        figures.push(Figure::new(format!("processor time of a job, {jobs} finished jobs"), cost, "us"));
+        if jobs > finished {
+            field.dispatch(jobs - finished, 1_000.0).await?;
+            finished = jobs;
+        }
+        let cost = field.cost(0.0).await?;
+        figures.push(Figure::new(
+            format!("processor time of a job, {finished} finished jobs before"),
+            cost,
+            "us",
+        ));
+        finished += 2_000;
     }
     Ok(figures)
 }

@@ -14,6 +14,9 @@ const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new
 /// is looked for often is in the services' state.
 const CACHE: usize = 8 << 20;
 
+/// A document by its key.
+type Found = (String, Vec<u8>);
+
 /// The open file.
 pub(super) struct SealedFile {
     database: Database,
@@ -43,7 +46,7 @@ impl SealedFile {
     }
 
     /// The documents of a table by key, or the key of the one that could not be read.
-    pub(super) fn list(&self, table: &str) -> Result<Vec<(String, Vec<u8>)>, (String, Cause)> {
+    pub(super) fn list(&self, table: &str) -> Result<Vec<Found>, (String, Cause)> {
         let failed = |cause: Cause| (String::new(), cause);
         let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
         let documents = match transaction.open_table(DOCUMENTS) {

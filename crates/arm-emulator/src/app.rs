@@ -13,6 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::error::ArmError;
+use crate::providers::aci::sessions::Promises;
 use crate::{engine, providers, records, routes};
 
 /// What an emulated Azure Resource Manager is made of.
@@ -63,6 +64,7 @@ struct Inner {
     /// Guards every read-then-write of the records; never held across an await.
     records: Mutex<()>,
     running: Mutex<HashMap<String, Running>>,
+    promises: Promises,
 }
 
 /// Logs identities in at the registries that their roles let them pull from. Weak, since the groups hold it and the
@@ -94,7 +96,7 @@ impl Arm {
     /// An emulator on whatever its store holds; call [`Arm::restore`] before serving.
     pub fn new(settings: ArmSettings) -> Self {
         let groups = settings.groups.clone();
-        let arm = Self(Arc::new(Inner { settings, records: Mutex::default(), running: Mutex::default() }));
+        let arm = Self(Arc::new(Inner { settings, records: Mutex::default(), running: Mutex::default(), promises: Promises::default() }));
         groups.set_pull_logins(Arc::new(PullAs(Arc::downgrade(&arm.0))));
         arm
     }
@@ -150,6 +152,11 @@ impl Arm {
     /// Deployments that run in this process, by key.
     pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Streams of containers that wait for their WebSocket.
+    pub(crate) fn promises(&self) -> &Promises {
+        &self.0.promises
     }
 
     /// An absolute address on this service. `path` starts with a slash and may carry a query.

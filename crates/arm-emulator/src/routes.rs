@@ -1,6 +1,7 @@
 //! Every route, one module per resource. Paths arrive in the spelling of `resource_id::normalise_path`.
 
 mod container_groups;
+mod container_sessions;
 mod deployments;
 mod identities;
 mod metadata;
@@ -21,6 +22,7 @@ use crate::app::Arm;
 use crate::request;
 
 pub(crate) fn router(arm: Arm) -> Router {
+    let streams = container_sessions::streams().with_state(arm.clone());
     let routes = Router::new()
         .merge(metadata::routes())
         .merge(subscriptions::routes())
@@ -40,5 +42,5 @@ pub(crate) fn router(arm: Arm) -> Router {
         .with_state(arm);
     // Layers of a router run after routing, so the path is rewritten in front of it.
     let normalised = ServiceBuilder::new().map_request(request::normalise).service(routes);
-    Router::new().fallback_service(normalised)
+    streams.fallback_service(normalised)
 }

@@ -5,6 +5,7 @@ mod holder;
 mod instance;
 mod logs;
 mod network;
+mod session;
 mod subnet;
 
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +37,7 @@ use crate::runtime::{
     ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
     Runtime, RuntimeError, Seen, SeenStatus,
 };
+use crate::session::{ExecCommand, Session};
 
 pub use connect::ConnectError;
 pub use instance::{InstanceObjects, RunOnce, RunOutput};
@@ -215,6 +217,14 @@ impl Runtime for DockerRuntime {
 
     async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError> {
         self.read_log(id, max_bytes).await
+    }
+
+    async fn exec(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError> {
+        self.open_terminal(id, command).await
+    }
+
+    async fn attach(&self, id: &str) -> Result<Session, RuntimeError> {
+        self.follow_output(id).await
     }
 
     async fn create_volume(&self, name: &str, instance: &str, group: &str) -> Result<(), RuntimeError> {

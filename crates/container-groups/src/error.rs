@@ -43,6 +43,24 @@ impl GroupError {
         )
     }
 
+    pub(crate) fn container_not_found(id: &GroupId, container: &str) -> Self {
+        Self::new(
+            404,
+            "ContainerNotFound",
+            format!("The container '{container}' was not found in container group '{}'.", id.name()),
+        )
+    }
+
+    /// The group is stopped or has ended. Code and text are seen (`Azure/azure-cli#8136`), the status is assumed.
+    pub(crate) fn stopped(id: &GroupId) -> Self {
+        let (name, group) = (id.name(), id.resource_group());
+        Self::new(
+            409,
+            "ContainerGroupStopped",
+            format!("Container Group '{name}' in resource group '{group}' is stopped"),
+        )
+    }
+
     pub(crate) fn transitioning(name: &str) -> Self {
         Self::new(
             409,

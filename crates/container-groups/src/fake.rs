@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::StreamExt;
 use service_kit::SharedClock;
+use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
+use tokio_util::io::ReaderStream;
 
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
@@ -15,6 +19,10 @@ use crate::runtime::{
     ContainerId, CreateContainer, CreateHolder, ExitStatus, NetworkMode, Runtime, RuntimeError, Seen,
     SeenStatus,
 };
+use crate::session::{ExecCommand, Session};
+
+/// Bytes that a terminal holds back until they are read.
+const TERMINAL_BUFFER: usize = 64 << 10;
 
 /// A container engine in memory. Clones share the same containers.
 #[derive(Debug, Clone)]
@@ -198,6 +206,31 @@ impl FakeRuntime {
         Ok(state)
     }
 
+    /// Fails unless the container runs.
+    fn run_state(&self, id: &str, action: &str) -> Result<(), RuntimeError> {
+        let state = self.up(action)?;
+        let held = state.containers.iter().find(|held| held.seen.id == id).ok_or_else(|| gone(action))?;
+        if matches!(held.seen.status, SeenStatus::Running { .. }) {
+            return Ok(());
+        }
+        Err(RuntimeError::Refused { action: action.to_owned(), reason: "it does not run".to_owned() })
+    }
+
+    /// What a container wrote after the first `seen` bytes, and the new count; `None` once it has ended.
+    async fn written(&self, id: &str, seen: usize) -> Option<(Bytes, usize)> {
+        self.until(|| {
+            let state = self.lock();
+            let Some(held) = state.containers.iter().find(|held| held.seen.id == id) else { return Some(None) };
+            let fresh = held.log.get(seen..).filter(|fresh| !fresh.is_empty());
+            let ended = !matches!(held.seen.status, SeenStatus::Running { .. });
+            match fresh {
+                Some(fresh) => Some(Some((Bytes::copy_from_slice(fresh), held.log.len()))),
+                None => ended.then_some(None),
+            }
+        })
+        .await
+    }
+
     /// Waits until `ready` gives something.
     async fn until<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
         let mut changes = self.changed.subscribe();
@@ -373,6 +406,33 @@ impl Runtime for FakeRuntime {
         let state = self.up("logs")?;
         let held = state.containers.iter().find(|held| held.seen.id == id).ok_or_else(|| gone("logs"))?;
         Ok(held.log[held.log.len().saturating_sub(max_bytes)..].to_vec())
+    }
+
+    /// A terminal that says what it was asked for, then repeats what is typed until the keyboard is closed.
+    async fn exec(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError> {
+        self.run_state(id, "exec")?;
+        let (output, mut input) = tokio::io::simplex(TERMINAL_BUFFER);
+        let ExecCommand { command, rows, columns } = command;
+        let greeting = format!("{} in {rows}x{columns}\n", command.join(" "));
+        let failed = |error: std::io::Error| RuntimeError::Unavailable {
+            action: "exec".to_owned(),
+            reason: error.to_string(),
+        };
+        input.write_all(greeting.as_bytes()).await.map_err(failed)?;
+        let output = ReaderStream::new(output).map(move |piece| piece.map_err(failed));
+        Ok(Session { output: Box::pin(output), input: Some(Box::pin(input)) })
+    }
+
+    /// Ends with the container.
+    async fn attach(&self, id: &str) -> Result<Session, RuntimeError> {
+        self.run_state(id, "attach")?;
+        let (runtime, id) = (self.clone(), id.to_owned());
+        let seen = self.lock().containers.iter().find(|held| held.seen.id == id).map_or(0, |held| held.log.len());
+        let output = futures_util::stream::unfold(seen, move |seen| {
+            let (runtime, id) = (runtime.clone(), id.clone());
+            async move { runtime.written(&id, seen).await.map(|(piece, seen)| (Ok(piece), seen)) }
+        });
+        Ok(Session { output: Box::pin(output), input: None })
     }
 
     async fn create_volume(&self, name: &str, instance: &str, _group: &str) -> Result<(), RuntimeError> {

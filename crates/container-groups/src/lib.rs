@@ -22,6 +22,7 @@ mod record;
 mod restart;
 mod runtime;
 mod service;
+mod session;
 mod state;
 mod stored;
 mod validate;
@@ -43,6 +44,7 @@ pub use runtime::{
     ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
     Runtime, RuntimeError, Seen, SeenStatus,
 };
+pub use session::{ExecCommand, RunningContainer, Session, SessionInput, SessionOutput};
 pub use service::{GroupSettings, Groups, IdenticalPut, Put, Quota, RestartBackoff, Switches, Usage};
 pub use view::{
     ContainerStatus, ContainerView, EnvView, EventKind, EventView, GroupState, GroupView, ProvisioningState,

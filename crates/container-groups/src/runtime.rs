@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::group::{OsType, RegistryCredential};
+use crate::session::{ExecCommand, Session};
 
 /// The engine's id of a container.
 pub type ContainerId = String;
@@ -55,6 +56,12 @@ pub trait Runtime: Send + Sync + Debug {
 
     /// The last `max_bytes` at most of what a container wrote, both streams in order.
     async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError>;
+
+    /// Runs a command in a terminal of a running container, as the container's own user.
+    async fn exec(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError>;
+
+    /// What a running container writes from now on.
+    async fn attach(&self, id: &str) -> Result<Session, RuntimeError>;
 
     /// Creates a named volume of an instance's group; one that is there already is kept.
     async fn create_volume(&self, name: &str, instance: &str, group: &str) -> Result<(), RuntimeError>;

@@ -360,7 +360,7 @@ impl Groups {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entry(&self, id: &GroupId) -> Result<Arc<Entry>, GroupError> {
+    pub(crate) fn entry(&self, id: &GroupId) -> Result<Arc<Entry>, GroupError> {
         self.table().get(id).cloned().ok_or_else(|| GroupError::not_found(id))
     }
 
@@ -513,11 +513,7 @@ impl Groups {
     async fn run_log(&self, id: &GroupId, container: &str, back: usize) -> Result<Vec<u8>, GroupError> {
         let entry = self.entry(id)?;
         if !entry.record().spec.containers.iter().any(|spec| spec.name == container) {
-            return Err(GroupError::new(
-                404,
-                "ContainerNotFound",
-                format!("The container '{container}' was not found in container group '{}'.", id.name()),
-            ));
+            return Err(GroupError::container_not_found(id, container));
         }
         let kept = self.shared.logs.kept(id.key(), container).map_err(|error| {
             GroupError::new(

@@ -2,6 +2,7 @@
 
 pub(crate) mod identity;
 pub(crate) mod read;
+pub(crate) mod sessions;
 pub(crate) mod show;
 
 use axum::http::StatusCode;

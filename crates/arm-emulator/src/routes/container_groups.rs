@@ -20,6 +20,7 @@ use crate::records::groups;
 use crate::records::operations::{self, Subject};
 use crate::request::{ApiVersion, Query};
 use crate::resource_id::ResourceId;
+use crate::routes::container_sessions;
 use crate::routes::resource_groups::list_page;
 
 type GroupPath = Path<(String, String, String)>;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<Arm> {
         .route(&format!("{one}/stop"), post(stop))
         .route(&format!("{one}/restart"), post(restart))
         .route(&format!("{one}/containers/{{container}}/logs"), get(logs))
+        .merge(container_sessions::routes(&one))
         .route(&format!("{one}/outboundnetworkdependenciesendpoints"), get(outbound))
 }
 
@@ -45,7 +47,7 @@ fn id(arm: &Arm, group: &str, name: &str) -> Result<ResourceId, ArmError> {
 }
 
 /// The id of a group that is there, as its provider takes it.
-fn existing(arm: &Arm, group: &str, name: &str) -> Result<(ResourceId, GroupId), ArmError> {
+pub(crate) fn existing(arm: &Arm, group: &str, name: &str) -> Result<(ResourceId, GroupId), ArmError> {
     let id = id(arm, group, name)?;
     providers::existing(arm, Kind::ContainerGroup, &id)?;
     let group_id = aci::group_id(&id)?;

@@ -4,6 +4,7 @@
 
 mod complete;
 mod container_groups;
+mod container_sessions;
 mod deployments;
 mod envelope;
 mod identities;

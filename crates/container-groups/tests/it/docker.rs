@@ -1,5 +1,7 @@
 //! The service on a real engine.
 
+mod sessions;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -58,6 +58,20 @@ impl Query {
     }
 }
 
+impl Query {
+    /// `true` or `false` in any case, which may be absent.
+    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, ArmError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        text.to_ascii_lowercase().parse().map(Some).map_err(|_| {
+            ArmError::bad_request(
+                "InvalidQueryParameterValue",
+                format!("The value '{text}' of the query parameter '{name}' is neither true nor false."),
+            )
+            .with_target(name)
+        })
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
 

@@ -1,6 +1,7 @@
 //! Every route, one module per resource. Paths arrive in the spelling of `resource_id::normalise_path`.
 
 mod container_groups;
+mod container_locations;
 mod container_sessions;
 mod deployments;
 mod identities;

@@ -34,7 +34,7 @@ use secrecy::ExposeSecret;
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
 use crate::runtime::{
-    ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, LogRequest, MountSource, MountSpec, NetworkMode,
     Runtime, RuntimeError, Seen, SeenStatus,
 };
 use crate::session::{ExecCommand, Session};
@@ -215,12 +215,16 @@ impl Runtime for DockerRuntime {
         }
     }
 
-    async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError> {
-        self.read_log(id, max_bytes).await
+    async fn logs(&self, id: &str, request: LogRequest) -> Result<Vec<u8>, RuntimeError> {
+        self.read_log(id, request).await
     }
 
     async fn exec(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError> {
         self.open_terminal(id, command).await
+    }
+
+    async fn run_in(&self, id: &str, command: &[String]) -> Result<CommandOutput, RuntimeError> {
+        self.run_command(id, command).await
     }
 
     async fn attach(&self, id: &str) -> Result<Session, RuntimeError> {
@@ -430,7 +434,9 @@ fn status(seen: &ContainerInspectResponse) -> SeenStatus {
         (Some(started), true) => SeenStatus::Running { started },
         (Some(started), false) => {
             let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
-            SeenStatus::Exited { started, exit: ExitStatus { code, finished: finished.unwrap_or(started) } }
+            let out_of_memory = state.oom_killed.unwrap_or_default();
+            let exit = ExitStatus { code, finished: finished.unwrap_or(started), out_of_memory };
+            SeenStatus::Exited { started, exit }
         }
         (None, _) => SeenStatus::Created,
     }

@@ -1,6 +1,6 @@
 //! A container engine in memory, for tests of services.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio_util::io::ReaderStream;
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
 use crate::runtime::{
-    ContainerId, CreateContainer, CreateHolder, ExitStatus, NetworkMode, Runtime, RuntimeError, Seen,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, LogRequest, NetworkMode, Runtime, RuntimeError, Seen,
     SeenStatus,
 };
 use crate::session::{ExecCommand, Session};
@@ -37,7 +37,7 @@ struct State {
     os: OsType,
     down: bool,
     pulls_held: bool,
-    refused_images: BTreeSet<String>,
+    refused_images: BTreeMap<String, String>,
     logins: BTreeMap<String, (String, String)>,
     containers: Vec<Held>,
     volumes: BTreeMap<String, String>,
@@ -48,6 +48,7 @@ struct State {
     most_running: BTreeMap<(String, String), usize>,
     addresses: BTreeMap<ContainerId, IpAddr>,
     logins_seen: Vec<RegistryCredential>,
+    probe_code: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ impl FakeRuntime {
             os: OsType::Linux,
             down: false,
             pulls_held: false,
-            refused_images: BTreeSet::new(),
+            refused_images: BTreeMap::new(),
             logins: BTreeMap::new(),
             containers: Vec::new(),
             volumes: BTreeMap::new(),
@@ -75,6 +76,7 @@ impl FakeRuntime {
             most_running: BTreeMap::new(),
             addresses: BTreeMap::new(),
             logins_seen: Vec::new(),
+            probe_code: 0,
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0), clock }
     }
@@ -96,7 +98,12 @@ impl FakeRuntime {
 
     /// Makes an image inaccessible.
     pub fn refuse_image(&self, image: &str) {
-        self.change(|state| state.refused_images.insert(image.to_owned()));
+        self.refuse_image_with(image, "manifest unknown");
+    }
+
+    /// Makes an image inaccessible, for a reason that the registry gives.
+    pub fn refuse_image_with(&self, image: &str, reason: &str) {
+        self.change(|state| state.refused_images.insert(image.to_owned(), reason.to_owned()));
     }
 
     /// Makes a registry ask for a login.
@@ -154,7 +161,7 @@ impl FakeRuntime {
             for held in state.containers.iter_mut().filter(|held| held.seen.id == id) {
                 if let SeenStatus::Running { started } = held.seen.status {
                     held.seen.status =
-                        SeenStatus::Exited { started, exit: ExitStatus { code, finished: now } };
+                        SeenStatus::Exited { started, exit: ExitStatus { code, finished: now, out_of_memory: false } };
                 }
             }
         });
@@ -172,6 +179,11 @@ impl FakeRuntime {
     /// Every login that came with an image.
     pub fn logins_seen(&self) -> Vec<RegistryCredential> {
         self.lock().logins_seen.clone()
+    }
+
+    /// What commands that probe a container end with from now on.
+    pub fn set_probe_code(&self, code: i64) {
+        self.change(|state| state.probe_code = code);
     }
 
     /// Gives a container an address; without one it has that of this host.
@@ -273,8 +285,8 @@ impl Runtime for FakeRuntime {
         state.logins_seen.extend(login.cloned());
         let refused =
             |reason: &str| RuntimeError::Image { image: image.to_owned(), reason: reason.to_owned() };
-        if state.refused_images.contains(image) {
-            return Err(refused("manifest unknown"));
+        if let Some(reason) = state.refused_images.get(image) {
+            return Err(refused(reason));
         }
         if let Some((username, password)) = image::registry(image).and_then(|host| state.logins.get(host)) {
             let right = login.is_some_and(|login| {
@@ -402,10 +414,16 @@ impl Runtime for FakeRuntime {
         Ok(runs.then(|| address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
 
-    async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError> {
+    async fn logs(&self, id: &str, request: LogRequest) -> Result<Vec<u8>, RuntimeError> {
         let state = self.up("logs")?;
         let held = state.containers.iter().find(|held| held.seen.id == id).ok_or_else(|| gone("logs"))?;
-        Ok(held.log[held.log.len().saturating_sub(max_bytes)..].to_vec())
+        let mut log = held.log.clone();
+        if request.timestamps {
+            let lines = held.log.split_inclusive(|byte| *byte == b'\n');
+            log = lines.flat_map(|line| [format!("{} ", self.clock.now()).as_bytes(), line].concat()).collect();
+        }
+        log.drain(..log.len().saturating_sub(request.max_bytes));
+        Ok(log)
     }
 
     /// A terminal that says what it was asked for, then repeats what is typed until the keyboard is closed.
@@ -421,6 +439,12 @@ impl Runtime for FakeRuntime {
         input.write_all(greeting.as_bytes()).await.map_err(failed)?;
         let output = ReaderStream::new(output).map(move |piece| piece.map_err(failed));
         Ok(Session { output: Box::pin(output), input: Some(Box::pin(input)) })
+    }
+
+    async fn run_in(&self, id: &str, _command: &[String]) -> Result<CommandOutput, RuntimeError> {
+        self.run_state(id, "run a command")?;
+        let code = self.lock().probe_code;
+        Ok(CommandOutput { code, output: format!("ended with {code}") })
     }
 
     /// Ends with the container.

@@ -1,5 +1,10 @@
 //! What a caller asks for: the desired state of a container group.
 
+mod address;
+mod placement;
+mod probe;
+mod volume;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,6 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::GroupError;
 use crate::identity::{GroupIdentity, RegistryIdentity};
+
+pub use address::{ContainerPort, IpAddress, IpAddressKind, LabelScope, Protocol};
+pub use placement::{DnsConfig, LogAnalytics, Placement, Priority, Subnet};
+pub use probe::{HttpGet, HttpScheme, Probe, ProbeCheck};
+pub use volume::{AzureFile, GitRepo, VolumeMount, VolumeSource, VolumeSpec};
 
 /// The full resource id of a container group. Compared case-insensitively; keeps the casing it was given.
 #[derive(Clone)]
@@ -162,6 +172,8 @@ pub struct GroupSpec {
     pub restart_policy: RestartPolicy,
     /// The containers, one at least.
     pub containers: Vec<ContainerSpec>,
+    /// Containers that run one after the other before those. They ask for no resources: each has the whole group's.
+    pub init_containers: Vec<ContainerSpec>,
     /// Who may pull from which registry.
     pub registry_credentials: Vec<RegistryCredential>,
     /// Which registries are pulled from as which identity of the group.
@@ -170,8 +182,10 @@ pub struct GroupSpec {
     pub identity: GroupIdentity,
     /// Volumes that containers may mount.
     pub volumes: Vec<VolumeSpec>,
-    /// The address of the group. Kept and shown; no port is published on the host.
+    /// The address of the group, in the engine's network; no port is published on the host.
     pub ip_address: Option<IpAddress>,
+    /// What is kept and shown only.
+    pub placement: Placement,
 }
 
 impl GroupSpec {
@@ -185,12 +199,31 @@ impl GroupSpec {
             os_type: OsType::Linux,
             restart_policy: RestartPolicy::Always,
             containers: Vec::new(),
+            init_containers: Vec::new(),
             registry_credentials: Vec::new(),
             registry_identities: Vec::new(),
             identity: GroupIdentity::default(),
             volumes: Vec::new(),
             ip_address: None,
+            placement: Placement::default(),
         }
+    }
+
+    /// All containers, in the order in which they run.
+    pub(crate) fn all_containers(&self) -> impl Iterator<Item = &ContainerSpec> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// Whether this is the name of a container that runs before the others.
+    pub(crate) fn is_init(&self, container: &str) -> bool {
+        self.init_containers.iter().any(|init| init.name == container)
+    }
+
+    /// Whether the network is held by a container of its own: where several share it, and where the group has an
+    /// address, which a restarted container must not change. It is a Linux program.
+    pub(crate) fn holds_network(&self) -> bool {
+        let shared = self.containers.len() > 1 || self.ip_address.is_some();
+        self.os_type == OsType::Linux && shared
     }
 }
 
@@ -215,8 +248,23 @@ pub struct ContainerSpec {
     pub cpu_limit: Option<f64>,
     /// Memory at most in GB (of 2^30 bytes); the request when absent.
     pub memory_limit_gb: Option<f64>,
+    /// Requested graphics processors.
+    pub gpu: Option<Gpu>,
     /// What is mounted where.
     pub volume_mounts: Vec<VolumeMount>,
+    /// Tells whether the container has to be restarted.
+    pub liveness_probe: Option<Probe>,
+    /// Tells whether the container can be asked.
+    pub readiness_probe: Option<Probe>,
+}
+
+/// Graphics processors, as they are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// How many.
+    pub count: i64,
+    /// Which: `K80`, `P100` or `V100`.
+    pub sku: String,
 }
 
 impl ContainerSpec {
@@ -232,7 +280,10 @@ impl ContainerSpec {
             memory_gb: 1.5,
             cpu_limit: None,
             memory_limit_gb: None,
+            gpu: None,
             volume_mounts: Vec::new(),
+            liveness_probe: None,
+            readiness_probe: None,
         }
     }
 }
@@ -264,92 +315,4 @@ pub struct RegistryCredential {
     pub username: String,
     /// The password; never shown again.
     pub password: SecretString,
-}
-
-/// A port of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerPort {
-    /// The number.
-    pub port: u16,
-    /// The transport.
-    pub protocol: Protocol,
-}
-
-/// The transport of a port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protocol {
-    /// TCP.
-    #[default]
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-impl Protocol {
-    /// The word of the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-        }
-    }
-}
-
-/// A volume mounted in a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VolumeMount {
-    /// The volume's name.
-    pub name: String,
-    /// The path in the container.
-    pub mount_path: String,
-    /// Whether the container may not write to it.
-    pub read_only: bool,
-}
-
-/// A volume of a group.
-#[derive(Debug, Clone)]
-pub struct VolumeSpec {
-    /// Its name.
-    pub name: String,
-    /// What is in it.
-    pub source: VolumeSource,
-}
-
-/// What a volume holds.
-#[derive(Debug, Clone)]
-pub enum VolumeSource {
-    /// Empty at first; survives the restart of a container, not the group.
-    EmptyDir,
-    /// Files, by name; each value is the file's content in base64, as the API carries it.
-    Secret(BTreeMap<String, SecretString>),
-}
-
-/// The address of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IpAddress {
-    /// Where it is reachable from.
-    pub kind: IpAddressKind,
-    /// The ports it answers on.
-    pub ports: Vec<ContainerPort>,
-    /// The label of its DNS name.
-    pub dns_name_label: Option<String>,
-}
-
-/// Where the address of a group is reachable from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum IpAddressKind {
-    /// The internet.
-    Public,
-    /// A virtual network.
-    Private,
-}
-
-impl IpAddressKind {
-    /// The word of the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "Public",
-            Self::Private => "Private",
-        }
-    }
 }

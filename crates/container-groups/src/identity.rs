@@ -126,12 +126,14 @@ impl Record {
         if self.spec.identity.is_empty() {
             return Vec::new();
         }
-        let network = self.holder.as_ref().filter(|_| self.spec.containers.len() > 1);
+        let network = self.holder.as_ref().filter(|_| self.spec.holds_network());
         let fits = |name: &str, generation: u64| {
             let own = run_secret(key, &self.spec.id, name, generation);
             secret.is_none_or(|given| same(own.as_bytes(), given.as_bytes()))
         };
-        let found = self.containers.iter().filter(|(name, one)| fits(name, one.machine.current));
+        // Containers that run before the others have no identity.
+        let asking = self.containers.iter().filter(|(name, _)| !self.spec.is_init(name));
+        let found = asking.filter(|(name, one)| fits(name, one.machine.current));
         found
             .filter_map(|(name, progress)| {
                 let claimant = Claimant {
@@ -165,7 +167,8 @@ pub(crate) fn variables(
     generation: u64,
 ) -> Vec<(&'static str, String)> {
     let settings = &shared.settings;
-    let Some(endpoint) = settings.identity_endpoint.clone().filter(|_| !spec.identity.is_empty()) else {
+    let none = spec.identity.is_empty() || spec.is_init(container);
+    let Some(endpoint) = settings.identity_endpoint.clone().filter(|_| !none) else {
         return Vec::new();
     };
     match stored::hash_key(&settings.store, &settings.entropy) {

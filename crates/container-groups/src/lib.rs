@@ -18,6 +18,7 @@ mod group;
 mod identity;
 mod image;
 mod logs;
+mod rate;
 mod record;
 mod restart;
 mod runtime;
@@ -36,17 +37,18 @@ pub use engine::{
 pub use error::GroupError;
 pub use fake::{Down, FakeRuntime};
 pub use group::{
-    ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress, IpAddressKind, OsType,
-    Protocol, RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
+    AzureFile, ContainerPort, ContainerSpec, DnsConfig, EnvValue, EnvVar, GitRepo, Gpu, GroupId, GroupSpec,
+    HttpGet, HttpScheme, IpAddress, IpAddressKind, LabelScope, LogAnalytics, OsType, Placement, Priority, Probe,
+    ProbeCheck, Protocol, RegistryCredential, RestartPolicy, Subnet, VolumeMount, VolumeSource, VolumeSpec,
 };
 pub use identity::{Claimant, GroupIdentity, IdentityPrincipal, PullLogins, RegistryIdentity, UserIdentity};
 pub use runtime::{
-    ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, MountSource, MountSpec, NetworkMode,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, LogRequest, MountSource, MountSpec, NetworkMode,
     Runtime, RuntimeError, Seen, SeenStatus,
 };
 pub use session::{ExecCommand, RunningContainer, Session, SessionInput, SessionOutput};
 pub use service::{GroupSettings, Groups, IdenticalPut, Put, Quota, RestartBackoff, Switches, Usage};
 pub use view::{
-    ContainerStatus, ContainerView, EnvView, EventKind, EventView, GroupState, GroupView, ProvisioningState,
-    RegistryCredentialView, StatusKind, VolumeKind, VolumeView,
+    AzureFileView, ContainerStatus, ContainerView, EnvView, EventKind, EventView, GroupState, GroupView, LogAnalyticsView,
+    ProvisioningState, RegistryCredentialView, StatusKind, VolumeKind, VolumeView,
 };

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+
+use crate::runtime::LogRequest;
 
 /// Bytes shown of a running container.
 pub(crate) const RUNNING_BYTES: usize = 4 << 20;
@@ -28,12 +31,12 @@ impl LogFiles {
         Self { folder }
     }
 
-    /// Saves the log of a run and drops those of older ones.
+    /// Saves the log of a run, whose lines begin with their times, and drops those of older ones.
     pub(crate) fn keep(&self, group: &str, container: &str, generation: u64, log: &[u8]) -> io::Result<()> {
         let folder = self.of(group).join(container);
         fs_err::create_dir_all(&folder)?;
         let (file, fresh) = (folder.join(format!("{generation}.log")), folder.join("fresh"));
-        fs_err::write(&fresh, ended(log))?;
+        fs_err::write(&fresh, ended_stamped(log))?;
         fs_err::rename(&fresh, file)?;
         let mut runs = self.files(group, container)?;
         while runs.len() > KEPT_RUNS {
@@ -84,6 +87,50 @@ pub(crate) fn short_hash(text: &str) -> String {
     hex::encode(&Sha256::digest(text)[..6])
 }
 
+/// Bytes of a line's time and the blank after it at most.
+const TIME_BYTES: usize = 36;
+
+/// What is read of a running container's log.
+pub(crate) fn running_request(timestamps: bool) -> LogRequest {
+    LogRequest { max_bytes: RUNNING_BYTES, max_lines: None, timestamps }
+}
+
+/// What is read of an ended container's log: enough to show all that may be shown.
+pub(crate) fn ended_request(timestamps: bool) -> LogRequest {
+    let times = if timestamps { ENDED_LINES * TIME_BYTES } else { 0 };
+    LogRequest { max_bytes: ENDED_BYTES + times, max_lines: Some(ENDED_LINES), timestamps }
+}
+
+/// Where the text of a line begins that may begin with a time.
+fn time_end(line: &[u8]) -> usize {
+    let Some(blank) = line.iter().take(TIME_BYTES).position(|byte| *byte == b' ') else { return 0 };
+    let time = line.get(..blank).and_then(|time| std::str::from_utf8(time).ok());
+    if time.is_some_and(|time| time.parse::<Timestamp>().is_ok()) { blank + 1 } else { 0 }
+}
+
+fn lines(log: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    log.split_inclusive(|byte| *byte == b'\n')
+}
+
+/// The log without the times of its lines.
+pub(crate) fn unstamped(log: &[u8]) -> Vec<u8> {
+    lines(log).flat_map(|line| line.get(time_end(line)..).unwrap_or_default()).copied().collect()
+}
+
+/// What is shown of an ended container's log with times: whole lines, within the limits of [`ended`].
+pub(crate) fn ended_stamped(log: &[u8]) -> &[u8] {
+    let (mut bytes, mut text, mut shown) = (0, 0, 0);
+    for line in lines(log).rev() {
+        text += line.len() - time_end(line);
+        // One line that is longer than all that is shown is cut when it is shown.
+        if (text > ENDED_BYTES && shown > 0) || shown == ENDED_LINES {
+            break;
+        }
+        (bytes, shown) = (bytes + line.len(), shown + 1);
+    }
+    last_bytes(log, bytes)
+}
+
 /// What is shown of an ended container's log.
 pub(crate) fn ended(log: &[u8]) -> &[u8] {
     last_lines(last_bytes(log, ENDED_BYTES), ENDED_LINES)
@@ -126,6 +173,25 @@ mod tests {
         assert_eq!(ended(many.as_bytes()).len(), 2 * ENDED_LINES);
         let long = "y".repeat(50_000);
         assert_eq!(ended(long.as_bytes()).len(), ENDED_BYTES);
+    }
+
+    #[test]
+    fn times_are_told_from_text() {
+        let log = b"2026-01-02T03:04:05.123456789Z one\nno time\n2026-01-02T03:04:06Z  two\n";
+        assert_eq!(unstamped(log), b"one\nno time\n two\n");
+        assert_eq!(unstamped(b""), b"");
+        assert_eq!(unstamped(b"2026-01-02T03:04:05Z "), b"");
+    }
+
+    #[test]
+    fn an_ended_log_with_times_keeps_the_limits_of_its_text() {
+        let line = "2026-01-02T03:04:05.123456789Z x\n";
+        let many = line.repeat(3000);
+        assert_eq!(ended_stamped(many.as_bytes()).len(), ENDED_LINES * line.len());
+        let wide = format!("2026-01-02T03:04:05Z {}\n", "y".repeat(99));
+        let kept = ended_stamped(wide.repeat(999).as_bytes()).len();
+        assert_eq!(kept / wide.len(), ENDED_BYTES / 100);
+        assert_eq!(kept % wide.len(), 0, "no line is cut");
     }
 
     #[test]

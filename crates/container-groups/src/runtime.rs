@@ -54,11 +54,14 @@ pub trait Runtime: Send + Sync + Debug {
     /// The address that a running container has in its network; `None` for one that does not run.
     async fn address(&self, id: &str) -> Result<Option<IpAddr>, RuntimeError>;
 
-    /// The last `max_bytes` at most of what a container wrote, both streams in order.
-    async fn logs(&self, id: &str, max_bytes: usize) -> Result<Vec<u8>, RuntimeError>;
+    /// The end of what a container wrote, both streams in order.
+    async fn logs(&self, id: &str, request: LogRequest) -> Result<Vec<u8>, RuntimeError>;
 
     /// Runs a command in a terminal of a running container, as the container's own user.
     async fn exec(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError>;
+
+    /// Runs a command in a running container and waits for its end.
+    async fn run_in(&self, id: &str, command: &[String]) -> Result<CommandOutput, RuntimeError>;
 
     /// What a running container writes from now on.
     async fn attach(&self, id: &str) -> Result<Session, RuntimeError>;
@@ -181,6 +184,17 @@ pub enum SeenStatus {
     },
 }
 
+/// How much of a log is wanted, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRequest {
+    /// Bytes at most, with the times.
+    pub max_bytes: usize,
+    /// Lines at most; all when absent.
+    pub max_lines: Option<usize>,
+    /// Whether each line begins with its time (RFC 3339) and a blank.
+    pub timestamps: bool,
+}
+
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ExitStatus {
@@ -188,6 +202,17 @@ pub struct ExitStatus {
     pub code: i32,
     /// When it ended.
     pub finished: Timestamp,
+    /// Whether it was killed because it used more memory than it may.
+    pub out_of_memory: bool,
+}
+
+/// What came of a command that was run in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutput {
+    /// The exit code.
+    pub code: i64,
+    /// What it wrote, both streams, 1 KB at most.
+    pub output: String,
 }
 
 /// What can go wrong with the engine.

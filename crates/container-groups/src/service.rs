@@ -1,5 +1,7 @@
 //! The service: desired groups in, containers out.
 
+mod logs;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,13 +14,14 @@ use crate::entry::{Command, Entry, Shared};
 use crate::error::GroupError;
 use crate::group::{GroupId, GroupSpec, OsType};
 use crate::identity;
-use crate::logs::{self, LogFiles};
+use crate::logs::LogFiles;
+use crate::rate::{Change, Rates};
 use crate::record::{Operation, Record, cores};
-use crate::runtime::{Runtime, RuntimeError, Seen, SeenStatus};
+use crate::runtime::{Runtime, RuntimeError};
 use crate::stored;
 use crate::validate;
 use crate::view::{GroupState, GroupView, ProvisioningState};
-use crate::worker::{remove_container, volume_prefix};
+use crate::worker::{remove_container, share_prefix, volume_prefix};
 
 /// What a put of an unchanged group does. Not published by Microsoft.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,12 +64,31 @@ pub struct Quota {
     pub groups: u32,
     /// Processors, `StandardCores`.
     pub cores: u32,
+    /// Groups that may be created in an hour, and as many deleted.
+    pub hourly: usize,
+    /// Groups that may be created in five minutes, and as many deleted.
+    pub five_minutely: usize,
+}
+
+impl Quota {
+    /// So many groups and cores; as many groups can be made within five minutes, and three times as many in an hour, as is
+    /// the relation of the usual quota.
+    pub fn of(count: u32) -> Self {
+        let usual = Self::default();
+        let many = usize::try_from(count).unwrap_or(usize::MAX);
+        Self {
+            groups: count,
+            cores: count,
+            hourly: many.saturating_mul(3).max(usual.hourly),
+            five_minutely: many.max(usual.five_minutely),
+        }
+    }
 }
 
 impl Default for Quota {
-    /// What a pay-as-you-go subscription has: 100 groups and 100 cores.
+    /// What a pay-as-you-go subscription has: 100 groups and 100 cores, 300 creations an hour and 100 in five minutes.
     fn default() -> Self {
-        Self { groups: 100, cores: 100 }
+        Self { groups: 100, cores: 100, hourly: 300, five_minutely: 100 }
     }
 }
 
@@ -118,6 +140,7 @@ pub struct Put {
 pub struct Groups {
     shared: Arc<Shared>,
     table: Arc<Mutex<BTreeMap<GroupId, Arc<Entry>>>>,
+    rates: Arc<Mutex<Rates>>,
 }
 
 impl Groups {
@@ -125,7 +148,7 @@ impl Groups {
     pub fn new(settings: GroupSettings, runtime: Arc<dyn Runtime>) -> Self {
         let (switches, logs) = (Mutex::new(settings.switches), LogFiles::new(settings.logs_dir.clone()));
         let shared = Shared { settings, runtime, switches, logs, pull_logins: OnceLock::new() };
-        Self { shared: Arc::new(shared), table: Arc::default() }
+        Self { shared: Arc::new(shared), table: Arc::default(), rates: Arc::default() }
     }
 
     /// Creates or updates a group. Returns when the request is accepted; [`Groups::settled`] waits for the outcome.
@@ -136,12 +159,13 @@ impl Groups {
         self.check_os(&spec)?;
         // Before the images are looked for, and again after: another put may have come meanwhile.
         self.check_admission(&spec)?;
-        for container in &spec.containers {
+        for container in spec.all_containers() {
             self.check_image(&spec, &container.image).await?;
         }
         let table = self.table();
         self.check_admission_in(&table, &spec)?;
         let Some(entry) = table.get(&spec.id).cloned() else {
+            self.count(Change::Create, &spec.location)?;
             return Ok(self.create(table, spec));
         };
         drop(table);
@@ -161,7 +185,7 @@ impl Groups {
                 return Err(GroupError::transitioning(&record.spec.name));
             }
             record.respecify(spec);
-            record.begin(Operation::Deploy, ProvisioningState::Updating);
+            record.begin(Operation::Deploy, ProvisioningState::Updating, self.shared.now());
             Ok(record.view())
         })?;
         entry.send(Command::Deploy);
@@ -199,8 +223,10 @@ impl Groups {
     /// there was no such group.
     pub async fn delete(&self, id: &GroupId) -> Result<Option<GroupView>, GroupError> {
         let Ok(entry) = self.entry(id) else { return Ok(None) };
+        let location = entry.record().spec.location.clone();
+        self.count(Change::Delete, &location)?;
         let view = entry.update(&self.shared, |record| {
-            record.begin(Operation::Delete, ProvisioningState::Deleting);
+            record.begin(Operation::Delete, ProvisioningState::Deleting, self.shared.now());
             record.view()
         });
         // In a task of its own, so that a caller who goes away does not leave a half-deleted group.
@@ -234,7 +260,17 @@ impl Groups {
     }
 
     /// Restarts all containers of a group. Returns when accepted.
+    ///
+    /// Errors: `ContainerGroupStopped` for one that is stopped or has ended.
     pub async fn restart(&self, id: &GroupId) -> Result<(), GroupError> {
+        let (state, busy) = {
+            let entry = self.entry(id)?;
+            let record = entry.record();
+            (record.state(), record.operation.is_some())
+        };
+        if !busy && matches!(state, GroupState::Stopped | GroupState::Succeeded | GroupState::Failed) {
+            return Err(GroupError::stopped(id));
+        }
         self.redeploy(id).await
     }
 
@@ -242,11 +278,12 @@ impl Groups {
     pub async fn stop(&self, id: &GroupId) -> Result<(), GroupError> {
         let entry = self.entry(id)?;
         let accepted = entry.update(&self.shared, |record| {
-            if record.operation.is_some() {
+            // What waits for containers that run before the others can be stopped.
+            if record.operation.is_some() && !record.is_initialising() {
                 return Err(GroupError::transitioning(&record.spec.name));
             }
             if matches!(record.state(), GroupState::Running | GroupState::Pending) {
-                record.begin(Operation::Stop, ProvisioningState::Updating);
+                record.begin(Operation::Stop, ProvisioningState::Updating, self.shared.now());
                 return Ok(true);
             }
             Ok(false)
@@ -277,24 +314,6 @@ impl Groups {
         }
     }
 
-    /// The log of a container's present run, or of the last one when none runs; the last `tail` lines if given.
-    pub async fn logs(
-        &self,
-        id: &GroupId,
-        container: &str,
-        tail: Option<usize>,
-    ) -> Result<String, GroupError> {
-        let log = self.run_log(id, container, 0).await?;
-        let log = tail.map_or(log.as_slice(), |lines| logs::last_lines(&log, lines));
-        Ok(String::from_utf8_lossy(log).into_owned())
-    }
-
-    /// The log of the run before the one that [`Groups::logs`] shows. Not part of Azure's API.
-    pub async fn previous_logs(&self, id: &GroupId, container: &str) -> Result<String, GroupError> {
-        let log = self.run_log(id, container, 1).await?;
-        Ok(String::from_utf8_lossy(&log).into_owned())
-    }
-
     /// How much of the quota is used.
     pub fn usage(&self) -> Usage {
         usage_of(&self.table(), None)
@@ -316,7 +335,9 @@ impl Groups {
         self.clear_unknown(&records).await.map_err(failed)?;
         let mut reconciled = Vec::new();
         for record in records {
-            let (id, operation) = (record.spec.id.clone(), record.operation);
+            // Containers that run before the others go on where they were.
+            let resumed = record.operation.filter(|_| !record.is_initialising());
+            let (id, operation) = (record.spec.id.clone(), resumed);
             let entry = Entry::start(&self.shared, record);
             self.table().insert(id.clone(), entry.clone());
             match operation {
@@ -356,7 +377,7 @@ impl Groups {
         self.table().values().cloned().collect()
     }
 
-    fn table(&self) -> MutexGuard<'_, BTreeMap<GroupId, Arc<Entry>>> {
+    pub(crate) fn table(&self) -> MutexGuard<'_, BTreeMap<GroupId, Arc<Entry>>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -367,7 +388,7 @@ impl Groups {
     fn create(&self, mut table: MutexGuard<'_, BTreeMap<GroupId, Arc<Entry>>>, spec: GroupSpec) -> Put {
         let id = spec.id.clone();
         let mut record = Record::new(spec);
-        record.begin(Operation::Deploy, ProvisioningState::Pending);
+        record.begin(Operation::Deploy, ProvisioningState::Pending, self.shared.now());
         let entry = Entry::start(&self.shared, record);
         table.insert(id, entry.clone());
         drop(table);
@@ -379,18 +400,24 @@ impl Groups {
     async fn redeploy(&self, id: &GroupId) -> Result<(), GroupError> {
         let entry = self.entry(id)?;
         let spec = entry.record().spec.clone();
-        for container in &spec.containers {
+        for container in spec.all_containers() {
             self.check_image(&spec, &container.image).await?;
         }
         entry.update(&self.shared, |record| {
             if record.operation.is_some() {
                 return Err(GroupError::transitioning(&record.spec.name));
             }
-            record.begin(Operation::Deploy, ProvisioningState::Updating);
+            record.begin(Operation::Deploy, ProvisioningState::Updating, self.shared.now());
             Ok(())
         })?;
         entry.send(Command::Deploy);
         Ok(())
+    }
+
+    /// Counts a creation or deletion, or refuses it.
+    fn count(&self, change: Change, location: &str) -> Result<(), GroupError> {
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.count(change, location, self.shared.now(), self.quota())
     }
 
     fn check_os(&self, spec: &GroupSpec) -> Result<(), GroupError> {
@@ -419,7 +446,7 @@ impl Groups {
             Err(error @ RuntimeError::Unavailable { .. }) => Err(GroupError::runtime(&error)),
             Err(error) => {
                 tracing::warn!(group = %spec.id, %image, %error, "image is not accessible");
-                Err(GroupError::image(image, &spec.name))
+                Err(GroupError::registry(image, &spec.name, &error.to_string()))
             }
         }
     }
@@ -445,6 +472,13 @@ impl Groups {
             if matches!(record.state(), GroupState::Running | GroupState::Pending) {
                 validate::check_update(&record.spec, spec)?;
             }
+        }
+        let wanted = validate::public_name(spec);
+        let taken = |(id, entry): (&GroupId, &Arc<Entry>)| {
+            *id != spec.id && validate::public_name(&entry.record().spec) == wanted
+        };
+        if wanted.is_some() && table.iter().any(taken) {
+            return Err(validate::name_taken(spec));
         }
         let (others, quota) = (usage_of(table, Some(&spec.id)), self.quota());
         let location = &spec.location;
@@ -502,45 +536,12 @@ impl Groups {
         let prefixes: Vec<String> =
             records.iter().map(|record| volume_prefix(instance, &record.spec.id)).collect();
         for volume in runtime.list_volumes(instance).await? {
-            if !prefixes.iter().any(|prefix| volume.starts_with(prefix)) {
+            let known = prefixes.iter().any(|prefix| volume.starts_with(prefix));
+            if !known && !volume.starts_with(&share_prefix(instance)) {
                 runtime.remove_volume(&volume).await?;
             }
         }
         Ok(())
-    }
-
-    /// The log of the last run that has one, or of the one `back` runs before.
-    async fn run_log(&self, id: &GroupId, container: &str, back: usize) -> Result<Vec<u8>, GroupError> {
-        let entry = self.entry(id)?;
-        if !entry.record().spec.containers.iter().any(|spec| spec.name == container) {
-            return Err(GroupError::container_not_found(id, container));
-        }
-        let kept = self.shared.logs.kept(id.key(), container).map_err(|error| {
-            GroupError::new(
-                500,
-                "InternalServerError",
-                format!("read the log of container '{container}': {error}"),
-            )
-        })?;
-        let seen = self.shared.runtime.list(&self.shared.settings.instance, Some(id.key())).await;
-        let seen = seen.map_err(|error| GroupError::runtime(&error))?;
-        let ran = |one: &&Seen| one.labels.container == container && one.status != SeenStatus::Created;
-        let mut runs: BTreeMap<u64, Option<&Seen>> = kept.keys().map(|run| (*run, None)).collect();
-        runs.extend(seen.iter().filter(ran).map(|one| (one.labels.generation, Some(one))));
-        let Some((run, one)) = runs.into_iter().rev().nth(back) else { return Ok(Vec::new()) };
-        let Some(one) = one else { return Ok(kept.get(&run).cloned().unwrap_or_default()) };
-        let running = matches!(one.status, SeenStatus::Running { .. });
-        let most = if running { logs::RUNNING_BYTES } else { logs::ENDED_BYTES };
-        match self.shared.runtime.logs(&one.id, most).await {
-            Ok(log) if running => Ok(log),
-            Ok(log) => Ok(logs::ended(&log).to_vec()),
-            // Removed since it was listed: its log is a file now.
-            Err(RuntimeError::Gone { .. }) => {
-                let kept = self.shared.logs.kept(id.key(), container).unwrap_or_default();
-                Ok(kept.get(&run).cloned().unwrap_or_default())
-            }
-            Err(error) => Err(GroupError::runtime(&error)),
-        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Phase {
     /// Nothing was asked for yet.
     #[default]
     Waiting,
+    /// Waits for the containers that run before it.
+    Held,
     /// The present generation is being created; an older one may still be there.
     Creating,
     /// The present generation is there, older ones are going, it is about to run.
@@ -58,12 +60,24 @@ pub(crate) struct Ended {
     pub(crate) started: Option<Timestamp>,
     pub(crate) finished: Timestamp,
     pub(crate) code: i32,
+    /// Whether it was killed because it used more memory than it may.
+    #[serde(default)]
+    pub(crate) out_of_memory: bool,
+}
+
+impl Ended {
+    /// An end that nobody saw the reason of.
+    pub(crate) fn with(started: Option<Timestamp>, finished: Timestamp, code: i32) -> Self {
+        Self { started, finished, code, out_of_memory: false }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Begin anew, whatever was before.
     Deploy,
+    /// Remove what is there and wait for [`Event::Deploy`].
+    Hold,
     /// The generation exists and has not run.
     Created(u64),
     /// The generation runs.
@@ -113,6 +127,15 @@ pub(crate) fn step(
             machine = Machine { allotted: machine.allotted, current: machine.current, ..Machine::default() };
             machine.create_next()
         }
+        Event::Hold => {
+            machine = Machine {
+                allotted: machine.allotted,
+                current: machine.current,
+                phase: Phase::Held,
+                ..Machine::default()
+            };
+            vec![Effect::RemoveAll]
+        }
         Event::Created(generation) if machine.is_at(generation, &Phase::Creating) => {
             machine.phase = Phase::Starting;
             vec![Effect::Keep(generation), Effect::Start(generation)]
@@ -126,7 +149,7 @@ pub(crate) fn step(
         {
             // Without a delay, what cannot start would keep the engine busy.
             let rules = Rules { backoff: RestartBackoff::On, ..rules };
-            machine.ended(Ended { started: None, finished: now, code: NOT_STARTED }, rules, now)
+            machine.ended(Ended::with(None, now, NOT_STARTED), rules, now)
         }
         Event::Exited { generation, ended } => match machine.phase {
             Phase::Running { .. } if machine.current == generation => machine.ended(ended, rules, now),
@@ -200,7 +223,7 @@ impl Machine {
             })
             .max_by_key(|(generation, _)| *generation);
         match self.phase {
-            Phase::Waiting | Phase::Stopped => remove_all(found),
+            Phase::Waiting | Phase::Held | Phase::Stopped => remove_all(found),
             // The last one is kept for its log.
             Phase::Ended(_) => match exited {
                 Some((generation, _)) => vec![Effect::Keep(generation)],
@@ -233,8 +256,7 @@ impl Machine {
                 self.ended(ended, rules, now)
             }
             (Phase::Running { since }, _) => {
-                let ended = Ended { started: Some(*since), finished: now, code: VANISHED };
-                self.ended(ended, rules, now)
+                self.ended(Ended::with(Some(*since), now, VANISHED), rules, now)
             }
             // The end of the run before this one is counted already; its successor was half made.
             _ => self.create_next(),

@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::error::GroupError;
 use crate::group::{
-    ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress, OsType,
-    RegistryCredential, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
+    AzureFile, ContainerPort, ContainerSpec, DnsConfig, EnvValue, EnvVar, GroupId, GroupSpec, IpAddress,
+    LogAnalytics, OsType, Placement, Priority, Probe, RegistryCredential, RestartPolicy, Subnet, VolumeMount,
+    VolumeSource, VolumeSpec,
 };
 use crate::identity::{GroupIdentity, RegistryIdentity};
 use crate::record::{Operation, Progress, Record};
@@ -28,7 +29,11 @@ struct StoredGroup {
     operation: Option<Operation>,
     deployments: u64,
     stopped: bool,
+    #[serde(default)]
+    began: Option<jiff::Timestamp>,
     holder: Option<String>,
+    #[serde(default)]
+    address: Option<std::net::IpAddr>,
     events: Vec<EventView>,
     containers: BTreeMap<String, Progress>,
 }
@@ -48,7 +53,40 @@ struct StoredSpec {
     #[serde(default)]
     identity: GroupIdentity,
     volumes: Vec<(String, Option<BTreeMap<String, String>>)>,
+    #[serde(default)]
+    shares: Vec<StoredShare>,
     ip_address: Option<IpAddress>,
+    #[serde(default)]
+    init_containers: Vec<StoredContainer>,
+    #[serde(default)]
+    placement: StoredPlacement,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct StoredShare {
+    volume: String,
+    share: String,
+    account: String,
+    key: Option<String>,
+    read_only: bool,
+}
+
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct StoredPlacement {
+    zones: Vec<String>,
+    priority: Option<Priority>,
+    subnets: Vec<Subnet>,
+    dns: Option<DnsConfig>,
+    log_analytics: Option<StoredLogAnalytics>,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct StoredLogAnalytics {
+    workspace_id: String,
+    workspace_key: String,
+    log_type: Option<String>,
+    metadata: Vec<(String, String)>,
+    workspace_resource_id: Option<String>,
 }
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -63,6 +101,10 @@ struct StoredContainer {
     cpu_limit: Option<f64>,
     memory_limit_gb: Option<f64>,
     volume_mounts: Vec<VolumeMount>,
+    #[serde(default)]
+    liveness_probe: Option<Probe>,
+    #[serde(default)]
+    readiness_probe: Option<Probe>,
 }
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -81,7 +123,9 @@ pub(crate) fn save(store: &Store, record: &Record) -> Result<(), StoreError> {
         operation: record.operation,
         deployments: record.deployments,
         stopped: record.stopped,
+        began: record.began,
         holder: record.holder.clone(),
+        address: record.address,
         events: record.events.clone(),
         containers: record.containers.clone(),
     };
@@ -109,7 +153,9 @@ pub(crate) fn load_all(store: &Store) -> Result<Vec<Record>, StoreError> {
             operation: group.operation,
             deployments: group.deployments,
             stopped: group.stopped,
+            began: group.began,
             holder: group.holder,
+            address: group.address,
             events: group.events,
             containers: group.containers,
         });
@@ -169,8 +215,43 @@ fn spec_out(spec: &GroupSpec) -> StoredSpec {
             .collect(),
         registry_identities: spec.registry_identities.clone(),
         identity: spec.identity.clone(),
-        volumes: spec.volumes.iter().map(volume_out).collect(),
+        volumes: spec.volumes.iter().filter_map(volume_out).collect(),
+        shares: spec.volumes.iter().filter_map(share_out).collect(),
         ip_address: spec.ip_address.clone(),
+        init_containers: spec.init_containers.iter().map(container_out).collect(),
+        placement: placement_out(&spec.placement),
+    }
+}
+
+fn placement_out(placement: &Placement) -> StoredPlacement {
+    StoredPlacement {
+        zones: placement.zones.clone(),
+        priority: placement.priority,
+        subnets: placement.subnets.clone(),
+        dns: placement.dns.clone(),
+        log_analytics: placement.log_analytics.as_ref().map(|logs| StoredLogAnalytics {
+            workspace_id: logs.workspace_id.clone(),
+            workspace_key: logs.workspace_key.expose_secret().to_owned(),
+            log_type: logs.log_type.clone(),
+            metadata: logs.metadata.clone(),
+            workspace_resource_id: logs.workspace_resource_id.clone(),
+        }),
+    }
+}
+
+fn placement_in(placement: StoredPlacement) -> Placement {
+    Placement {
+        zones: placement.zones,
+        priority: placement.priority,
+        subnets: placement.subnets,
+        dns: placement.dns,
+        log_analytics: placement.log_analytics.map(|logs| LogAnalytics {
+            workspace_id: logs.workspace_id,
+            workspace_key: logs.workspace_key.into(),
+            log_type: logs.log_type,
+            metadata: logs.metadata,
+            workspace_resource_id: logs.workspace_resource_id,
+        }),
     }
 }
 
@@ -196,17 +277,45 @@ fn container_out(container: &ContainerSpec) -> StoredContainer {
         cpu_limit: container.cpu_limit,
         memory_limit_gb: container.memory_limit_gb,
         volume_mounts: container.volume_mounts.clone(),
+        liveness_probe: container.liveness_probe.clone(),
+        readiness_probe: container.readiness_probe.clone(),
     }
 }
 
-fn volume_out(volume: &VolumeSpec) -> (String, Option<BTreeMap<String, String>>) {
+fn share_out(volume: &VolumeSpec) -> Option<StoredShare> {
+    let VolumeSource::AzureFile(share) = &volume.source else { return None };
+    Some(StoredShare {
+        volume: volume.name.clone(),
+        share: share.share_name.clone(),
+        account: share.account_name.clone(),
+        key: share.account_key.as_ref().map(|key| key.expose_secret().to_owned()),
+        read_only: share.read_only,
+    })
+}
+
+fn share_in(share: StoredShare) -> VolumeSpec {
+    VolumeSpec {
+        name: share.volume,
+        source: VolumeSource::AzureFile(AzureFile {
+            share_name: share.share,
+            account_name: share.account,
+            account_key: share.key.map(SecretString::from),
+            read_only: share.read_only,
+        }),
+    }
+}
+
+/// A volume of the kinds that the first version of the store knew.
+fn volume_out(volume: &VolumeSpec) -> Option<(String, Option<BTreeMap<String, String>>)> {
     let files = match &volume.source {
+        // A repository is refused before it could be kept.
+        VolumeSource::AzureFile(_) | VolumeSource::GitRepo(_) => return None,
         VolumeSource::EmptyDir => None,
         VolumeSource::Secret(files) => {
             Some(files.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())).collect())
         }
     };
-    (volume.name.clone(), files)
+    Some((volume.name.clone(), files))
 }
 
 fn spec_in(spec: StoredSpec, id: GroupId) -> GroupSpec {
@@ -233,8 +342,11 @@ fn spec_in(spec: StoredSpec, id: GroupId) -> GroupSpec {
             .volumes
             .into_iter()
             .map(|(name, files)| VolumeSpec { name, source: source_in(files) })
+            .chain(spec.shares.into_iter().map(share_in))
             .collect(),
         ip_address: spec.ip_address,
+        init_containers: spec.init_containers.into_iter().map(container_in).collect(),
+        placement: placement_in(spec.placement),
     }
 }
 
@@ -269,6 +381,10 @@ fn container_in(container: StoredContainer) -> ContainerSpec {
         memory_gb: container.memory_gb,
         cpu_limit: container.cpu_limit,
         memory_limit_gb: container.memory_limit_gb,
+        // Never kept: a group that asks for some is refused.
+        gpu: None,
         volume_mounts: container.volume_mounts,
+        liveness_probe: container.liveness_probe,
+        readiness_probe: container.readiness_probe,
     }
 }

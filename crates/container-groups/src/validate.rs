@@ -4,19 +4,20 @@
 //! (`MicrosoftDocs/azure-docs#38067`, `virtual-kubelet/azure-aci#149`, `docker-archive/compose-cli#357`); the others
 //! carry the code name alone that Microsoft documents, with a text of ours.
 
+mod network;
+mod placement;
+mod probes;
+mod volumes;
 mod windows;
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 
 use crate::error::GroupError;
-use crate::group::{ContainerSpec, EnvValue, GroupSpec, OsType, VolumeSource, VolumeSpec};
+use crate::group::{ContainerSpec, EnvValue, GroupSpec, OsType};
 
 const MOST_CONTAINERS: usize = 60;
-const MOST_VOLUMES: usize = 20;
 const MOST_CPU: f64 = 4.0;
 const MOST_MEMORY_GB: f64 = 16.0;
 /// Room for sums of decimal fractions.
@@ -43,29 +44,33 @@ pub(crate) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
     if spec.containers.is_empty() {
         return Err(bad("MissingContainers", format!("The container group '{name}' has no containers.")));
     }
-    if spec.containers.len() > MOST_CONTAINERS {
+    let count = spec.all_containers().count();
+    if count > MOST_CONTAINERS {
         return Err(bad(
             "ContainerCountLimitExceeded",
-            format!(
-                "The container group '{name}' has {} containers; {MOST_CONTAINERS} at most.",
-                spec.containers.len()
-            ),
+            format!("The container group '{name}' has {count} containers; {MOST_CONTAINERS} at most."),
         ));
     }
-    if spec.containers.len() > 1 && spec.os_type == OsType::Windows {
+    if count > 1 && spec.os_type == OsType::Windows {
         return Err(bad(
             "InvalidContainerGroup",
             format!("The container group '{name}' of osType 'Windows' has more than one container."),
         ));
     }
     windows::check_versions(spec)?;
-    check_volumes(spec)?;
+    volumes::check(spec)?;
     check_registry_identities(spec)?;
-    for container in &spec.containers {
+    for container in spec.all_containers() {
         check_container(spec, container)?;
+        volumes::check_mounts(spec, container)?;
+        probes::check(spec, container)?;
     }
+    network::check(spec)?;
+    placement::check(spec)?;
     check_resources(spec)
 }
+
+pub(crate) use network::{name_taken, public_name};
 
 const NAMES: &str =
     "A name has 1 to 63 lower-case letters, digits and '-', and begins and ends with a letter or digit.";
@@ -75,10 +80,12 @@ fn check_container(spec: &GroupSpec, container: &ContainerSpec) -> Result<(), Gr
     if !dns_name(name) {
         return Err(bad(
             "InvalidContainerName",
-            format!("The container name '{name}' in container group '{group}' is invalid. {NAMES}"),
+            format!(
+                "The container name '{name}' in container group '{group}' is invalid. The container name must contain no more than 63 characters and must match the regex '[a-z0-9]([-a-z0-9]*[a-z0-9])?' (e.g. 'my-name')."
+            ),
         ));
     }
-    if spec.containers.iter().filter(|other| other.name == *name).count() > 1 {
+    if spec.all_containers().filter(|other| other.name == *name).count() > 1 {
         return Err(bad(
             "DuplicateContainerName",
             format!("The container name '{name}' is used more than once in container group '{group}'."),
@@ -94,7 +101,17 @@ fn check_container(spec: &GroupSpec, container: &ContainerSpec) -> Result<(), Gr
     for variable in &container.environment {
         let valid = (1..=63).contains(&variable.name.len())
             && variable.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && names.insert(variable.name.as_str());
+            && !variable.name.starts_with(|first: char| first.is_ascii_digit());
+        if !valid {
+            // The words are seen in a public log.
+            return Err(bad(
+                "InvalidContainerEnvironmentVariable",
+                format!(
+                    "The environment variable name in container '{name}' of container group '{group}' is invalid. A valid environment variable name must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName')"
+                ),
+            ));
+        }
+        let valid = names.insert(variable.name.as_str());
         let value = match &variable.value {
             EnvValue::Plain(value) => value.as_str(),
             EnvValue::Secure(value) => value.expose_secret(),
@@ -103,22 +120,8 @@ fn check_container(spec: &GroupSpec, container: &ContainerSpec) -> Result<(), Gr
             return Err(bad(
                 "InvalidContainerEnvironmentVariable",
                 format!(
-                    "The environment variable '{}' in container '{name}' of container group '{group}' is invalid. A name has 1 to 63 letters, digits and '_' and is used once; a value has no zero character.",
+                    "The environment variable '{}' in container '{name}' of container group '{group}' is invalid. A name is used once; a value has no zero character.",
                     variable.name
-                ),
-            ));
-        }
-    }
-    for mount in &container.volume_mounts {
-        let known = spec.volumes.iter().any(|volume| volume.name == mount.name);
-        let path = &mount.mount_path;
-        if !known || !path.starts_with('/') || path.contains(':') || path.split('/').any(|part| part == "..")
-        {
-            return Err(bad(
-                "InvalidVolumeMount",
-                format!(
-                    "The volume mount '{}' at '{path}' in container '{name}' of container group '{group}' is invalid. It needs a volume of the group and an absolute path without ':'.",
-                    mount.name
                 ),
             ));
         }
@@ -137,48 +140,6 @@ fn check_registry_identities(spec: &GroupSpec) -> Result<(), GroupError> {
             stranger.identity, spec.name
         ),
     ))
-}
-
-fn check_volumes(spec: &GroupSpec) -> Result<(), GroupError> {
-    let group = &spec.name;
-    if spec.volumes.len() > MOST_VOLUMES {
-        return Err(bad(
-            "VolumeCountLimitExceeded",
-            format!(
-                "The container group '{group}' has {} volumes; {MOST_VOLUMES} at most.",
-                spec.volumes.len()
-            ),
-        ));
-    }
-    if !spec.volumes.is_empty() && spec.os_type == OsType::Windows {
-        return Err(bad(
-            "InvalidVolume",
-            format!("Volumes of kind emptyDir and secret need osType 'Linux' in container group '{group}'."),
-        ));
-    }
-    for volume in &spec.volumes {
-        let name = &volume.name;
-        let twice = spec.volumes.iter().filter(|other| other.name == *name).count() > 1;
-        if twice || !dns_name(name) || name.len() < 5 || name.contains("--") || !files_valid(volume) {
-            return Err(bad(
-                "InvalidVolume",
-                format!(
-                    "The volume '{name}' in container group '{group}' is invalid. A name has 5 to 63 lower-case letters, digits and single '-' and is used once; the files of a secret have plain names and base64 contents."
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn files_valid(volume: &VolumeSpec) -> bool {
-    match &volume.source {
-        VolumeSource::EmptyDir => true,
-        VolumeSource::Secret(files) => files.iter().all(|(name, value)| {
-            let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0']);
-            plain && STANDARD.decode(value.expose_secret()).is_ok()
-        }),
-    }
 }
 
 fn check_resources(spec: &GroupSpec) -> Result<(), GroupError> {
@@ -201,6 +162,9 @@ fn check_resources(spec: &GroupSpec) -> Result<(), GroupError> {
     for container in &spec.containers {
         check_limit(spec, container, "Cpu", container.cpu_limit, container.cpu, cpu)?;
         check_limit(spec, container, "MemoryInGB", container.memory_limit_gb, container.memory_gb, memory)?;
+    }
+    if let Some(gpu) = spec.containers.iter().find_map(|container| container.gpu.as_ref()) {
+        return Err(placement::no_gpu(spec, gpu));
     }
     if cpu > MOST_CPU + SLACK || memory > MOST_MEMORY_GB + SLACK {
         return Err(not_available(spec));
@@ -275,6 +239,8 @@ pub(crate) fn check_update(old: &GroupSpec, new: &GroupSpec) -> Result<(), Group
     if old.os_type != new.os_type
         || old.restart_policy != new.restart_policy
         || resources(old) != resources(new)
+        || old.placement.subnets != new.placement.subnets
+        || placement::logs_elsewhere(old, new)
     {
         return Err(bad(
             "InvalidContainerGroupUpdate",

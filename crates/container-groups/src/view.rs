@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::GroupError;
-use crate::group::{ContainerPort, GroupId, IpAddress, OsType, RestartPolicy, VolumeMount};
+use crate::group::{
+    ContainerPort, DnsConfig, GroupId, IpAddress, OsType, Priority, Probe, RestartPolicy, Subnet, VolumeMount,
+};
 use crate::identity::{GroupIdentity, RegistryIdentity};
 
 /// How far the last operation on a group is.
@@ -98,6 +100,18 @@ pub struct GroupView {
     pub volumes: Vec<VolumeView>,
     /// The address, as it was asked for.
     pub ip_address: Option<IpAddress>,
+    /// The address itself, once the group has one.
+    pub address: Option<std::net::IpAddr>,
+    /// Availability zones.
+    pub zones: Vec<String>,
+    /// How surely the group keeps its machine, where it was said.
+    pub priority: Option<Priority>,
+    /// The subnet.
+    pub subnets: Vec<Subnet>,
+    /// The resolver.
+    pub dns: Option<DnsConfig>,
+    /// Where logs go, without the key.
+    pub log_analytics: Option<LogAnalyticsView>,
     /// How far the last operation is.
     pub provisioning_state: ProvisioningState,
     /// Why the last operation failed.
@@ -106,8 +120,23 @@ pub struct GroupView {
     pub state: GroupState,
     /// Events of the group as a whole.
     pub events: Vec<EventView>,
+    /// Containers that run before the others.
+    pub init_containers: Vec<ContainerView>,
     /// The containers.
     pub containers: Vec<ContainerView>,
+}
+
+/// A workspace for logs without its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogAnalyticsView {
+    /// The workspace's id.
+    pub workspace_id: String,
+    /// The kind of entries.
+    pub log_type: Option<String>,
+    /// Further fields of each entry.
+    pub metadata: Vec<(String, String)>,
+    /// The workspace's resource id.
+    pub workspace_resource_id: Option<String>,
 }
 
 /// A registry login without its password.
@@ -135,6 +164,19 @@ pub enum VolumeKind {
     EmptyDir,
     /// Files of these names, whose contents are not shown.
     Secret(Vec<String>),
+    /// A share of files.
+    AzureFile(AzureFileView),
+}
+
+/// A share of files without the account's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AzureFileView {
+    /// The share.
+    pub share_name: String,
+    /// The account.
+    pub account_name: String,
+    /// Whether no container may write to it.
+    pub read_only: bool,
 }
 
 /// A container as its readers see it.
@@ -160,6 +202,10 @@ pub struct ContainerView {
     pub memory_limit_gb: Option<f64>,
     /// What is mounted where.
     pub volume_mounts: Vec<VolumeMount>,
+    /// Tells whether the container has to be restarted.
+    pub liveness_probe: Option<Probe>,
+    /// Tells whether the container can be asked.
+    pub readiness_probe: Option<Probe>,
     /// How often it was started again.
     pub restart_count: u32,
     /// What it does now; absent before its first container was asked for.

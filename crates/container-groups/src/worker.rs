@@ -5,6 +5,8 @@
 
 mod deploy;
 mod effects;
+mod initialise;
+mod probes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +49,15 @@ enum Signal {
     },
     /// The container that holds the network ended, or cannot be watched.
     HolderEnded,
+    /// The generation failed its liveness probe too often.
+    Unhealthy {
+        container: String,
+        generation: u64,
+    },
+    /// A deployment may have taken too long.
+    Overdue,
+    /// What was waited for is of no interest any more.
+    Nothing,
 }
 
 /// Why an operation did not get through.
@@ -63,6 +74,13 @@ impl From<RuntimeError> for Trouble {
     fn from(error: RuntimeError) -> Self {
         Self::Engine(error)
     }
+}
+
+/// How far an operation got.
+enum Reached {
+    End,
+    /// Containers run that have to end before others begin.
+    Waiting,
 }
 
 /// What a look at the engine found.
@@ -110,11 +128,12 @@ impl Worker {
         let id = self.entry.record().spec.id.clone();
         loop {
             let outcome = match operation {
-                Operation::Stop => self.stop().await,
+                Operation::Stop => self.stop().await.map(|()| Reached::End),
                 Operation::Deploy | Operation::Delete => self.deploy().await,
             };
             let outcome = match outcome {
-                Ok(()) => Ok(()),
+                Ok(Reached::Waiting) => return,
+                Ok(Reached::End) => Ok(()),
                 Err(Trouble::Failed(error)) => {
                     tracing::warn!(group = %id, code = %error.code, error = %error.message, "container group failed");
                     Err(error)
@@ -128,27 +147,36 @@ impl Worker {
                 }
                 Err(Trouble::Cancelled) => return,
             };
-            tracing::info!(group = %id, ?operation, succeeded = outcome.is_ok(), "container group operation ended");
-            self.entry.update(&self.shared, |record| record.finish(outcome));
+            self.finish(operation, outcome);
             return;
         }
+    }
+
+    fn finish(&self, operation: Operation, outcome: Result<(), GroupError>) {
+        let succeeded = outcome.is_ok();
+        let group = self.entry.update(&self.shared, |record| {
+            record.finish(outcome);
+            record.spec.id.clone()
+        });
+        tracing::info!(%group, ?operation, succeeded, "container group operation ended");
     }
 
     async fn hear(&mut self, signal: Signal) {
         let outcome = match signal {
             Signal::Due { container } => self.feed(&container, Event::Due).await,
             Signal::Ended { container, generation, result: Ok(exit) } => {
-                let started = self.entry.record().containers.get(&container).and_then(|progress| {
-                    match progress.machine.phase {
-                        Phase::Running { since } => Some(since),
-                        _ => None,
-                    }
-                });
-                let ended = Ended { started, finished: exit.finished, code: exit.code };
+                let ended = self.seen_to_end(&container, exit);
                 self.feed(&container, Event::Exited { generation, ended }).await
             }
+            Signal::Unhealthy { container, generation } => self.kill_unhealthy(&container, generation).await,
+            Signal::Overdue => return self.give_up_waiting(),
+            Signal::Nothing => return,
             Signal::Ended { result: Err(error), .. } => Err(error),
             Signal::HolderEnded => return self.reconcile().await,
+        };
+        let outcome = match outcome {
+            Ok(()) => self.advance().await,
+            failed => failed,
         };
         if let Err(error) = outcome {
             let group = self.entry.record().spec.id.clone();
@@ -162,10 +190,14 @@ impl Worker {
         loop {
             self.signals = JoinSet::new();
             match self.reconcile_once().await {
-                Ok(Reconciled::Whole) => return,
+                Ok(Reconciled::Whole) => match self.advance().await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(%error, "container engine failed; reconciling"),
+                },
                 Ok(Reconciled::NetworkLost) => {
+                    let now = self.shared.now();
                     self.entry.update(&self.shared, |record| {
-                        record.begin(Operation::Deploy, ProvisioningState::Updating);
+                        record.begin(Operation::Deploy, ProvisioningState::Updating, now);
                     });
                     return self.operate(Operation::Deploy).await;
                 }
@@ -184,16 +216,15 @@ impl Worker {
         if !self.holder_runs(&seen) {
             return Ok(Reconciled::NetworkLost);
         }
-        for container in &spec.containers {
+        for container in spec.all_containers() {
             let mut found = Vec::new();
             for one in seen.iter().filter(|one| one.labels.container == container.name) {
                 let state = match one.status {
                     SeenStatus::Created => Found::Created,
                     SeenStatus::Running { started } => Found::Running { since: started },
                     SeenStatus::Exited { started, exit } => Found::Exited(Ended {
-                        started: Some(started),
-                        finished: exit.finished,
-                        code: exit.code,
+                        out_of_memory: exit.out_of_memory,
+                        ..Ended::with(Some(started), exit.finished, exit.code)
                     }),
                 };
                 found.push((one.labels.generation, state));
@@ -207,8 +238,18 @@ impl Worker {
             self.feed_with(&container.name, Event::Found(found), &ids).await?;
         }
         self.watch_holder();
+        self.watch_time();
         self.remove_strangers(&spec).await?;
         Ok(Reconciled::Whole)
+    }
+
+    fn seen_to_end(&self, container: &str, exit: ExitStatus) -> Ended {
+        let record = self.entry.record();
+        let started = record.containers.get(container).and_then(|progress| match progress.machine.phase {
+            Phase::Running { since } => Some(since),
+            _ => None,
+        });
+        Ended { out_of_memory: exit.out_of_memory, ..Ended::with(started, exit.finished, exit.code) }
     }
 
     /// Waits a little; `false` when the group is being deleted.
@@ -269,6 +310,11 @@ fn is_holder(one: &Seen, deployment: u64) -> bool {
 
 fn ids_by_generation(one: &Seen) -> (u64, String) {
     (one.labels.generation, one.id.clone())
+}
+
+/// What the names of an instance's file shares begin with: none of a group's volumes does, whose names go on with hex digits.
+pub(crate) fn share_prefix(instance: &str) -> String {
+    format!("mayfly-{instance}-share-")
 }
 
 /// What the names of a group's volumes begin with.

@@ -14,13 +14,12 @@ use crate::body::RawBody;
 use crate::engine::operation::{AZURE_ASYNC_OPERATION, RETRY_AFTER, accepted};
 use crate::error::ArmError;
 use crate::fields::Fields;
-use crate::location;
 use crate::providers::{self, Kind, aci};
 use crate::records::groups;
 use crate::records::operations::{self, Subject};
 use crate::request::{ApiVersion, Query};
 use crate::resource_id::ResourceId;
-use crate::routes::container_sessions;
+use crate::routes::{container_locations, container_sessions};
 use crate::routes::resource_groups::list_page;
 
 type GroupPath = Path<(String, String, String)>;
@@ -31,7 +30,7 @@ pub(crate) fn routes() -> Router<Arm> {
     let one = format!("{groups}/{{name}}");
     Router::new()
         .route(&format!("{provider}/containergroups"), get(list_all))
-        .route(&format!("{provider}/locations/{{location}}/usages"), get(usages))
+        .merge(container_locations::routes(provider))
         .route(groups, get(list))
         .route(&one, get(show).put(put).patch(patch).delete(delete))
         .route(&format!("{one}/start"), post(start))
@@ -158,14 +157,15 @@ async fn logs(
     query: Query,
 ) -> Result<Json<Value>, ArmError> {
     let tail = query.number("tail")?;
-    if query.get("timestamps").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Err(ArmError::bad_request(
-            "InvalidQueryParameterValue",
-            "The query parameter 'timestamps' is supported with the value 'false' only.",
-        ));
-    }
+    let timestamps = query.boolean("timestamps")?.unwrap_or_default();
     let (_, group_id) = existing(&arm, &group, &name)?;
-    let content = arm.settings().groups.logs(&group_id, &container, tail).await.map_err(aci::error)?;
+    let groups = &arm.settings().groups;
+    let content = if timestamps {
+        groups.logs_with_times(&group_id, &container, tail).await
+    } else {
+        groups.logs(&group_id, &container, tail).await
+    };
+    let content = content.map_err(aci::error)?;
     Ok(Json(json!({ "content": content })))
 }
 
@@ -178,37 +178,7 @@ async fn outbound(
     Ok(Json(json!([])))
 }
 
-async fn usages(
-    State(arm): State<Arm>,
-    Path((_, place)): Path<(String, String)>,
-) -> Result<Json<Value>, ArmError> {
-    let place = location::normalise(&place).ok_or_else(|| {
-        ArmError::bad_request(
-            "LocationNotAvailableForResourceType",
-            format!(
-                "The location '{place}' is unknown. List of available regions is '{}'.",
-                location::names()
-            ),
-        )
-    })?;
-    let (usage, quota) = (arm.settings().groups.usage(), arm.settings().groups.quota());
-    let entry = |name: &str, shown: &str, current: Value, limit: u32| {
-        json!({
-            "id": format!("{}/usages/{name}", locations_path(&arm, place)),
-            "unit": "Count",
-            "currentValue": current,
-            "limit": limit,
-            "name": { "value": name, "localizedValue": shown },
-        })
-    };
-    Ok(Json(json!({ "value": [
-        entry("ContainerGroups", "Container Groups", json!(usage.groups), quota.groups),
-        // The SDKs read a whole number; a part of a core counts as one.
-        entry("StandardCores", "Standard Cores", json!(usage.cores.ceil() as u64), quota.cores),
-    ]})))
-}
-
-fn locations_path(arm: &Arm, location: &str) -> String {
+pub(crate) fn locations_path(arm: &Arm, location: &str) -> String {
     format!(
         "/subscriptions/{}/providers/Microsoft.ContainerInstance/locations/{location}",
         arm.subscription()

@@ -41,29 +41,39 @@ async fn show(
 }
 
 async fn operations() -> Json<Value> {
-    let operation = |name: &str, description: &str| {
+    let operation = |name: &str, resource: &str, description: &str| {
         json!({
             "name": format!("Microsoft.ContainerInstance/{name}"),
             "display": {
                 "provider": "Microsoft Container Instance",
-                "resource": "Container Group",
+                "resource": resource,
                 "operation": description,
                 "description": description,
             },
             "origin": "User",
         })
     };
-    Json(json!({ "value": [
-        operation("containerGroups/read", "Get Container Groups"),
-        operation("containerGroups/write", "Create or Update Container Group"),
-        operation("containerGroups/delete", "Delete Container Group"),
-        operation("containerGroups/restart/action", "Restart Container Group"),
-        operation("containerGroups/stop/action", "Stop Container Group"),
-        operation("containerGroups/start/action", "Start Container Group"),
-        operation("containerGroups/containers/logs/read", "Get Logs for Container"),
-        operation("locations/usages/read", "Get Usage"),
-    ]}))
+    let all: Vec<Value> = OPERATIONS.iter().map(|(name, resource, text)| operation(name, resource, text)).collect();
+    Json(json!({ "value": all }))
 }
+
+/// Name, resource, description (azure-docs: role-based-access-control/resource-provider-operations.md).
+const OPERATIONS: [(&str, &str, &str); 14] = [
+    ("containerGroups/read", "Container Group", "Get Container Groups"),
+    ("containerGroups/write", "Container Group", "Create or Update Container Group"),
+    ("containerGroups/delete", "Container Group", "Delete Container Group"),
+    ("containerGroups/restart/action", "Container Group", "Restart Container Group"),
+    ("containerGroups/stop/action", "Container Group", "Stop Container Group"),
+    ("containerGroups/start/action", "Container Group", "Start Container Group"),
+    ("containerGroups/containers/exec/action", "Container", "Exec into Container"),
+    ("containerGroups/containers/attach/action", "Container", "Attach to Container"),
+    ("containerGroups/containers/logs/read", "Container Logs", "Get Logs for Container"),
+    ("containerGroups/outboundNetworkDependenciesEndpoints/read", "Container Group", "Get Outbound Network Dependencies"),
+    ("locations/usages/read", "Usage", "Get Usage"),
+    ("locations/capabilities/read", "Capabilities", "Get Capabilities"),
+    ("locations/cachedImages/read", "Cached Images", "Get Cached Images"),
+    ("locations/operations/read", "Operation", "Get Async Operation"),
+];
 
 const NAMESPACES: [&str; 5] = [
     "Microsoft.Authorization",
@@ -83,7 +93,9 @@ fn provider(arm: &Arm, namespace: &str) -> Value {
         Kind::ALL.iter().filter(|kind| kind.namespace() == namespace).map(|kind| kind.short()).collect();
     match namespace {
         "Microsoft.Resources" => types.extend(["deployments", "resourceGroups", "subscriptions", "tenants"]),
-        "Microsoft.ContainerInstance" => types.push("locations/usages"),
+        "Microsoft.ContainerInstance" => {
+            types.extend(["locations/usages", "locations/capabilities", "locations/cachedImages"]);
+        }
         "Microsoft.ContainerRegistry" => types.push("checkNameAvailability"),
         "Microsoft.Authorization" => types.push("roleAssignments"),
         _ => {}

@@ -136,7 +136,11 @@ async fn logs_of_a_container_are_read() {
     assert_eq!(logs("").await.expect(200).body["content"], "one\ntwo\nthree\n");
     assert_eq!(logs("?tail=1").await.expect(200).body["content"], "three\n");
     logs("?tail=few").await.refused(400, "InvalidQueryParameterValue");
-    logs("?timestamps=true").await.refused(400, "InvalidQueryParameterValue");
+    logs("?timestamps=perhaps").await.refused(400, "InvalidQueryParameterValue");
+    let stamped = logs("?tail=1&timestamps=true").await.expect(200).body["content"].clone();
+    let (time, text) = stamped.as_str().unwrap().split_once(' ').unwrap();
+    assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
+    assert_eq!(text, "three\n");
     let absent = stack.get(&format!("{}/containers/other/logs", group("agent"))).await;
     assert!((400..500).contains(&absent.status), "{}", absent.text);
     stack.get(&format!("{}/containers/main/logs", group("absent"))).await.refused(404, "ResourceNotFound");
@@ -145,7 +149,7 @@ async fn logs_of_a_container_are_read() {
 
 #[tokio::test]
 async fn usages_follow_the_groups_and_the_quota_is_named() {
-    let stack = Stack::with_quota(Quota { groups: 2, cores: 10 }).await;
+    let stack = Stack::with_quota(Quota { groups: 2, cores: 10, ..Quota::default() }).await;
     running(&stack, "one").await;
     let path = format!(
         "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ContainerInstance/locations/West Europe/usages"

@@ -5,6 +5,7 @@
 mod complete;
 mod container_groups;
 mod container_sessions;
+mod container_shapes;
 mod deployments;
 mod envelope;
 mod identities;

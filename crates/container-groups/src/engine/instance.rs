@@ -10,6 +10,7 @@ use bollard::query_parameters::{
 };
 
 use super::{DockerRuntime, INSTANCE_LABEL, by_label, failed, label_of};
+use crate::logs;
 use crate::runtime::{Runtime, RuntimeError};
 
 /// Objects of an instance on the engine.
@@ -128,7 +129,7 @@ impl DockerRuntime {
         let output = async {
             self.start(&id).await?;
             let exit = self.wait(&id).await?;
-            let log = self.read_log(&id, crate::logs::ENDED_BYTES).await?;
+            let log = self.read_log(&id, logs::ended_request(false)).await?;
             Ok(RunOutput { code: exit.code, log: String::from_utf8_lossy(&log).into_owned() })
         };
         let output = output.await;

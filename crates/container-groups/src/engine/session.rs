@@ -7,8 +7,11 @@ use bollard::query_parameters::{AttachContainerOptionsBuilder, ResizeExecOptions
 use futures_util::{Stream, StreamExt};
 
 use super::{DockerRuntime, failed};
-use crate::runtime::RuntimeError;
+use crate::runtime::{CommandOutput, RuntimeError};
 use crate::session::{ExecCommand, Session, SessionOutput};
+
+/// Bytes of a probe's output that are kept.
+const MOST_OUTPUT: usize = 1 << 10;
 
 impl DockerRuntime {
     pub(super) async fn open_terminal(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError> {
@@ -37,6 +40,29 @@ impl DockerRuntime {
             tracing::debug!(container = %id, %error, "the terminal keeps its first size");
         }
         Ok(Session { output: pieces(action, output), input: Some(input) })
+    }
+
+    pub(super) async fn run_command(&self, id: &str, command: &[String]) -> Result<CommandOutput, RuntimeError> {
+        let action = format!("run a probe in container `{id}`");
+        let options = CreateExecOptions {
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.to_vec()),
+            ..CreateExecOptions::default()
+        };
+        let created = self.docker.create_exec(id, options).await.map_err(|error| failed(&action, error))?;
+        let started = self.docker.start_exec(&created.id, None).await;
+        let mut written = Vec::new();
+        if let StartExecResults::Attached { mut output, .. } = started.map_err(|error| failed(&action, error))? {
+            while let Some(piece) = output.next().await {
+                let piece = piece.map_err(|error| failed(&action, error))?.into_bytes();
+                let room = MOST_OUTPUT.saturating_sub(written.len());
+                written.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+        }
+        let ended = self.docker.inspect_exec(&created.id).await.map_err(|error| failed(&action, error))?;
+        let code = ended.exit_code.unwrap_or(-1);
+        Ok(CommandOutput { code, output: String::from_utf8_lossy(&written).into_owned() })
     }
 
     pub(super) async fn follow_output(&self, id: &str) -> Result<Session, RuntimeError> {

@@ -65,7 +65,7 @@ impl World {
                     _ => None,
                 });
                 if let Some((generation, since)) = running {
-                    let ended = Ended { started: Some(since), finished: self.now, code: *code };
+                    let ended = Ended::with(Some(since), self.now, *code);
                     self.engine.insert(generation, Engine::Exited(ended));
                     self.feed(Event::Exited { generation, ended });
                 }
@@ -218,7 +218,7 @@ fn a_restart_is_a_new_generation_created_before_the_old_one_goes() {
     let rules = Rules { policy: RestartPolicy::Always, backoff: RestartBackoff::On };
     let now = Timestamp::UNIX_EPOCH;
     let machine = always(RestartBackoff::On).machine;
-    let ended = Ended { started: Some(now), finished: now, code: 0 };
+    let ended = Ended::with(Some(now), now, 0);
     let (machine, effects) = step(machine, Event::Exited { generation: 1, ended }, rules, now);
     assert_eq!(effects, [Effect::Create(2)]);
     let (machine, effects) = step(machine, Event::Created(2), rules, now);
@@ -258,7 +258,7 @@ fn an_exit_that_nobody_saw_counts_by_policy_on_adoption() {
     {
         let mut world = World::new(Rules { policy, backoff: RestartBackoff::On });
         world.play(&Move::Deploy);
-        let ended = Ended { started: Some(world.now), finished: world.now, code: 0 };
+        let ended = Ended::with(Some(world.now), world.now, 0);
         world.engine.insert(1, Engine::Exited(ended));
         world.adopt();
         assert_eq!(matches!(world.machine.phase, Phase::Ended(_)), ends, "{policy:?}");

@@ -10,11 +10,12 @@ use crate::record::Note;
 use crate::runtime::{CreateHolder, Labels, RuntimeError, Seen, SeenStatus};
 use crate::state::{Event, NOT_STARTED, Phase};
 use crate::view::ProvisioningState;
-use crate::worker::{HOLDER, Signal, Trouble, Worker, is_holder, volume_prefix};
+use crate::worker::effects::share_volume;
+use crate::worker::{HOLDER, Reached, Signal, Trouble, Worker, is_holder, volume_prefix};
 
 impl Worker {
     /// Brings all containers up anew, whatever was there.
-    pub(super) async fn deploy(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn deploy(&mut self) -> Result<Reached, Trouble> {
         self.signals = JoinSet::new();
         let spec = self.entry.update(&self.shared, |record| {
             if record.provisioning == ProvisioningState::Pending {
@@ -25,22 +26,57 @@ impl Worker {
         });
         if self.is_deployed(&spec).await? {
             self.reconcile_once().await?;
-            return Ok(());
+            return Ok(Reached::End);
         }
-        for container in &spec.containers {
+        for container in spec.all_containers() {
             self.pull(&spec, container).await?;
         }
-        let instance = &self.shared.settings.instance;
-        for volume in spec.volumes.iter().filter(|volume| matches!(volume.source, VolumeSource::EmptyDir)) {
-            let name = self.volume_name(&volume.name);
-            self.shared.runtime.create_volume(&name, instance, spec.id.key()).await?;
-        }
+        self.create_volumes(&spec).await?;
         self.ensure_holder(&spec).await?;
+        if !spec.init_containers.is_empty() {
+            return self.initialise(&spec).await;
+        }
         for container in &spec.containers {
             self.feed(&container.name, Event::Deploy).await?;
         }
         self.watch_holder();
         self.remove_strangers(&spec).await?;
+        self.note_address(&spec).await?;
+        self.check_started().map(|()| Reached::End).map_err(Trouble::Failed)
+    }
+
+    async fn create_volumes(&self, spec: &GroupSpec) -> Result<(), RuntimeError> {
+        let instance = &self.shared.settings.instance;
+        for volume in &spec.volumes {
+            // A share belongs to no group.
+            let (name, group) = match &volume.source {
+                VolumeSource::EmptyDir => (self.volume_name(&volume.name), spec.id.key()),
+                VolumeSource::AzureFile(share) => (share_volume(instance, share), ""),
+                VolumeSource::Secret(_) | VolumeSource::GitRepo(_) => continue,
+            };
+            self.shared.runtime.create_volume(&name, instance, group).await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers the address of a group that asked for one.
+    pub(super) async fn note_address(&self, spec: &GroupSpec) -> Result<(), RuntimeError> {
+        let holder = self.entry.record().holder.clone();
+        let id = match (&spec.ip_address, holder, spec.containers.first()) {
+            (None, ..) => None,
+            (Some(_), Some(holder), _) => Some(holder),
+            (Some(_), None, first) => first.map(|first| self.container_id(&first.name)),
+        };
+        let address = match id {
+            Some(id) => self.shared.runtime.address(&id).await?,
+            None => None,
+        };
+        self.entry.update(&self.shared, |record| record.address = address);
+        Ok(())
+    }
+
+    /// Whether every container could be started.
+    pub(super) fn check_started(&self) -> Result<(), GroupError> {
         let record = self.entry.record();
         let broken = record.spec.containers.iter().find_map(|container| {
             let progress = record.containers.get(&container.name)?;
@@ -59,14 +95,14 @@ impl Worker {
         match broken {
             None => Ok(()),
             // The real service keeps trying for half an hour first; its code for this is not known.
-            Some((container, why)) => Err(Trouble::Failed(GroupError::new(
+            Some((container, why)) => Err(GroupError::new(
                 400,
                 "ContainerStartFailed",
                 format!(
                     "The container '{container}' in container group '{}' could not be started. {why}",
-                    spec.name
+                    record.spec.name
                 ),
-            ))),
+            )),
         }
     }
 
@@ -110,7 +146,7 @@ impl Worker {
             Err(error) => {
                 let text = format!("Failed to pull image \"{image}\": {error}");
                 self.note(&container.name, Note::warning("Failed", text));
-                Err(Trouble::Failed(GroupError::image(image, &spec.name)))
+                Err(Trouble::Failed(GroupError::registry(image, &spec.name, &error.to_string())))
             }
         }
     }
@@ -127,14 +163,16 @@ impl Worker {
         }
         self.entry.update(&self.shared, |record| {
             record.holder = None;
+            record.address = None;
             record.stopped = true;
         });
         Ok(())
     }
 
-    /// Several containers of a group share one network, which a container of its own holds: theirs come and go.
+    /// Where several containers share a network, or the group has an address, a container of its own holds the network:
+    /// the others come and go.
     pub(super) async fn ensure_holder(&mut self, spec: &GroupSpec) -> Result<(), RuntimeError> {
-        if spec.containers.len() < 2 {
+        if !spec.holds_network() {
             self.entry.update(&self.shared, |record| record.holder = None);
             return Ok(());
         }
@@ -194,7 +232,7 @@ impl Worker {
         let holder = self.entry.record().holder.clone();
         let known = |one: &&Seen| match one.labels.container.as_str() {
             HOLDER => holder.as_ref() == Some(&one.id),
-            name => spec.containers.iter().any(|container| container.name == name),
+            name => spec.all_containers().any(|container| container.name == name),
         };
         for one in self.list().await?.iter().filter(|one| !known(one)) {
             self.remove_one(one).await?;
@@ -202,7 +240,7 @@ impl Worker {
         self.entry.update(&self.shared, |record| {
             record
                 .containers
-                .retain(|name, _| spec.containers.iter().any(|container| container.name == *name));
+                .retain(|name, _| spec.all_containers().any(|container| container.name == *name));
         });
         let current: Vec<String> = spec.volumes.iter().map(|volume| self.volume_name(&volume.name)).collect();
         let prefix = volume_prefix(&self.shared.settings.instance, &spec.id);

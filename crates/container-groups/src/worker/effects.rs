@@ -8,16 +8,16 @@ use secrecy::SecretString;
 use service_kit::SharedClock;
 
 use crate::entry::Shared;
-use crate::group::{ContainerSpec, EnvValue, VolumeSource};
+use crate::group::{AzureFile, ContainerSpec, EnvValue, GroupSpec, RestartPolicy, VolumeSource};
 use crate::identity;
-use crate::logs::{ENDED_BYTES, short_hash};
+use crate::logs::{ended_request, short_hash};
 use crate::record::{Note, Record};
 use crate::restart::Rules;
 use crate::runtime::{
     CreateContainer, Labels, MountSource, MountSpec, NetworkMode, RuntimeError, Seen, SeenStatus,
 };
 use crate::state::{Effect, Event, step};
-use crate::worker::{HOLDER, Signal, Worker};
+use crate::worker::{HOLDER, Signal, Worker, share_prefix};
 
 /// How often a clock that may be moved by hand is looked at.
 const CLOCK_POLL: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ impl Worker {
     ) -> Vec<Effect> {
         let (now, backoff) = (self.shared.now(), self.shared.switches().restart_backoff);
         self.entry.update(&self.shared, |record| {
-            let rules = Rules { policy: record.spec.restart_policy, backoff };
+            let rules = Rules { policy: policy(&record.spec, container), backoff };
             let progress = record.containers.entry(container.to_owned()).or_default();
             let (machine, effects) = step(progress.machine.clone(), event, rules, now);
             progress.machine = machine;
@@ -84,6 +84,7 @@ impl Worker {
             }
             Effect::Watch(generation) => {
                 let id = self.container_id(container);
+                self.start_probes(container, generation);
                 let (runtime, container) = (self.shared.runtime.clone(), container.to_owned());
                 self.signals.spawn(async move {
                     Signal::Ended { result: runtime.wait(&id).await, container, generation }
@@ -164,17 +165,17 @@ impl Worker {
 
     pub(super) fn request(&self, container: &str, generation: u64) -> Option<CreateContainer> {
         let record = self.entry.record();
-        let spec = record.spec.containers.iter().find(|spec| spec.name == container)?;
+        let spec = record.spec.all_containers().find(|spec| spec.name == container)?;
         let progress = record.containers.get(container)?;
         let settings = &self.shared.settings;
         let group = &record.spec.id;
         let hash = self.hash(&record)?;
         let network = match &record.holder {
-            Some(id) if record.spec.containers.len() > 1 => NetworkMode::Share(id.clone()),
+            Some(id) if record.spec.holds_network() => NetworkMode::Share(id.clone()),
             _ => NetworkMode::Attach(settings.network.clone()),
         };
         let identity = identity::variables(&self.shared, &record.spec, container, generation);
-        let memory = spec.memory_limit_gb.unwrap_or(spec.memory_gb);
+        let (cpu, memory) = resources(&record.spec, spec);
         Some(CreateContainer {
             name: format!(
                 "mayfly-{}-{}-{container}-{generation}",
@@ -204,22 +205,56 @@ impl Worker {
                 })
                 .chain(identity.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())))
                 .collect(),
-            cpu: spec.cpu_limit.unwrap_or(spec.cpu),
+            cpu,
             memory_bytes: (memory * f64::from(1 << 30)) as i64,
             network,
-            mounts: mounts(&record, spec, |volume| self.volume_name_of(&record, volume)),
+            mounts: mounts(&record, spec, &settings.instance, |volume| self.volume_name_of(&record, volume)),
         })
     }
 }
 
-fn mounts(record: &Record, spec: &ContainerSpec, volume_name: impl Fn(&str) -> String) -> Vec<MountSpec> {
+/// When a container is started again: one that runs before the others has to get through, so `Always` means `OnFailure` to it.
+fn policy(spec: &GroupSpec, container: &str) -> RestartPolicy {
+    match spec.restart_policy {
+        RestartPolicy::Always if spec.is_init(container) => RestartPolicy::OnFailure,
+        policy => policy,
+    }
+}
+
+/// Processors and GB of memory that a container may use; one that runs before the others has the whole group's.
+fn resources(group: &GroupSpec, spec: &ContainerSpec) -> (f64, f64) {
+    if group.is_init(&spec.name) {
+        let sum = |what: fn(&ContainerSpec) -> f64| group.containers.iter().map(what).sum();
+        return (sum(|one| one.cpu), sum(|one| one.memory_gb));
+    }
+    (spec.cpu_limit.unwrap_or(spec.cpu), spec.memory_limit_gb.unwrap_or(spec.memory_gb))
+}
+
+/// The volume that stands for a file share: one for each share, whoever mounts it.
+pub(super) fn share_volume(instance: &str, share: &AzureFile) -> String {
+    let AzureFile { account_name, share_name, .. } = share;
+    format!("{}{}", share_prefix(instance), short_hash(&format!("{account_name}/{share_name}")))
+}
+
+fn mounts(
+    record: &Record,
+    spec: &ContainerSpec,
+    instance: &str,
+    volume_name: impl Fn(&str) -> String,
+) -> Vec<MountSpec> {
     let mounted = spec.volume_mounts.iter().filter_map(|mount| {
         let volume = record.spec.volumes.iter().find(|volume| volume.name == mount.name)?;
-        let source = match &volume.source {
-            VolumeSource::EmptyDir => MountSource::Volume(volume_name(&volume.name)),
-            VolumeSource::Secret(files) => MountSource::Files(files.clone()),
+        let (source, read_only) = match &volume.source {
+            VolumeSource::EmptyDir => (MountSource::Volume(volume_name(&volume.name)), false),
+            VolumeSource::Secret(files) => (MountSource::Files(files.clone()), false),
+            VolumeSource::AzureFile(share) => {
+                (MountSource::Volume(share_volume(instance, share)), share.read_only)
+            }
+            // Refused before anything is run.
+            VolumeSource::GitRepo(_) => return None,
         };
-        Some(MountSpec { target: mount.mount_path.clone(), read_only: mount.read_only, source })
+        let read_only = read_only || mount.read_only;
+        Some(MountSpec { target: mount.mount_path.clone(), read_only, source })
     });
     mounted.collect()
 }
@@ -236,7 +271,7 @@ pub(crate) async fn remove_container(shared: &Shared, one: &Seen) -> Result<(), 
         }
     }
     if one.status != SeenStatus::Created {
-        match shared.runtime.logs(&one.id, ENDED_BYTES).await {
+        match shared.runtime.logs(&one.id, ended_request(true)).await {
             Ok(log) => {
                 let labels = &one.labels;
                 if let Err(error) =
@@ -253,7 +288,7 @@ pub(crate) async fn remove_container(shared: &Shared, one: &Seen) -> Result<(), 
 }
 
 /// Sleeps until the clock, which may be moved by hand, shows the moment.
-async fn sleep_until(clock: &SharedClock, until: Timestamp) {
+pub(super) async fn sleep_until(clock: &SharedClock, until: Timestamp) {
     loop {
         let left = until.duration_since(clock.now());
         if left <= SignedDuration::ZERO {

@@ -1,5 +1,7 @@
 //! The service on an engine in memory, with a clock that is moved by hand.
 
+mod initialise;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -213,7 +215,7 @@ async fn a_group_in_transition_refuses_writes_but_not_its_deletion() {
 
 #[tokio::test]
 async fn quotas_hold_for_groups_and_cores() {
-    let bench = Bench::with(at_once(), |home| home.quota = Quota { groups: 2, cores: 3 });
+    let bench = Bench::with(at_once(), |home| home.quota = Quota { groups: 2, cores: 3, ..Quota::default() });
     bench.up(agent("one")).await;
     let mut wide = agent("two");
     wide.containers[0].cpu = 2.5;

@@ -95,7 +95,7 @@ fn options(words: &Up, environment: &Environment) -> Result<Options> {
         }),
         packages: words.agent_packages.as_deref().map(packages).transpose()?.unwrap_or_default(),
         probe: environment.entrypoint(),
-        quota: sandbox::Quota { groups: words.quota, cores: words.quota },
+        quota: sandbox::Quota::of(words.quota),
         docker_host: environment.get("DOCKER_HOST").map(ToOwned::to_owned),
     })
 }

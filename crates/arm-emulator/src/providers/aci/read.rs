@@ -1,12 +1,12 @@
 //! A container group's request body, read strictly: what the emulator cannot honour is refused by name
 //! (`azure-rest-api-specs: containerinstance/…/containerInstance.json`).
 
-use std::collections::BTreeMap;
+mod container;
+mod placement;
+mod probe;
+mod volume;
 
-use container_groups::{
-    ContainerPort, ContainerSpec, EnvValue, EnvVar, GroupSpec, IpAddress, IpAddressKind, OsType, Protocol,
-    RegistryCredential, RegistryIdentity, RestartPolicy, VolumeMount, VolumeSource, VolumeSpec,
-};
+use container_groups::{GroupSpec, OsType, RegistryCredential, RegistryIdentity, RestartPolicy};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -34,11 +34,12 @@ pub(crate) fn group(id: &ResourceId, body: &Value) -> Result<WantedGroup, ArmErr
     let location = checked_location(Kind::ContainerGroup, fields.string("location")?)?;
     let mut spec = GroupSpec::new(aci::group_id(id)?, location);
     spec.tags = fields.tags()?.unwrap_or_default();
-    fields.unsupported("zones", LATER)?;
+    let zones = fields.strings("zones")?;
     let identity = identity::read(&mut fields)?;
     let properties = fields.required_object("properties")?;
     fields.finish()?;
     read_properties(properties, &mut spec)?;
+    spec.placement.zones = zones;
     Ok(WantedGroup { spec, identity })
 }
 
@@ -64,10 +65,13 @@ fn read_properties(mut fields: Fields<'_>, spec: &mut GroupSpec) -> Result<(), A
         _ => RestartPolicy::Always,
     };
     fields.word("sku", &["Standard", "NotSpecified"])?;
-    fields.word("priority", &["Regular"])?;
+    spec.placement = placement::read(&mut fields)?;
     fields.required("containers")?;
     for (path, container) in fields.array("containers")? {
-        spec.containers.push(read_container(Fields::of(container, path)?)?);
+        spec.containers.push(container::read_container(Fields::of(container, path)?)?);
+    }
+    for (path, init) in fields.array("initContainers")? {
+        spec.init_containers.push(container::read_init_container(Fields::of(init, path)?)?);
     }
     for (path, credential) in fields.array("imageRegistryCredentials")? {
         match read_credential(Fields::of(credential, path)?)? {
@@ -76,15 +80,11 @@ fn read_properties(mut fields: Fields<'_>, spec: &mut GroupSpec) -> Result<(), A
         }
     }
     for (path, volume) in fields.array("volumes")? {
-        spec.volumes.push(read_volume(Fields::of(volume, path)?)?);
+        spec.volumes.push(volume::read(Fields::of(volume, path)?)?);
     }
-    spec.ip_address = fields.object("ipAddress")?.map(read_ip_address).transpose()?;
+    spec.ip_address = fields.object("ipAddress")?.map(placement::read_ip_address).transpose()?;
     for name in [
-        "initContainers",
-        "subnetIds",
         "networkProfile",
-        "dnsConfig",
-        "diagnostics",
         "encryptionProperties",
         "confidentialComputeProperties",
         "extensions",
@@ -96,100 +96,6 @@ fn read_properties(mut fields: Fields<'_>, spec: &mut GroupSpec) -> Result<(), A
         fields.unsupported(name, LATER)?;
     }
     fields.finish()
-}
-
-fn read_container(mut outer: Fields<'_>) -> Result<ContainerSpec, ArmError> {
-    let name = outer.required_string("name")?;
-    let mut fields = outer.required_object("properties")?;
-    outer.finish()?;
-    let mut container = ContainerSpec::new(name, fields.required_string("image")?);
-    container.command = fields.strings("command")?;
-    for (path, variable) in fields.array("environmentVariables")? {
-        container.environment.push(read_variable(Fields::of(variable, path)?)?);
-    }
-    for (path, port) in fields.array("ports")? {
-        container.ports.push(read_port(Fields::of(port, path)?)?);
-    }
-    for (path, mount) in fields.array("volumeMounts")? {
-        container.volume_mounts.push(read_mount(Fields::of(mount, path)?)?);
-    }
-    let mut resources = fields.required_object("resources")?;
-    let mut requests = resources.required_object("requests")?;
-    (container.cpu, container.memory_gb) =
-        (required_number(&mut requests, "cpu")?, required_number(&mut requests, "memoryInGB")?);
-    requests.unsupported("gpu", LATER)?;
-    requests.finish()?;
-    if let Some(mut limits) = resources.object("limits")? {
-        container.cpu_limit = limits.number("cpu")?;
-        container.memory_limit_gb = limits.number("memoryInGB")?;
-        limits.unsupported("gpu", LATER)?;
-        limits.finish()?;
-    }
-    resources.finish()?;
-    read_config_map(&mut fields)?;
-    fields.value("instanceView");
-    for name in ["livenessProbe", "readinessProbe", "securityContext"] {
-        fields.unsupported(name, LATER)?;
-    }
-    fields.finish()?;
-    Ok(container)
-}
-
-fn required_number(fields: &mut Fields<'_>, name: &'static str) -> Result<f64, ArmError> {
-    fields.required(name)?;
-    Ok(fields.number(name)?.unwrap_or_default())
-}
-
-/// az sends an empty one with every container.
-fn read_config_map(fields: &mut Fields<'_>) -> Result<(), ArmError> {
-    let Some(mut map) = fields.object("configMap")? else { return Ok(()) };
-    if let Some(pairs) = map.object("keyValuePairs")? {
-        pairs.finish()?;
-    }
-    map.finish()
-}
-
-fn read_variable(mut fields: Fields<'_>) -> Result<EnvVar, ArmError> {
-    let name = fields.required_string("name")?.to_owned();
-    let plain = fields.string("value")?;
-    let secure = fields.string("secureValue")?;
-    fields.unsupported("secureValueReference", "use 'secureValue'")?;
-    let value = match (plain, secure) {
-        (Some(_), Some(_)) => {
-            return Err(ArmError::invalid_content(
-                &fields.path("secureValue"),
-                format_args!("The environment variable '{name}' has both 'value' and 'secureValue'."),
-            ));
-        }
-        (None, Some(secure)) => EnvValue::Secure(SecretString::from(secure)),
-        (plain, None) => EnvValue::Plain(plain.unwrap_or_default().to_owned()),
-    };
-    fields.finish()?;
-    Ok(EnvVar { name, value })
-}
-
-fn read_port(mut fields: Fields<'_>) -> Result<ContainerPort, ArmError> {
-    let number = fields.integer("port")?;
-    let path = fields.path("port");
-    fields.required("port")?;
-    let port =
-        number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0).ok_or_else(|| {
-            ArmError::invalid_content(&path, format_args!("The port must be between 1 and 65535."))
-        })?;
-    let protocol = match fields.word("protocol", &["TCP", "UDP"])? {
-        Some("UDP") => Protocol::Udp,
-        _ => Protocol::Tcp,
-    };
-    fields.finish()?;
-    Ok(ContainerPort { port, protocol })
-}
-
-fn read_mount(mut fields: Fields<'_>) -> Result<VolumeMount, ArmError> {
-    let name = fields.required_string("name")?.to_owned();
-    let mount_path = fields.required_string("mountPath")?.to_owned();
-    let read_only = fields.boolean("readOnly")?.unwrap_or_default();
-    fields.finish()?;
-    Ok(VolumeMount { name, mount_path, read_only })
 }
 
 /// How a registry is logged in to.
@@ -214,61 +120,6 @@ fn read_credential(mut fields: Fields<'_>) -> Result<Credential, ArmError> {
     fields.unsupported("passwordReference", "use 'password'")?;
     fields.finish()?;
     Ok(Credential::Password(RegistryCredential { server, username, password }))
-}
-
-fn read_volume(mut fields: Fields<'_>) -> Result<VolumeSpec, ArmError> {
-    let name = fields.required_string("name")?.to_owned();
-    fields.unsupported("azureFile", "use 'emptyDir' or 'secret'")?;
-    fields.unsupported("gitRepo", "use 'emptyDir' or 'secret'")?;
-    fields.unsupported("secretReference", "use 'secret'")?;
-    let empty_dir = fields.value("emptyDir");
-    let path = fields.path("secret");
-    let secret = fields.value("secret");
-    let source = match (empty_dir, secret) {
-        (Some(_), None) => VolumeSource::EmptyDir,
-        (None, Some(Value::Object(files))) => {
-            let mut contents = BTreeMap::new();
-            for (file, content) in files {
-                let Value::String(text) = content else {
-                    return Err(ArmError::invalid_content(
-                        &format!("{path}.{file}"),
-                        "A secret is a string in base64.",
-                    ));
-                };
-                contents.insert(file.clone(), SecretString::from(text.as_str()));
-            }
-            VolumeSource::Secret(contents)
-        }
-        _ => {
-            return Err(ArmError::invalid_content(
-                &path,
-                format_args!(
-                    "The volume '{name}' needs exactly one of 'emptyDir' and 'secret', each an object."
-                ),
-            ));
-        }
-    };
-    fields.finish()?;
-    Ok(VolumeSpec { name, source })
-}
-
-fn read_ip_address(mut fields: Fields<'_>) -> Result<IpAddress, ArmError> {
-    for read_only in ["ip", "fqdn"] {
-        fields.value(read_only);
-    }
-    fields.required("type")?;
-    let kind = match fields.word("type", &["Public", "Private"])? {
-        Some("Private") => IpAddressKind::Private,
-        _ => IpAddressKind::Public,
-    };
-    let mut ports = Vec::new();
-    for (path, port) in fields.array("ports")? {
-        ports.push(read_port(Fields::of(port, path)?)?);
-    }
-    let dns_name_label = fields.string("dnsNameLabel")?.map(str::to_owned);
-    fields.word("autoGeneratedDomainNameLabelScope", &["Unsecure"])?;
-    fields.finish()?;
-    Ok(IpAddress { kind, ports, dns_name_label })
 }
 
 #[cfg(test)]
@@ -314,7 +165,11 @@ mod tests {
                 json!("hunter2"),
                 "properties.containers[0].properties.imag",
             ),
-            ("/properties/containers/0/properties/livenessProbe", json!({"exec": {}}), "livenessProbe"),
+            (
+                "/properties/containers/0/properties/livenessProbe",
+                json!({"exec": {"command": ["a"]}, "httpGet": {"port": 1}}),
+                "livenessProbe",
+            ),
             (
                 "/properties/containers/0/properties/configMap",
                 json!({"keyValuePairs": {"k": "hunter2"}}),
@@ -322,7 +177,11 @@ mod tests {
             ),
             ("/properties/osType", json!("hunter2"), "Linux, Windows"),
             ("/properties/restartPolicy", json!(3), "restartPolicy"),
-            ("/properties/initContainers", json!([{"name": "x"}]), "initContainers"),
+            (
+                "/properties/initContainers",
+                json!([{"name": "x", "properties": {"image": "x", "ports": [{"port": 1}]}}]),
+                "initContainers[0].properties.ports",
+            ),
             ("/properties/ipAddress", json!({"type": "Public", "ports": [{"port": 70000}]}), "ports[0].port"),
             ("/location", json!("atlantis"), "westeurope"),
             ("/surprise", json!(1), "'surprise'"),

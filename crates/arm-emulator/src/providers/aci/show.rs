@@ -1,8 +1,11 @@
 //! A container group as its readers see it: the shape of the service's GET. Secrets are not in a `GroupView`, so they
 //! cannot be shown.
 
+mod placement;
+
 use container_groups::{
-    ContainerPort, ContainerStatus, ContainerView, EventView, GroupView, IpAddress, VolumeKind, VolumeView,
+    ContainerPort, ContainerStatus, ContainerView, EventView, GroupView, Probe, ProbeCheck, VolumeKind,
+    VolumeView,
 };
 use serde_json::{Map, Value, json};
 
@@ -17,7 +20,7 @@ pub(crate) fn group(arm: &Arm, view: &GroupView) -> Value {
         "provisioningTimeoutInSeconds": 1800,
         "isCustomProvisioningTimeout": false,
         "containers": view.containers.iter().map(container).collect::<Vec<_>>(),
-        "initContainers": [],
+        "initContainers": view.init_containers.iter().map(init_container).collect::<Vec<_>>(),
         "restartPolicy": view.restart_policy.as_str(),
         "osType": view.os_type.as_str(),
         "instanceView": { "events": events(&view.events), "state": view.state.as_str() },
@@ -33,9 +36,7 @@ pub(crate) fn group(arm: &Arm, view: &GroupView) -> Value {
     if !view.volumes.is_empty() {
         properties["volumes"] = view.volumes.iter().map(volume).collect();
     }
-    if let Some(address) = &view.ip_address {
-        properties["ipAddress"] = ip_address(address, &view.location);
-    }
+    placement::add(arm, view, &mut properties);
     let mut shown = json!({
         "id": view.id.as_str(),
         "name": view.name,
@@ -44,6 +45,9 @@ pub(crate) fn group(arm: &Arm, view: &GroupView) -> Value {
         "tags": view.tags,
         "properties": properties,
     });
+    if !view.zones.is_empty() {
+        shown["zones"] = json!(view.zones);
+    }
     if let Some(identity) = identity::show(arm, &view.identity) {
         shown["identity"] = identity;
     }
@@ -51,6 +55,64 @@ pub(crate) fn group(arm: &Arm, view: &GroupView) -> Value {
 }
 
 fn container(view: &ContainerView) -> Value {
+    let mut properties = common(view);
+    properties["ports"] = ports(&view.ports);
+    properties["resources"] = json!({ "requests": { "memoryInGB": view.memory_gb, "cpu": view.cpu } });
+    let mut limits = Map::new();
+    if let Some(memory) = view.memory_limit_gb {
+        limits.insert("memoryInGB".into(), json!(memory));
+    }
+    if let Some(cpu) = view.cpu_limit {
+        limits.insert("cpu".into(), json!(cpu));
+    }
+    if !limits.is_empty() {
+        properties["resources"]["limits"] = Value::Object(limits);
+    }
+    for (name, shown) in [("livenessProbe", &view.liveness_probe), ("readinessProbe", &view.readiness_probe)] {
+        if let Some(shown) = shown {
+            properties[name] = probe(shown);
+        }
+    }
+    json!({ "name": view.name, "properties": properties })
+}
+
+fn init_container(view: &ContainerView) -> Value {
+    json!({ "name": view.name, "properties": common(view) })
+}
+
+fn probe(probe: &Probe) -> Value {
+    let mut shown = match &probe.check {
+        ProbeCheck::Exec(command) => json!({ "exec": { "command": command } }),
+        ProbeCheck::HttpGet(request) => {
+            let headers = request.headers.iter();
+            let headers: Vec<Value> =
+                headers.map(|(name, value)| json!({ "name": name, "value": value })).collect();
+            let mut shown = json!({ "port": request.port, "scheme": request.scheme.as_str() });
+            if let Some(path) = &request.path {
+                shown["path"] = json!(path);
+            }
+            if !headers.is_empty() {
+                shown["httpHeaders"] = headers.into();
+            }
+            json!({ "httpGet": shown })
+        }
+    };
+    for (name, count) in [
+        ("initialDelaySeconds", probe.initial_delay_seconds),
+        ("periodSeconds", probe.period_seconds),
+        ("failureThreshold", probe.failure_threshold),
+        ("successThreshold", probe.success_threshold),
+        ("timeoutSeconds", probe.timeout_seconds),
+    ] {
+        if let Some(count) = count {
+            shown[name] = json!(count);
+        }
+    }
+    shown
+}
+
+/// What every container has, also one that runs before the others.
+fn common(view: &ContainerView) -> Value {
     let environment = view.environment.iter().map(|variable| match &variable.value {
         Some(value) => json!({ "name": variable.name, "value": value }),
         None => json!({ "name": variable.name }),
@@ -64,23 +126,11 @@ fn container(view: &ContainerView) -> Value {
     }
     let mut properties = json!({
         "image": view.image,
-        "ports": ports(&view.ports),
         "environmentVariables": environment.collect::<Vec<_>>(),
         "instanceView": instance,
-        "resources": { "requests": { "memoryInGB": view.memory_gb, "cpu": view.cpu } },
     });
     if !view.command.is_empty() {
         properties["command"] = json!(view.command);
-    }
-    let mut limits = Map::new();
-    if let Some(memory) = view.memory_limit_gb {
-        limits.insert("memoryInGB".into(), json!(memory));
-    }
-    if let Some(cpu) = view.cpu_limit {
-        limits.insert("cpu".into(), json!(cpu));
-    }
-    if !limits.is_empty() {
-        properties["resources"]["limits"] = Value::Object(limits);
     }
     if !view.volume_mounts.is_empty() {
         let mounts = view.volume_mounts.iter();
@@ -88,7 +138,7 @@ fn container(view: &ContainerView) -> Value {
             .map(|mount| json!({ "name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only }))
             .collect();
     }
-    json!({ "name": view.name, "properties": properties })
+    properties
 }
 
 fn status(status: &ContainerStatus) -> Value {
@@ -134,14 +184,10 @@ fn volume(view: &VolumeView) -> Value {
             let files: Map<String, Value> = files.iter().map(|file| (file.clone(), Value::Null)).collect();
             json!({ "name": view.name, "secret": files })
         }
+        VolumeKind::AzureFile(share) => json!({ "name": view.name, "azureFile": {
+            "shareName": share.share_name,
+            "storageAccountName": share.account_name,
+            "readOnly": share.read_only,
+        }}),
     }
-}
-
-fn ip_address(address: &IpAddress, location: &str) -> Value {
-    let mut shown = json!({ "type": address.kind.as_str(), "ports": ports(&address.ports) });
-    if let Some(label) = &address.dns_name_label {
-        shown["dnsNameLabel"] = json!(label);
-        shown["fqdn"] = json!(format!("{label}.{location}.azurecontainer.io"));
-    }
-    shown
 }

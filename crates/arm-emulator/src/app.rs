@@ -96,7 +96,12 @@ impl Arm {
     /// An emulator on whatever its store holds; call [`Arm::restore`] before serving.
     pub fn new(settings: ArmSettings) -> Self {
         let groups = settings.groups.clone();
-        let arm = Self(Arc::new(Inner { settings, records: Mutex::default(), running: Mutex::default(), promises: Promises::default() }));
+        let arm = Self(Arc::new(Inner {
+            settings,
+            records: Mutex::default(),
+            running: Mutex::default(),
+            promises: Promises::default(),
+        }));
         groups.set_pull_logins(Arc::new(PullAs(Arc::downgrade(&arm.0))));
         arm
     }

@@ -34,8 +34,8 @@ use secrecy::ExposeSecret;
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
 use crate::runtime::{
-    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, LogRequest, MountSource, MountSpec, NetworkMode,
-    Runtime, RuntimeError, Seen, SeenStatus,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, LogRequest, MountSource,
+    MountSpec, NetworkMode, Runtime, RuntimeError, Seen, SeenStatus,
 };
 use crate::session::{ExecCommand, Session};
 

@@ -92,7 +92,8 @@ impl GroupError {
 
     /// What a registry's refusal is to a caller: one that is only busy or broken is told from one that refuses.
     pub(crate) fn registry(image: &str, group: &str, reason: &str) -> Self {
-        let busy = ["toomanyrequests", "unexpected http status: 5", "502 bad gateway", "503 service unavailable"];
+        let busy =
+            ["toomanyrequests", "unexpected http status: 5", "502 bad gateway", "503 service unavailable"];
         let reason = reason.to_ascii_lowercase();
         if !busy.iter().any(|word| reason.contains(word)) {
             return Self::image(image, group);
@@ -101,7 +102,9 @@ impl GroupError {
         Self::new(
             409,
             "RegistryErrorResponse",
-            format!("An error response is received from the docker registry '{registry}'. Please retry later."),
+            format!(
+                "An error response is received from the docker registry '{registry}'. Please retry later."
+            ),
         )
     }
 

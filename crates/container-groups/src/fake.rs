@@ -16,8 +16,8 @@ use tokio_util::io::ReaderStream;
 use crate::group::{OsType, RegistryCredential};
 use crate::image;
 use crate::runtime::{
-    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, LogRequest, NetworkMode, Runtime, RuntimeError, Seen,
-    SeenStatus,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, LogRequest, NetworkMode, Runtime,
+    RuntimeError, Seen, SeenStatus,
 };
 use crate::session::{ExecCommand, Session};
 
@@ -160,8 +160,10 @@ impl FakeRuntime {
         self.change(|state| {
             for held in state.containers.iter_mut().filter(|held| held.seen.id == id) {
                 if let SeenStatus::Running { started } = held.seen.status {
-                    held.seen.status =
-                        SeenStatus::Exited { started, exit: ExitStatus { code, finished: now, out_of_memory: false } };
+                    held.seen.status = SeenStatus::Exited {
+                        started,
+                        exit: ExitStatus { code, finished: now, out_of_memory: false },
+                    };
                 }
             }
         });
@@ -232,7 +234,9 @@ impl FakeRuntime {
     async fn written(&self, id: &str, seen: usize) -> Option<(Bytes, usize)> {
         self.until(|| {
             let state = self.lock();
-            let Some(held) = state.containers.iter().find(|held| held.seen.id == id) else { return Some(None) };
+            let Some(held) = state.containers.iter().find(|held| held.seen.id == id) else {
+                return Some(None);
+            };
             let fresh = held.log.get(seen..).filter(|fresh| !fresh.is_empty());
             let ended = !matches!(held.seen.status, SeenStatus::Running { .. });
             match fresh {
@@ -420,7 +424,8 @@ impl Runtime for FakeRuntime {
         let mut log = held.log.clone();
         if request.timestamps {
             let lines = held.log.split_inclusive(|byte| *byte == b'\n');
-            log = lines.flat_map(|line| [format!("{} ", self.clock.now()).as_bytes(), line].concat()).collect();
+            log =
+                lines.flat_map(|line| [format!("{} ", self.clock.now()).as_bytes(), line].concat()).collect();
         }
         log.drain(..log.len().saturating_sub(request.max_bytes));
         Ok(log)
@@ -451,7 +456,8 @@ impl Runtime for FakeRuntime {
     async fn attach(&self, id: &str) -> Result<Session, RuntimeError> {
         self.run_state(id, "attach")?;
         let (runtime, id) = (self.clone(), id.to_owned());
-        let seen = self.lock().containers.iter().find(|held| held.seen.id == id).map_or(0, |held| held.log.len());
+        let seen =
+            self.lock().containers.iter().find(|held| held.seen.id == id).map_or(0, |held| held.log.len());
         let output = futures_util::stream::unfold(seen, move |seen| {
             let (runtime, id) = (runtime.clone(), id.clone());
             async move { runtime.written(&id, seen).await.map(|(piece, seen)| (Ok(piece), seen)) }

@@ -38,17 +38,18 @@ pub use error::GroupError;
 pub use fake::{Down, FakeRuntime};
 pub use group::{
     AzureFile, ContainerPort, ContainerSpec, DnsConfig, EnvValue, EnvVar, GitRepo, Gpu, GroupId, GroupSpec,
-    HttpGet, HttpScheme, IpAddress, IpAddressKind, LabelScope, LogAnalytics, OsType, Placement, Priority, Probe,
-    ProbeCheck, Protocol, RegistryCredential, RestartPolicy, Subnet, VolumeMount, VolumeSource, VolumeSpec,
+    HttpGet, HttpScheme, IpAddress, IpAddressKind, LabelScope, LogAnalytics, OsType, Placement, Priority,
+    Probe, ProbeCheck, Protocol, RegistryCredential, RestartPolicy, Subnet, VolumeMount, VolumeSource,
+    VolumeSpec,
 };
 pub use identity::{Claimant, GroupIdentity, IdentityPrincipal, PullLogins, RegistryIdentity, UserIdentity};
 pub use runtime::{
-    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, LogRequest, MountSource, MountSpec, NetworkMode,
-    Runtime, RuntimeError, Seen, SeenStatus,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, Labels, LogRequest, MountSource,
+    MountSpec, NetworkMode, Runtime, RuntimeError, Seen, SeenStatus,
 };
-pub use session::{ExecCommand, RunningContainer, Session, SessionInput, SessionOutput};
 pub use service::{GroupSettings, Groups, IdenticalPut, Put, Quota, RestartBackoff, Switches, Usage};
+pub use session::{ExecCommand, RunningContainer, Session, SessionInput, SessionOutput};
 pub use view::{
-    AzureFileView, ContainerStatus, ContainerView, EnvView, EventKind, EventView, GroupState, GroupView, LogAnalyticsView,
-    ProvisioningState, RegistryCredentialView, StatusKind, VolumeKind, VolumeView,
+    AzureFileView, ContainerStatus, ContainerView, EnvView, EventKind, EventView, GroupState, GroupView,
+    LogAnalyticsView, ProvisioningState, RegistryCredentialView, StatusKind, VolumeKind, VolumeView,
 };

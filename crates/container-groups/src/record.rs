@@ -297,11 +297,7 @@ impl Record {
                 .collect(),
             registry_identities: spec.registry_identities.clone(),
             identity: spec.identity.clone(),
-            volumes: spec
-                .volumes
-                .iter()
-                .filter_map(volume_view)
-                .collect(),
+            volumes: spec.volumes.iter().filter_map(volume_view).collect(),
             ip_address: spec.ip_address.clone(),
             address: self.address,
             zones: spec.placement.zones.clone(),

@@ -255,9 +255,7 @@ impl Machine {
             {
                 self.ended(ended, rules, now)
             }
-            (Phase::Running { since }, _) => {
-                self.ended(Ended::with(Some(*since), now, VANISHED), rules, now)
-            }
+            (Phase::Running { since }, _) => self.ended(Ended::with(Some(*since), now, VANISHED), rules, now),
             // The end of the run before this one is counted already; its successor was half made.
             _ => self.create_next(),
         }

@@ -19,8 +19,8 @@ use crate::records::groups;
 use crate::records::operations::{self, Subject};
 use crate::request::{ApiVersion, Query};
 use crate::resource_id::ResourceId;
-use crate::routes::{container_locations, container_sessions};
 use crate::routes::resource_groups::list_page;
+use crate::routes::{container_locations, container_sessions};
 
 type GroupPath = Path<(String, String, String)>;
 

@@ -46,7 +46,9 @@ pub(crate) fn routes(one: &str) -> Router<Arm> {
 
 /// The addresses of the streams. Who connects has no token: the id and the password are all they show.
 pub(crate) fn streams() -> Router<Arm> {
-    Router::new().route("/exec/{caas}/{bridge}", get(exec_stream)).route("/attach/{caas}/{bridge}", get(attach_stream))
+    Router::new()
+        .route("/exec/{caas}/{bridge}", get(exec_stream))
+        .route("/attach/{caas}/{bridge}", get(attach_stream))
 }
 
 async fn exec(
@@ -98,19 +100,12 @@ fn read_command(body: &Value) -> Result<ExecCommand, ArmError> {
 fn side(size: &mut Fields<'_>, name: &'static str, default: u16) -> Result<u16, ArmError> {
     let Some(number) = size.integer(name)? else { return Ok(default) };
     u16::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
-        ArmError::invalid_content(
-            &size.path(name),
-            "The size of a terminal must be between 1 and 65535.",
-        )
+        ArmError::invalid_content(&size.path(name), "The size of a terminal must be between 1 and 65535.")
     })
 }
 
 /// Keeps a promise; gives the end of its address and its password.
-fn promise(
-    arm: &Arm,
-    container: container_groups::RunningContainer,
-    purpose: Purpose,
-) -> (String, String) {
+fn promise(arm: &Arm, container: container_groups::RunningContainer, purpose: Purpose) -> (String, String) {
     let password = arm.settings().entropy.token(32);
     let id = format!("caas-{}/bridge-{}", arm.new_id().simple(), arm.settings().entropy.token(16));
     let promise = Promise::new(container, purpose, SecretString::from(password.clone()), arm.now());

@@ -53,7 +53,8 @@ async fn operations() -> Json<Value> {
             "origin": "User",
         })
     };
-    let all: Vec<Value> = OPERATIONS.iter().map(|(name, resource, text)| operation(name, resource, text)).collect();
+    let all: Vec<Value> =
+        OPERATIONS.iter().map(|(name, resource, text)| operation(name, resource, text)).collect();
     Json(json!({ "value": all }))
 }
 
@@ -68,7 +69,11 @@ const OPERATIONS: [(&str, &str, &str); 14] = [
     ("containerGroups/containers/exec/action", "Container", "Exec into Container"),
     ("containerGroups/containers/attach/action", "Container", "Attach to Container"),
     ("containerGroups/containers/logs/read", "Container Logs", "Get Logs for Container"),
-    ("containerGroups/outboundNetworkDependenciesEndpoints/read", "Container Group", "Get Outbound Network Dependencies"),
+    (
+        "containerGroups/outboundNetworkDependenciesEndpoints/read",
+        "Container Group",
+        "Get Outbound Network Dependencies",
+    ),
     ("locations/usages/read", "Usage", "Get Usage"),
     ("locations/capabilities/read", "Capabilities", "Get Capabilities"),
     ("locations/cachedImages/read", "Cached Images", "Get Cached Images"),

@@ -80,7 +80,8 @@ async fn a_wrong_password_gets_nothing_and_a_promise_is_good_once() {
     let refused = connect_async(&address).await.expect_err("the promise is used up");
     assert!(matches!(&refused, Error::Http(answer) if answer.status() == 404), "{refused}");
     assert!(!stack.answers().contains(&format!("{address} ")) && !password.is_empty());
-    let strange = connect_async(format!("{}/exec/caas-1/bridge-1", stack.base.replacen("http", "ws", 1))).await;
+    let strange =
+        connect_async(format!("{}/exec/caas-1/bridge-1", stack.base.replacen("http", "ws", 1))).await;
     assert!(matches!(strange, Err(Error::Http(answer)) if answer.status() == 404));
     stack.finish().await;
 }
@@ -127,13 +128,23 @@ async fn attach_streams_what_is_written_until_the_container_ends() {
 async fn a_stopped_or_ended_group_and_a_strange_container_are_refused() {
     let stack = with_group("agent").await;
     let command = json!({"command": "/bin/sh", "terminalSize": {"rows": 24, "cols": 80}});
-    stack.post(&path("exec").replace("/main/", "/other/"), command.clone()).await.refused(404, "ContainerNotFound");
-    stack.post(&path("exec").replace("/agent/", "/absent/"), command.clone()).await.refused(404, "ResourceNotFound");
+    stack
+        .post(&path("exec").replace("/main/", "/other/"), command.clone())
+        .await
+        .refused(404, "ContainerNotFound");
+    stack
+        .post(&path("exec").replace("/agent/", "/absent/"), command.clone())
+        .await
+        .refused(404, "ResourceNotFound");
     let early = promised(&stack, "exec", command.clone()).await;
     stack.send(reqwest::Method::POST, &format!("{}/stop", group("agent")), None).await.expect(204);
     for action in ["exec", "attach"] {
         let refused = stack.post(&path(action), command.clone()).await.refused(409, "ContainerGroupStopped");
-        assert!(refused.text.contains("Container Group 'agent' in resource group 'Fleet' is stopped"), "{}", refused.text);
+        assert!(
+            refused.text.contains("Container Group 'agent' in resource group 'Fleet' is stopped"),
+            "{}",
+            refused.text
+        );
     }
     // What was promised before the stop ends with the engine's word.
     let (mut socket, _) = connect_async(&early.0).await.unwrap();

@@ -68,7 +68,10 @@ async fn a_whole_group_is_shown_as_it_was_sent_but_for_its_secrets() {
     }
     let init = &got["initContainers"][0];
     assert_eq!(init["name"], "prepare");
-    assert_eq!(init["properties"]["environmentVariables"], json!([{"name": "A", "value": "b"}, {"name": "T"}]));
+    assert_eq!(
+        init["properties"]["environmentVariables"],
+        json!([{"name": "A", "value": "b"}, {"name": "T"}])
+    );
     assert_eq!(init["properties"]["instanceView"]["currentState"]["detailStatus"], "Completed");
     assert!(init["properties"].get("resources").is_none() && init["properties"].get("ports").is_none());
     assert_eq!(
@@ -83,7 +86,10 @@ async fn a_whole_group_is_shown_as_it_was_sent_but_for_its_secrets() {
     assert!(address["ip"].is_string());
     let fqdn = address["fqdn"].as_str().unwrap();
     let parts: Vec<&str> = fqdn.split('.').collect();
-    assert_eq!((parts[0], parts[1].len(), &parts[2..]), ("my-label", 16, &["westeurope", "azurecontainer", "io"][..]));
+    assert_eq!(
+        (parts[0], parts[1].len(), &parts[2..]),
+        ("my-label", 16, &["westeurope", "azurecontainer", "io"][..])
+    );
     let answers = stack.answers();
     assert!(!answers.contains("hunter2") && !answers.contains(KEY));
     stack.finish().await;
@@ -95,15 +101,40 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
     let cases = [
         ("sku", json!("Confidential"), "InvalidRequestContent", "sku"),
         ("extensions", json!([{"name": "e"}]), "InvalidRequestContent", "extensions"),
-        ("confidentialComputeProperties", json!({"ccePolicy": "x"}), "InvalidRequestContent", "confidentialComputeProperties"),
-        ("volumes", json!([{"name": "sources", "gitRepo": {"repository": "https://x.test/r"}}]), "InvalidVolume", "gitRepo"),
-        ("volumes", json!([{"name": "sources", "emptyDir": {}, "secret": {}}]), "InvalidRequestContent", "exactly one of"),
+        (
+            "confidentialComputeProperties",
+            json!({"ccePolicy": "x"}),
+            "InvalidRequestContent",
+            "confidentialComputeProperties",
+        ),
+        (
+            "volumes",
+            json!([{"name": "sources", "gitRepo": {"repository": "https://x.test/r"}}]),
+            "InvalidVolume",
+            "gitRepo",
+        ),
+        (
+            "volumes",
+            json!([{"name": "sources", "emptyDir": {}, "secret": {}}]),
+            "InvalidRequestContent",
+            "exactly one of",
+        ),
         ("ipAddress", json!({"type": "Public", "ports": []}), "MissingIpAddressPorts", "cannot be empty"),
         ("ipAddress", json!({"type": "Public", "ports": [{"port": 81}]}), "InvalidIpAddressPorts", "'81'"),
         ("subnetIds", json!([{"id": "/subscriptions/x"}]), "LinkedInvalidPropertyId", "subnetIds"),
         ("dnsConfig", json!({}), "InvalidRequestContent", "nameServers"),
-        ("diagnostics", json!({"logAnalytics": {"workspaceId": "w"}}), "InvalidRequestContent", "workspaceKey"),
-        ("initContainers", json!([{"name": "i", "properties": {"image": "i", "livenessProbe": {}}}]), "InvalidRequestContent", "livenessProbe"),
+        (
+            "diagnostics",
+            json!({"logAnalytics": {"workspaceId": "w"}}),
+            "InvalidRequestContent",
+            "workspaceKey",
+        ),
+        (
+            "initContainers",
+            json!([{"name": "i", "properties": {"image": "i", "livenessProbe": {}}}]),
+            "InvalidRequestContent",
+            "livenessProbe",
+        ),
     ];
     for (name, value, code, named) in cases {
         let mut body = group_body("web:1");
@@ -112,7 +143,8 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
         assert!(refused.text.contains(named), "{name}: {}", refused.text);
     }
     let mut body = group_body("web:1");
-    body["properties"]["containers"][0]["properties"]["resources"]["requests"]["gpu"] = json!({"count": 1, "sku": "V100"});
+    body["properties"]["containers"][0]["properties"]["resources"]["requests"]["gpu"] =
+        json!({"count": 1, "sku": "V100"});
     let refused = stack.put(&group("agent"), body).await;
     assert_eq!(refused.code(), "ContainerGroupQuotaReached");
     assert!(refused.text.contains("'V100Cores'"), "{}", refused.text);
@@ -123,7 +155,8 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
 #[tokio::test]
 async fn a_region_says_what_it_can_do() {
     let stack = Stack::start().await;
-    let place = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ContainerInstance/locations/westus");
+    let place =
+        format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ContainerInstance/locations/westus");
     let can = stack.get(&format!("{place}/capabilities")).await.expect(200).body;
     let linux = &can["value"][0];
     assert_eq!((&linux["osType"], &linux["location"]), (&json!("Linux"), &json!("West US")));
@@ -136,6 +169,9 @@ async fn a_region_says_what_it_can_do() {
     let operations = stack.get("/providers/Microsoft.ContainerInstance/operations").await.expect(200).body;
     let names: Vec<&str> =
         operations["value"].as_array().unwrap().iter().filter_map(|one| one["name"].as_str()).collect();
-    assert!(names.contains(&"Microsoft.ContainerInstance/containerGroups/containers/exec/action"), "{names:?}");
+    assert!(
+        names.contains(&"Microsoft.ContainerInstance/containerGroups/containers/exec/action"),
+        "{names:?}"
+    );
     stack.finish().await;
 }

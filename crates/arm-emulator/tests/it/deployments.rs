@@ -202,7 +202,12 @@ async fn one_failed_resource_leaves_the_independent_ones_alone() {
 
 #[tokio::test]
 async fn the_quota_is_named_where_a_deployment_exceeds_it() {
-    let stack = Stack::with_quota(container_groups::Quota { groups: 2, cores: 100, ..container_groups::Quota::default() }).await;
+    let stack = Stack::with_quota(container_groups::Quota {
+        groups: 2,
+        cores: 100,
+        ..container_groups::Quota::default()
+    })
+    .await;
     let done = stack.deploy("roll", "Incremental", PLAIN, names(&["one", "two", "three"])).await;
     assert_eq!(done["properties"]["provisioningState"], "Failed");
     let text = done["properties"]["error"].to_string();

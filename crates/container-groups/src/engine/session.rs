@@ -14,7 +14,11 @@ use crate::session::{ExecCommand, Session, SessionOutput};
 const MOST_OUTPUT: usize = 1 << 10;
 
 impl DockerRuntime {
-    pub(super) async fn open_terminal(&self, id: &str, command: &ExecCommand) -> Result<Session, RuntimeError> {
+    pub(super) async fn open_terminal(
+        &self,
+        id: &str,
+        command: &ExecCommand,
+    ) -> Result<Session, RuntimeError> {
         let action = format!("run a command in container `{id}`");
         let options = CreateExecOptions {
             attach_stdin: Some(true),
@@ -27,14 +31,13 @@ impl DockerRuntime {
         let created = self.docker.create_exec(id, options).await.map_err(|error| failed(&action, error))?;
         let options = StartExecOptions { tty: true, ..StartExecOptions::default() };
         let started = self.docker.start_exec(&created.id, Some(options)).await;
-        let StartExecResults::Attached { output, input } = started.map_err(|error| failed(&action, error))? else {
+        let StartExecResults::Attached { output, input } = started.map_err(|error| failed(&action, error))?
+        else {
             let reason = "the engine started it without a terminal".to_owned();
             return Err(RuntimeError::Refused { action, reason });
         };
-        let size = ResizeExecOptionsBuilder::new()
-            .h(i32::from(command.rows))
-            .w(i32::from(command.columns))
-            .build();
+        let size =
+            ResizeExecOptionsBuilder::new().h(i32::from(command.rows)).w(i32::from(command.columns)).build();
         // A command that has ended already has no terminal any more.
         if let Err(error) = self.docker.resize_exec(&created.id, size).await {
             tracing::debug!(container = %id, %error, "the terminal keeps its first size");
@@ -42,7 +45,11 @@ impl DockerRuntime {
         Ok(Session { output: pieces(action, output), input: Some(input) })
     }
 
-    pub(super) async fn run_command(&self, id: &str, command: &[String]) -> Result<CommandOutput, RuntimeError> {
+    pub(super) async fn run_command(
+        &self,
+        id: &str,
+        command: &[String],
+    ) -> Result<CommandOutput, RuntimeError> {
         let action = format!("run a probe in container `{id}`");
         let options = CreateExecOptions {
             attach_stdout: Some(true),
@@ -53,7 +60,9 @@ impl DockerRuntime {
         let created = self.docker.create_exec(id, options).await.map_err(|error| failed(&action, error))?;
         let started = self.docker.start_exec(&created.id, None).await;
         let mut written = Vec::new();
-        if let StartExecResults::Attached { mut output, .. } = started.map_err(|error| failed(&action, error))? {
+        if let StartExecResults::Attached { mut output, .. } =
+            started.map_err(|error| failed(&action, error))?
+        {
             while let Some(piece) = output.next().await {
                 let piece = piece.map_err(|error| failed(&action, error))?.into_bytes();
                 let room = MOST_OUTPUT.saturating_sub(written.len());

@@ -90,7 +90,9 @@ fn check_label(spec: &GroupSpec, address: &IpAddress) -> Result<(), GroupError> 
     if address.kind == IpAddressKind::Private {
         return Err(bad(
             "InvalidIPAddressDnsNameLabel",
-            format!("The DNS name label '{label}' in container group '{group}' is invalid. It needs an IP address of type 'Public'."),
+            format!(
+                "The DNS name label '{label}' in container group '{group}' is invalid. It needs an IP address of type 'Public'."
+            ),
         ));
     }
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -34,11 +34,14 @@ pub(super) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
         ));
     }
     if let Some(dns) = &placement.dns
-        && (dns.name_servers.is_empty() || dns.name_servers.iter().any(|server| server.parse::<IpAddr>().is_err()))
+        && (dns.name_servers.is_empty()
+            || dns.name_servers.iter().any(|server| server.parse::<IpAddr>().is_err()))
     {
         return Err(bad(
             "InvalidDnsConfig",
-            format!("The 'dnsConfig' of container group '{group}' is invalid. It needs the IP addresses of name servers."),
+            format!(
+                "The 'dnsConfig' of container group '{group}' is invalid. It needs the IP addresses of name servers."
+            ),
         ));
     }
     if let Some(logs) = &placement.log_analytics
@@ -46,7 +49,9 @@ pub(super) fn check(spec: &GroupSpec) -> Result<(), GroupError> {
     {
         return Err(bad(
             "InvalidLogAnalyticsWorkspace",
-            format!("The log analytics workspace of container group '{group}' is invalid. It needs an id and a key."),
+            format!(
+                "The log analytics workspace of container group '{group}' is invalid. It needs an id and a key."
+            ),
         ));
     }
     check_spot(spec)?;
@@ -87,9 +92,18 @@ fn check_spot(spec: &GroupSpec) -> Result<(), GroupError> {
 
 fn is_subnet(id: &str) -> bool {
     let parts: Vec<&str> = id.split('/').collect();
-    let words = [(1, "subscriptions"), (3, "resourceGroups"), (5, "providers"), (6, "Microsoft.Network"), (7, "virtualNetworks"), (9, "subnets")];
+    let words = [
+        (1, "subscriptions"),
+        (3, "resourceGroups"),
+        (5, "providers"),
+        (6, "Microsoft.Network"),
+        (7, "virtualNetworks"),
+        (9, "subnets"),
+    ];
     parts.len() == 11
-        && words.iter().all(|(index, word)| parts.get(*index).is_some_and(|part| part.eq_ignore_ascii_case(word)))
+        && words
+            .iter()
+            .all(|(index, word)| parts.get(*index).is_some_and(|part| part.eq_ignore_ascii_case(word)))
         && parts.iter().skip(1).all(|part| !part.is_empty())
 }
 
@@ -101,6 +115,7 @@ pub(super) fn no_gpu(spec: &GroupSpec, gpu: &Gpu) -> GroupError {
 
 /// Whether logs go to another workspace: refused like a change of resources (seen in public issues).
 pub(super) fn logs_elsewhere(old: &GroupSpec, new: &GroupSpec) -> bool {
-    let workspace = |spec: &GroupSpec| spec.placement.log_analytics.as_ref().map(|logs| logs.workspace_id.clone());
+    let workspace =
+        |spec: &GroupSpec| spec.placement.log_analytics.as_ref().map(|logs| logs.workspace_id.clone());
     workspace(old) != workspace(new)
 }

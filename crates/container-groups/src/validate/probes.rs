@@ -27,19 +27,19 @@ fn check_one(kind: &str, probe: &Probe) -> Result<(), &'static str> {
         ProbeCheck::HttpGet(request) if request.port == 0 => {
             return Err("The port must be between 1 and 65535.");
         }
-        ProbeCheck::HttpGet(request) if request.path.as_deref().is_some_and(|path| !path.starts_with('/')) => {
+        ProbeCheck::HttpGet(request)
+            if request.path.as_deref().is_some_and(|path| !path.starts_with('/')) =>
+        {
             return Err("The path must begin with '/'.");
         }
         _ => {}
     }
-    let counts = [
-        probe.period_seconds,
-        probe.failure_threshold,
-        probe.success_threshold,
-        probe.timeout_seconds,
-    ];
+    let counts =
+        [probe.period_seconds, probe.failure_threshold, probe.success_threshold, probe.timeout_seconds];
     if counts.into_iter().flatten().any(|count| count == 0) {
-        return Err("periodSeconds, failureThreshold, successThreshold and timeoutSeconds must be 1 at least.");
+        return Err(
+            "periodSeconds, failureThreshold, successThreshold and timeoutSeconds must be 1 at least.",
+        );
     }
     if kind == "liveness" && probe.success_threshold.is_some_and(|count| count != 1) {
         return Err("successThreshold must be 1 for liveness.");

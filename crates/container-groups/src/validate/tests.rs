@@ -1,7 +1,8 @@
 use super::*;
 use crate::group::{
-    AzureFile, ContainerPort, DnsConfig, EnvVar, GitRepo, Gpu, GroupId, IpAddress, IpAddressKind, LabelScope, LogAnalytics,
-    Placement, Priority, Probe, ProbeCheck, Protocol, RestartPolicy, Subnet, VolumeMount, VolumeSource, VolumeSpec,
+    AzureFile, ContainerPort, DnsConfig, EnvVar, GitRepo, Gpu, GroupId, IpAddress, IpAddressKind, LabelScope,
+    LogAnalytics, Placement, Priority, Probe, ProbeCheck, Protocol, RestartPolicy, Subnet, VolumeMount,
+    VolumeSource, VolumeSpec,
 };
 
 fn group() -> GroupSpec {

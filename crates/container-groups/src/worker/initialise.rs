@@ -52,7 +52,9 @@ impl Worker {
         GroupError::new(
             400,
             "InitContainerFailed",
-            format!("The init container '{container}' in container group '{group}' ended with exit code {code}."),
+            format!(
+                "The init container '{container}' in container group '{group}' ended with exit code {code}."
+            ),
         )
     }
 
@@ -82,7 +84,10 @@ impl Worker {
                 PROVISIONING_TIME.as_mins()
             );
             // The state is documented (container-state.md), the code is assumed.
-            self.finish(Operation::Deploy, Err(GroupError::new(400, "ContainerGroupProvisioningTimeout", message)));
+            self.finish(
+                Operation::Deploy,
+                Err(GroupError::new(400, "ContainerGroupProvisioningTimeout", message)),
+            );
         }
     }
 }

@@ -188,7 +188,11 @@ async fn get(address: IpAddr, request: &HttpGet, limit: Duration) -> Answer {
         Ok(answer) => {
             Answer::Badly(format!("HTTP probe failed with statuscode: {}", answer.status().as_u16()))
         }
-        Err(error) => Answer::Badly(format!("Get \"{}://{socket}/{path}\": {}", request.scheme.as_str(), reason(&error))),
+        Err(error) => Answer::Badly(format!(
+            "Get \"{}://{socket}/{path}\": {}",
+            request.scheme.as_str(),
+            reason(&error)
+        )),
     }
 }
 

@@ -68,7 +68,8 @@ fn container(view: &ContainerView) -> Value {
     if !limits.is_empty() {
         properties["resources"]["limits"] = Value::Object(limits);
     }
-    for (name, shown) in [("livenessProbe", &view.liveness_probe), ("readinessProbe", &view.readiness_probe)] {
+    for (name, shown) in [("livenessProbe", &view.liveness_probe), ("readinessProbe", &view.readiness_probe)]
+    {
         if let Some(shown) = shown {
             properties[name] = probe(shown);
         }

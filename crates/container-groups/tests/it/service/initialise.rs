@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use container_groups::{
     AzureFile, ContainerPort, ContainerSpec, GroupSpec, GroupState, GroupView, IpAddress, IpAddressKind,
-    LabelScope, MountSource, Probe, ProbeCheck, Protocol, ProvisioningState, RestartPolicy, SeenStatus, StatusKind,
-    VolumeMount, VolumeSource, VolumeSpec,
+    LabelScope, MountSource, Probe, ProbeCheck, Protocol, ProvisioningState, RestartPolicy, SeenStatus,
+    StatusKind, VolumeMount, VolumeSource, VolumeSpec,
 };
 
 use super::{Bench, agent};
@@ -143,7 +143,9 @@ async fn a_failing_liveness_probe_restarts_the_container() {
     };
     // The readiness probe alone: it tells, and nothing more.
     let view = after(0, 1).await;
-    assert!(view.containers[0].events.iter().any(|event| event.message.starts_with("Readiness probe failed: ")));
+    assert!(
+        view.containers[0].events.iter().any(|event| event.message.starts_with("Readiness probe failed: "))
+    );
     let view = after(5, 2).await;
     assert!(is_running(&view, 1), "one failure is not enough");
     after(2, 3).await;
@@ -185,7 +187,8 @@ async fn a_group_with_an_address_keeps_it_over_a_restart_and_its_name_is_its_own
     assert!(bench.up(agent("plain")).await.address.is_none());
     let first = bench.up(listening("one", Some("my-label"))).await;
     assert!(first.address.is_some());
-    let holder = |bench: &Bench| bench.engine.running().into_iter().find(|one| one.labels.container.is_empty());
+    let holder =
+        |bench: &Bench| bench.engine.running().into_iter().find(|one| one.labels.container.is_empty());
     let before = holder(&bench).unwrap().id;
     bench.exit("one", 1);
     let second = until(&bench.groups, &id("one"), "the restart", |view| is_running(view, 2)).await;
@@ -243,7 +246,10 @@ async fn a_share_is_one_volume_for_all_groups_and_outlives_them() {
 #[tokio::test]
 async fn a_busy_registry_is_told_from_one_that_refuses() {
     let bench = Bench::new(at_once());
-    bench.engine.refuse_image_with("localhost:5000/agent:1", "toomanyrequests: You have reached your pull rate limit");
+    bench.engine.refuse_image_with(
+        "localhost:5000/agent:1",
+        "toomanyrequests: You have reached your pull rate limit",
+    );
     let refused = bench.refused(agent("one")).await;
     assert_eq!((refused.code.as_str(), refused.status), ("RegistryErrorResponse", 409));
     assert!(refused.message.contains("'localhost:5000'"), "{refused}");

@@ -40,18 +40,17 @@ pub(super) fn read(mut fields: Fields<'_>) -> Result<Probe, ArmError> {
 
 fn count(fields: &mut Fields<'_>, name: &'static str) -> Result<Option<u32>, ArmError> {
     let Some(number) = fields.integer(name)? else { return Ok(None) };
-    u32::try_from(number).map(Some).map_err(|_| {
-        ArmError::invalid_content(&fields.path(name), "The value must not be negative.")
-    })
+    u32::try_from(number)
+        .map(Some)
+        .map_err(|_| ArmError::invalid_content(&fields.path(name), "The value must not be negative."))
 }
 
 fn read_request(mut fields: Fields<'_>) -> Result<HttpGet, ArmError> {
     fields.required("port")?;
     let path = fields.path("port");
     let port = fields.integer("port")?.and_then(|number| u16::try_from(number).ok());
-    let port = port.ok_or_else(|| {
-        ArmError::invalid_content(&path, "The port must be between 1 and 65535.")
-    })?;
+    let port =
+        port.ok_or_else(|| ArmError::invalid_content(&path, "The port must be between 1 and 65535."))?;
     let scheme = match fields.word("scheme", &["http", "https"])? {
         Some("https") => HttpScheme::Https,
         _ => HttpScheme::Http,

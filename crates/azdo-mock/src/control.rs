@@ -2,6 +2,7 @@
 
 mod agents;
 mod clock;
+mod definitions;
 pub(crate) mod faults;
 mod jobs;
 mod log;
@@ -35,6 +36,10 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/pipelines/runs", get(pipelines::list).post(pipelines::queue))
         .route("/pipelines/runs/{run}", get(pipelines::one))
         .route("/pipelines/runs/{run}/cancel", post(pipelines::cancel))
+        .route("/definitions", get(definitions::list))
+        .route("/definitions/{name}", axum::routing::put(definitions::put))
+        .route("/files", get(definitions::files))
+        .route("/files/{*path}", axum::routing::put(definitions::put_file))
         .route("/agents", get(agents::list))
         .route("/agents/{agent}/update", post(agents::update))
         .route("/packages", get(agents::packages).post(agents::offer))

@@ -2,10 +2,12 @@
 //!
 //! Source: actions/runner: WrappedException.cs (the envelope), Exceptions.cs (the names).
 
+mod builds;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use service_kit::StoreError;
 use uuid::Uuid;
 
@@ -54,8 +56,11 @@ pub enum StartError {
 pub(crate) struct ApiError {
     status: StatusCode,
     namespace: &'static str,
+    assembly: &'static str,
     type_key: &'static str,
     message: String,
+    /// `customProperties`: what the error's type has beside its text.
+    properties: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -65,7 +70,14 @@ impl ApiError {
         type_key: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self { status, namespace, type_key, message: message.into() }
+        Self {
+            status,
+            namespace,
+            assembly: namespace,
+            type_key,
+            message: message.into(),
+            properties: None,
+        }
     }
 
     /// No route has this path.
@@ -213,6 +225,8 @@ impl From<Refusal> for ApiError {
             Refusal::LogNotFound { .. } => {
                 (StatusCode::NOT_FOUND, "TaskOrchestrationPlanLogNotFoundException")
             }
+            Refusal::QueueNotFound(_) => (StatusCode::NOT_FOUND, "TaskAgentQueueNotFoundException"),
+            Refusal::QueueExists(_) => (StatusCode::CONFLICT, "TaskAgentQueueExistsException"),
             Refusal::Denied(_) => (StatusCode::FORBIDDEN, "AccessDeniedException"),
             Refusal::Invalid(message) => return Self::invalid(message.clone()),
         };
@@ -263,15 +277,18 @@ impl From<std::io::Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "$id": "1",
             "innerException": null,
             "message": &self.message,
-            "typeName": format!("{}.{}, {}", self.namespace, self.type_key, self.namespace),
+            "typeName": format!("{}.{}, {}", self.namespace, self.type_key, self.assembly),
             "typeKey": self.type_key,
             "errorCode": 0,
             "eventId": 3000,
         });
+        if let Some(properties) = self.properties {
+            body["customProperties"] = *properties;
+        }
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let headers = response.headers_mut();

@@ -18,6 +18,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod journal;
+mod log_text;
 mod packages;
 mod persist;
 mod routes;

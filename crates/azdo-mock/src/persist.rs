@@ -8,10 +8,13 @@ use service_kit::{Batch, Store, StoreError};
 use crate::error::StartError;
 use crate::journal;
 use crate::settings::Switches;
+use crate::state::builds::Notes;
+use crate::state::definitions::Definition;
 use crate::state::documents::{Document, table};
 use crate::state::event::Event;
 use crate::state::members::Member;
 use crate::state::plans::{Log, Plan, Record};
+use crate::state::queues::Queue;
 use crate::state::runs::{Run, Runs};
 use crate::state::{Meta, Moment, State};
 use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
@@ -57,6 +60,11 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.pats = store.list(table::PATS)?.into_iter().collect();
     state.restore_assertions(store.list(table::ASSERTIONS)?.into_iter().collect());
     state.offers = store.list(table::OFFERS)?.into_iter().collect();
+    state.project.queues = values(store, table::QUEUES, |queue: &Queue| queue.id)?;
+    state.project.definitions.extend(values(store, table::DEFINITIONS, |one: &Definition| one.id)?);
+    state.project.files = store.list(table::FILES)?.into_iter().collect();
+    state.project.notes = values(store, table::BUILDS, |notes: &Notes| notes.build)?;
+    state.adopt_pools();
     for (key, record) in store.list::<Record>(table::RECORDS)? {
         let (plan, id) = record_key(&key).ok_or_else(|| StartError::Key(key.clone()))?;
         if let Some(plan) = state.plans.get_mut(&plan) {

@@ -1,15 +1,24 @@
 //! The emulated wire: one file per resource, small handlers.
 
 mod agents;
+mod build_filter;
+mod build_logs;
+mod build_parts;
+mod builds;
 mod connection;
+mod definitions;
 pub(crate) mod extract;
 mod in_plan;
+mod in_project;
 mod job_requests;
 mod logs;
 mod messages;
 mod packages;
+mod pipelines;
 mod plans;
 mod pools;
+mod projects;
+mod queues;
 mod sessions;
 mod tasks;
 mod telemetry;
@@ -81,7 +90,7 @@ fn table(prefix: &str) -> Table {
     let at = str::to_owned;
     let task = |path: &str| format!("/_apis/distributedtask{path}");
     let plan = |path: &str| format!("/{{scope}}/_apis/distributedtask/hubs/{{hub}}/plans/{{plan}}{path}");
-    Table::below(prefix)
+    of_project(Table::below(prefix))
         .route(&at("/_apis"), options(connection::locations))
         .route(&at("/_apis/{area}"), options(connection::area_locations))
         .route(&at("/_apis/connectiondata"), get(connection::data))
@@ -133,6 +142,50 @@ fn table(prefix: &str) -> Table {
         .route(&plan("/attachments/{kind}"), get(logs::attachments))
         .route(&plan("/logs"), get(logs::list).post(logs::add))
         .route(&plan("/logs/{log}"), get(logs::read).post(logs::append))
+}
+
+/// What people and programs use on top of pools.
+fn of_project(table: Table) -> Table {
+    let build = |path: &str| format!("/{{scope}}/_apis/build{path}");
+    let pipeline = |path: &str| format!("/{{scope}}/_apis/pipelines{path}");
+    let queue = |path: &str| format!("/{{scope}}/_apis/distributedtask/queues{path}");
+    table
+        .route("/_apis/projects", get(projects::list))
+        .route("/_apis/projects/{project}", get(projects::one))
+        .route(&queue(""), get(queues::list).post(queues::add))
+        .route(&queue("/{queue}"), get(queues::one).delete(queues::delete))
+        .route(&build("/definitions"), get(definitions::list).post(definitions::add))
+        .route(
+            &build("/definitions/{definition}"),
+            get(definitions::one).put(definitions::update).delete(definitions::delete),
+        )
+        .route(&build("/latest/{definition}"), get(build_parts::latest))
+        .route(&build("/builds"), get(builds::list).post(builds::queue).patch(builds::update_several))
+        .route(&build("/builds/{build}"), get(builds::one).patch(builds::update).delete(builds::delete))
+        .route(&build("/builds/{build}/timeline"), get(build_parts::timeline))
+        .route(&build("/builds/{build}/timeline/{timeline}"), get(build_parts::one_timeline))
+        .route(&build("/builds/{build}/logs"), get(build_logs::list))
+        .route(&build("/builds/{build}/logs/{log}"), get(build_logs::one))
+        .route(&build("/builds/{build}/changes"), get(build_parts::changes))
+        .route(
+            &build("/builds/{build}/artifacts"),
+            get(build_parts::artifacts).post(build_parts::add_artifact),
+        )
+        .route(
+            &build("/builds/{build}/tags"),
+            get(build_parts::tags).post(build_parts::add_tags).patch(build_parts::update_tags),
+        )
+        .route(
+            &build("/builds/{build}/tags/{tag}"),
+            put(build_parts::add_tag).delete(build_parts::remove_tag),
+        )
+        .route(&pipeline(""), get(pipelines::list).post(pipelines::add))
+        .route(&pipeline("/{pipeline}"), get(pipelines::one))
+        .route(&pipeline("/{pipeline}/runs"), get(pipelines::runs).post(pipelines::queue))
+        .route(&pipeline("/{pipeline}/runs/{run}"), get(pipelines::run))
+        .route(&pipeline("/{pipeline}/runs/{run}/logs"), get(build_logs::list_of_run))
+        .route(&pipeline("/{pipeline}/runs/{run}/logs/{log}"), get(build_logs::one_of_run))
+        .route(&pipeline("/{pipeline}/preview"), post(pipelines::preview))
 }
 
 fn canonical(mut request: Request, prefix: &str) -> Request {

@@ -6,6 +6,11 @@
 
 pub(crate) mod agents;
 pub(crate) mod alarms;
+pub(crate) mod build_refusal;
+pub(crate) mod build_state;
+pub(crate) mod builds;
+mod changes;
+pub(crate) mod definitions;
 pub(crate) mod documents;
 pub(crate) mod event;
 mod index;
@@ -14,9 +19,13 @@ pub(crate) mod limits;
 pub(crate) mod members;
 pub(crate) mod parallelism;
 pub(crate) mod plans;
+pub(crate) mod project;
 pub(crate) mod queue;
+mod queueing;
+pub(crate) mod queues;
 pub(crate) mod refusal;
 pub(crate) mod requests;
+pub(crate) mod run_jobs;
 pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
@@ -39,11 +48,13 @@ use crate::wire::job::JobSpec;
 
 use agents::Agent;
 use alarms::Sighting;
+use definitions::Definition;
 use documents::Document;
 use event::{Event, EventKind};
 use index::Index;
 use members::Member;
 use plans::Plan;
+use project::Project;
 use refusal::Refusal;
 use requests::Request;
 use runs::Runs;
@@ -70,6 +81,11 @@ pub(crate) struct Meta {
     next_pool: i32,
     next_agent: i32,
     next_request: i64,
+    /// 0 in a store that is from before there were queues.
+    #[serde(default)]
+    next_queue: i32,
+    #[serde(default)]
+    next_definition: i32,
     /// How many jobs of the organization run at once; `None`: as many as there are agents.
     #[serde(default)]
     pub(crate) parallel_jobs: Option<u32>,
@@ -86,6 +102,8 @@ impl Meta {
             next_pool: 1,
             next_agent: 1,
             next_request: 1,
+            next_queue: 1,
+            next_definition: 2,
             parallel_jobs: None,
         }
     }
@@ -111,6 +129,7 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<RequestId, JobSpec>,
     pub(crate) plans: BTreeMap<PlanId, Plan>,
     pub(crate) runs: Runs,
+    pub(crate) project: Project,
     /// By the SHA-256 of the token.
     pub(crate) pats: BTreeMap<String, Pat>,
     /// Principals of the directory that belong to the organization, by object id.
@@ -137,6 +156,9 @@ pub(crate) struct State {
 impl State {
     /// An organization with nothing in it.
     pub(crate) fn new(meta: Meta, switches: Switches) -> Self {
+        let mut project = Project::default();
+        let control = Definition::control(meta.created_on);
+        project.definitions.insert(control.id, control);
         Self {
             switches,
             meta,
@@ -147,6 +169,7 @@ impl State {
             jobs: BTreeMap::new(),
             plans: BTreeMap::new(),
             runs: Runs::default(),
+            project,
             pats: BTreeMap::new(),
             members: BTreeMap::new(),
             assertions: BTreeMap::new(),
@@ -168,6 +191,7 @@ impl State {
             self.meta.next_pool += 1;
             self.pools.insert(id, Pool { id, name: name.to_owned(), created_on: now });
             self.dirty.extend([Document::Meta, Document::Pool(id)]);
+            self.open_queue(id, name.to_owned());
         }
     }
 

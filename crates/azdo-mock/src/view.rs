@@ -1,5 +1,11 @@
 //! Parts of the state as they are shown on the wire. Nothing secret is in reach of these functions' output.
 
+pub(crate) mod builds;
+pub(crate) mod definitions;
+pub(crate) mod final_yaml;
+pub(crate) mod projects;
+pub(crate) mod timeline;
+
 use serde_json::{Map, Value, json};
 
 use crate::addresses::Addresses;
@@ -8,7 +14,7 @@ use crate::state::plans::{Attachment, Log};
 use crate::state::requests::Request;
 use crate::state::{Pool, State};
 use crate::wire::ids::PlanId;
-use crate::wire::job::{DEFINITION, HUB, JobSpec};
+use crate::wire::job::{DefinitionReference, HUB, JobSpec, PROJECT};
 use crate::wire::time::stamp;
 
 /// `{"count": N, "value": [...]}`: how every list is sent.
@@ -184,14 +190,15 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
     set("matchedAgents", json!(matched));
     let link =
         |path: String| json!({"web": {"href": addresses.at(&path)}, "self": {"href": addresses.at(&path)}});
+    let DefinitionReference { id, name } = &place.definition;
     set(
         "definition",
-        json!({"_links": link("demo/_build?definitionId=1".to_owned()), "id": 1, "name": DEFINITION}),
+        json!({"_links": link(format!("{PROJECT}/_build?definitionId={id}")), "id": id, "name": name}),
     );
     set(
         "owner",
         json!({
-            "_links": link(format!("demo/_build/results?buildId={build}")),
+            "_links": link(format!("{PROJECT}/_build/results?buildId={build}")),
             "id": build,
             "name": request.build_number,
         }),

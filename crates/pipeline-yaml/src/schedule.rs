@@ -162,21 +162,24 @@ fn result_of(phase: &Phase, known: &Progress) -> Option<JobResult> {
         Some(JobState::Ended(result)) => Some(phase.counted(*result)),
         _ => None,
     });
-    ended.collect::<Option<Vec<_>>>()?.into_iter().reduce(worse)
+    ended.collect::<Option<Vec<_>>>()?.into_iter().reduce(JobResult::worse)
 }
 
-/// The result of a phase after one more of its jobs (the service's `TaskResultUtil.MergeTaskResults`: the worst wins, and
-/// cancelled is worse than failed).
-fn worse(one: JobResult, other: JobResult) -> JobResult {
-    let rank = |result: JobResult| match result {
-        JobResult::Skipped => 0,
-        JobResult::Succeeded => 1,
-        JobResult::SucceededWithIssues => 2,
-        JobResult::Failed => 3,
-        JobResult::Abandoned => 4,
-        JobResult::Canceled => 5,
-    };
-    if rank(other) > rank(one) { other } else { one }
+impl JobResult {
+    /// The result of a phase after one more of its jobs (the service's `TaskResultUtil.MergeTaskResults`: the worst wins,
+    /// and cancelled is worse than failed).
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let rank = |result: Self| match result {
+            Self::Skipped => 0,
+            Self::Succeeded => 1,
+            Self::SucceededWithIssues => 2,
+            Self::Failed => 3,
+            Self::Abandoned => 4,
+            Self::Canceled => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
 }
 
 /// Whether a condition holds over the results of what came before.

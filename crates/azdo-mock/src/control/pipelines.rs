@@ -12,7 +12,7 @@ use super::{ControlError, Input};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::State as Organization;
-use crate::state::runs::{NewRun, Run, RunJob};
+use crate::state::runs::{NewRun, Order, Run, RunJob};
 use crate::wire::ids::RunId;
 use crate::wire::time::stamp;
 
@@ -71,7 +71,8 @@ pub(crate) async fn queue(
         })?;
         pool.id
     };
-    let id = service.change(|state, moment| state.queue_run(NewRun { pool, name, plan }, moment))?;
+    let new = NewRun { pool, name, plan, order: Order::default() };
+    let id = service.change(|state, moment| state.queue_run(new, moment))?;
     let shown = service.read(|state| find(state, id).map(|run| show(state, run)))??;
     Ok((StatusCode::CREATED, Json(shown)))
 }

@@ -3,13 +3,16 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::state::secrets::Caller;
+use crate::wire::words::{self, Word};
 
 /// The longest JSON body that is read. Capabilities and 25 timeline records are far below it.
 const LIMIT: usize = 8 * 1024 * 1024;
@@ -22,20 +25,56 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
-        if !matches!(kind.to_ascii_lowercase().as_str(), "application/json" | "text/json") {
-            return Err(ApiError::media_type(&kind, "application/json"));
-        }
-        let bytes =
-            axum::body::to_bytes(request.into_body(), LIMIT).await.map_err(|_| ApiError::too_large(LIMIT))?;
+        let bytes = read(request).await?;
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             return Err(ApiError::body("The request body cannot be read: it is a list, not an object"));
         }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| ApiError::body(format!("The request body cannot be read: {error}")))
+        parse(&bytes).map(Self)
     }
+}
+
+/// The same where there may be no body at all.
+#[derive(Debug)]
+pub(crate) struct OptionalBody<T>(pub(crate) Option<T>);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+        if !chunked && length.is_none_or(|length| length == "0") {
+            return Ok(Self(None));
+        }
+        Body::from_request(request, state).await.map(|Body(body)| Self(Some(body)))
+    }
+}
+
+/// A JSON list as body.
+#[derive(Debug)]
+pub(crate) struct Items<T>(pub(crate) Vec<T>);
+
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Items<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        parse(&read(request).await?).map(Self)
+    }
+}
+
+/// The bytes of a JSON body.
+async fn read(request: Request) -> Result<Bytes, ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
+    if !matches!(kind.to_ascii_lowercase().as_str(), "application/json" | "text/json") {
+        return Err(ApiError::media_type(&kind, "application/json"));
+    }
+    axum::body::to_bytes(request.into_body(), LIMIT).await.map_err(|_| ApiError::too_large(LIMIT))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::body(format!("The request body cannot be read: {error}")))
 }
 
 /// Values of the path; one that cannot be read names nothing that exists.
@@ -122,5 +161,25 @@ impl Query {
                 Err(ApiError::invalid(format!("The value '{value}' is not valid for parameter {name}.")))
             }
         }
+    }
+
+    /// Numbers that are joined by commas.
+    pub(crate) fn numbers<T: std::str::FromStr>(&self, name: &str) -> Result<Option<Vec<T>>, ApiError> {
+        let Some(text) = self.text(&[name]) else { return Ok(None) };
+        let all = text.split(',').map(|one| one.trim().parse().map_err(|_| self.wrong(name)));
+        all.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A word, or its number.
+    pub(crate) fn word(&self, name: &str, words: &[Word]) -> Result<Option<&'static str>, ApiError> {
+        let Some(text) = self.text(&[name]) else { return Ok(None) };
+        let value = text.parse::<u32>().map_or_else(|_| Value::from(text), Value::from);
+        words::word(&value, words).map(Some).ok_or_else(|| self.wrong(name))
+    }
+
+    /// The error for a parameter's value.
+    pub(crate) fn wrong(&self, name: &str) -> ApiError {
+        let value = self.text(&[name]).unwrap_or_default();
+        ApiError::invalid(format!("The value '{value}' is not valid for parameter {name}."))
     }
 }

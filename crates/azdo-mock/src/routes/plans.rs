@@ -17,7 +17,7 @@ use crate::state::secrets::Caller;
 use crate::view;
 use crate::wire::bodies::{EventBody, TimelineBody, Wrapped};
 use crate::wire::ids::{PlanId, RequestId, TimelineId};
-use crate::wire::job::{DEFINITION, HUB, JobSpec};
+use crate::wire::job::{HUB, JobSpec};
 
 /// The part of the path that names a timeline.
 #[derive(Debug, Deserialize)]
@@ -29,14 +29,16 @@ pub(crate) struct TimelinePart {
 pub(crate) async fn one(plan: InPlan) -> Result<Json<Value>, ApiError> {
     plan.read(|state, plan| {
         let request = state.requests.get(&plan.request_id);
-        let build = state.jobs.get(&plan.request_id).map_or(plan.request_id.0, JobSpec::build);
+        let spec = state.jobs.get(&plan.request_id);
+        let build = spec.map_or(plan.request_id.0, JobSpec::build);
+        let definition = spec.map(|spec| &spec.placement.definition);
         Ok(Json(json!({
             "scopeIdentifier": state.meta.project_id,
             "planType": HUB,
             "version": 9,
             "planId": plan.id,
             "artifactUri": format!("vstfs:///Build/Build/{build}"),
-            "definition": {"id": 1, "name": DEFINITION},
+            "definition": definition,
             "owner": {"id": build, "name": request.map(|request| request.build_number.clone())},
             "timeline": {"id": plan.main_timeline(), "changeId": plan.change_id()},
             "result": request.and_then(|request| request.result),

@@ -65,7 +65,7 @@ pub(crate) async fn one(
 
 /// What `actionFilter` asks pools to be open for: those that are not are left out. Words and numbers of
 /// `TaskAgentPoolActionFilter`.
-fn needed(query: &Query) -> Result<PoolRights, ApiError> {
+pub(super) fn needed(query: &Query) -> Result<PoolRights, ApiError> {
     match query.text(&["actionFilter"]).map(str::to_ascii_lowercase).as_deref() {
         // Whoever may use a pool sees it; there is no role for using alone here.
         None | Some("none" | "0" | "use" | "16") => Ok(PoolRights::Read),
@@ -77,7 +77,7 @@ fn needed(query: &Query) -> Result<PoolRights, ApiError> {
 }
 
 /// Names match in any case; `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     fn glob(pattern: &str, name: &str) -> bool {
         match pattern.split_once('*') {
             None => pattern == name,

@@ -4,7 +4,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Refusal, State};
-use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, RunId, SessionId, TimelineId};
+use crate::wire::ids::{
+    AgentId, DefinitionId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, RunId, SessionId, TimelineId,
+};
 
 /// One document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +25,12 @@ pub(crate) enum Document {
     Member(Uuid),
     Assertion(String),
     Offer(String),
+    Queue(QueueId),
+    Definition(DefinitionId),
+    /// A pipeline file, by its path.
+    File(String),
+    /// What was noted on a build.
+    Build(RunId),
 }
 
 /// The store's table names, one per kind of document.
@@ -41,6 +49,10 @@ pub(crate) mod table {
     pub(crate) const MEMBERS: &str = "azdo.members";
     pub(crate) const ASSERTIONS: &str = "azdo.assertions";
     pub(crate) const OFFERS: &str = "azdo.offers";
+    pub(crate) const QUEUES: &str = "azdo.queues";
+    pub(crate) const DEFINITIONS: &str = "azdo.definitions";
+    pub(crate) const FILES: &str = "azdo.files";
+    pub(crate) const BUILDS: &str = "azdo.builds";
     pub(crate) const EVENTS: &str = "azdo.events";
 }
 
@@ -62,6 +74,10 @@ impl Document {
             Self::Member(id) => (table::MEMBERS, id.to_string()),
             Self::Assertion(jti) => (table::ASSERTIONS, jti.clone()),
             Self::Offer(file) => (table::OFFERS, file.clone()),
+            Self::Queue(id) => (table::QUEUES, format!("{:010}", id.0)),
+            Self::Definition(id) => (table::DEFINITIONS, format!("{:010}", id.0)),
+            Self::File(path) => (table::FILES, path.clone()),
+            Self::Build(id) => (table::BUILDS, format!("{:020}", id.0)),
         }
     }
 }
@@ -89,6 +105,10 @@ impl State {
             Document::Member(id) => some(self.members.get(id)),
             Document::Assertion(jti) => some(self.assertions.get(jti)),
             Document::Offer(file) => some(self.offers.get(file)),
+            Document::Queue(id) => some(self.project.queues.get(id)),
+            Document::Definition(id) => some(self.project.definitions.get(id)),
+            Document::File(path) => some(self.project.files.get(path)),
+            Document::Build(id) => some(self.project.notes.get(id)),
         }
     }
 

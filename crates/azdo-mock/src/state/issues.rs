@@ -11,6 +11,7 @@ impl State {
     pub(super) fn report_error(&mut self, id: RequestId, message: &str) {
         let Some(request) = self.requests.get(&id) else { return };
         let (plan_id, job) = (request.plan_id, RecordId(request.job_id.0));
+        let change = self.change_after(plan_id);
         let Some(plan) = self.plans.get_mut(&plan_id) else { return };
         let key = (plan.main_timeline(), job);
         let Some(record) = plan.records.get_mut(&key) else { return };
@@ -19,6 +20,8 @@ impl State {
         if let Value::Array(issues) = record.entry("issues").or_insert_with(|| json!([])) {
             issues.push(json!({"type": "error", "category": "General", "message": message}));
         }
-        self.dirty.insert(Document::Record(plan_id, key.0, key.1));
+        record.insert("changeId".to_owned(), json!(change));
+        plan.change_id = change;
+        self.dirty.extend([Document::Plan(plan_id), Document::Record(plan_id, key.0, key.1)]);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Plan {
     pub(crate) id: PlanId,
     pub(crate) request_id: RequestId,
     pub(crate) timelines: BTreeSet<TimelineId>,
-    change_id: i64,
+    pub(super) change_id: i64,
     next_log: i64,
     pub(crate) attachments: Vec<Attachment>,
     #[serde(skip)]
@@ -65,6 +65,9 @@ pub(crate) struct Log {
     /// How much of the file counts: what a broken upload left behind it does not.
     pub(crate) bytes: u64,
     pub(crate) lines: u64,
+    /// Its number among the logs of the whole build; 0 in a store that is from before there were any.
+    #[serde(default)]
+    pub(crate) number: i64,
     pub(crate) created_on: Timestamp,
     pub(crate) last_changed_on: Timestamp,
 }
@@ -194,6 +197,7 @@ impl State {
         changes: &[Record],
         now: Timestamp,
     ) -> Result<Vec<Record>, Refusal> {
+        let change = self.change_after(id);
         let plan = self.plans.get_mut(&id).ok_or(Refusal::PlanNotFound(id))?;
         plan.check_timeline(timeline)?;
         let mut merged: Vec<((TimelineId, RecordId), Record)> = Vec::new();
@@ -212,7 +216,7 @@ impl State {
             record.insert("lastModified".to_owned(), json!(stamp(now)));
             merged.push((key, record));
         }
-        plan.change_id += 1;
+        plan.change_id = change;
         for (key, record) in &mut merged {
             record.insert("changeId".to_owned(), json!(plan.change_id));
             plan.records.insert(*key, record.clone());
@@ -243,9 +247,17 @@ impl State {
 
     /// Makes an empty log.
     pub(crate) fn add_log(&mut self, id: PlanId, path: String, now: Timestamp) -> Result<Log, Refusal> {
+        let number = self.next_log_number(id);
         let plan = self.plans.get_mut(&id).ok_or(Refusal::PlanNotFound(id))?;
-        let log =
-            Log { id: LogId(plan.next_log), path, bytes: 0, lines: 0, created_on: now, last_changed_on: now };
+        let log = Log {
+            id: LogId(plan.next_log),
+            path,
+            bytes: 0,
+            lines: 0,
+            number,
+            created_on: now,
+            last_changed_on: now,
+        };
         plan.next_log += 1;
         plan.logs.insert(log.id, log.clone());
         self.dirty.extend([Document::Plan(id), Document::Log(id, log.id)]);
@@ -292,6 +304,7 @@ impl State {
     pub(super) fn end_plan(&mut self, id: RequestId, result: TaskResult, now: Timestamp) {
         let Some(request) = self.requests.get(&id) else { return };
         let (plan_id, job) = (request.plan_id, RecordId(request.job_id.0));
+        let change = self.change_after(plan_id);
         let Some(plan) = self.plans.get_mut(&plan_id) else { return };
         for ((timeline, record_id), record) in &mut plan.records {
             let is_job = *record_id == job;
@@ -302,12 +315,13 @@ impl State {
             let end = if is_job || started { result } else { TaskResult::Skipped };
             record.insert("state".to_owned(), json!("completed"));
             record.insert("result".to_owned(), json!(end));
+            record.insert("changeId".to_owned(), json!(change));
             if is_job || started {
                 record.entry("finishTime").or_insert_with(|| json!(stamp(now)));
             }
             self.dirty.insert(Document::Record(plan_id, *timeline, *record_id));
         }
-        plan.change_id += 1;
+        plan.change_id = change;
         self.dirty.insert(Document::Plan(plan_id));
     }
 }

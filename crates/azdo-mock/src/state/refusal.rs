@@ -1,6 +1,6 @@
 //! Why a change was not made. Only `error` knows what each is on the wire.
 
-use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, RecordId, RequestId, TimelineId};
+use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, TimelineId};
 
 /// Why a change was not made. The texts are those of the real service where they are public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,10 @@ pub(crate) enum Refusal {
     RecordNotFound { record: RecordId, timeline: TimelineId },
     #[error("Log {log} was not found in plan {plan}.")]
     LogNotFound { log: LogId, plan: PlanId },
+    #[error("No agent queue found with identifier {0}.")]
+    QueueNotFound(QueueId),
+    #[error("The agent queue {0} already exists.")]
+    QueueExists(String),
     #[error("Access denied. {0}")]
     Denied(String),
     #[error("{0}")]

@@ -150,10 +150,15 @@ impl State {
                 options: step.options,
             })
             .collect();
+        let placed = job.placement.run.zip(job.placement.identifier.as_deref());
+        let job_id = placed.map_or_else(
+            || JobId(moment.entropy.uuid()),
+            |(run, identifier)| self.job_id(run, identifier),
+        );
         let spec = JobSpec {
             request_id: id,
-            job_id: JobId(moment.entropy.uuid()),
-            plan_id: PlanId(moment.entropy.uuid()),
+            job_id,
+            plan_id: job.placement.plan.unwrap_or_else(|| PlanId(moment.entropy.uuid())),
             name: job.name,
             build_number: build_number.clone(),
             steps,

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use pipeline_yaml::{Copies, Job, JobResult, JobState, Phase, Plan, Progress, RunResult};
+use pipeline_yaml::{JobResult, JobState, Phase, Plan, Progress, RunResult};
 use serde::{Deserialize, Serialize};
 
-use super::requests::{Limits, NewJob, NewStep};
+use super::project::Person;
+use super::run_jobs::{demands, of};
 use super::{Document, EventKind, Moment, Refusal, State};
 use crate::wire::demand::Demand;
-use crate::wire::ids::{PoolId, RequestId, RunId};
-use crate::wire::job::{Placement, Shell, StepOptions, Variable};
-use crate::wire::result::TaskResult;
+use crate::wire::ids::{DefinitionId, PoolId, RequestId, RunId};
+use crate::wire::job::Variable;
 
 /// One run of a pipeline file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub(crate) struct Run {
     /// The pool of phases that name none.
     pub(crate) pool: PoolId,
     pub(crate) plan: Plan,
+    #[serde(default)]
+    pub(crate) order: Order,
     /// By identifier; a job that is not there waits.
     pub(crate) jobs: BTreeMap<String, RunJob>,
     pub(crate) cancelled: bool,
@@ -31,6 +33,29 @@ pub(crate) struct Run {
     /// The progress that was decided last, so that nothing is decided anew while nothing happens.
     #[serde(skip)]
     decided: Option<Progress>,
+}
+
+/// What whoever queued a run said with it. The default is what the control API says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Order {
+    pub(crate) definition: DefinitionId,
+    /// The definition's and those of whoever queued it; the file's come over them.
+    pub(crate) variables: BTreeMap<String, Variable>,
+    /// Those of whoever queued it, by name.
+    pub(crate) set: BTreeSet<String>,
+    /// What every job demands beside what the file says.
+    pub(crate) demands: Vec<Demand>,
+    pub(crate) template_parameters: BTreeMap<String, String>,
+    pub(crate) stages_to_skip: Vec<String>,
+    pub(crate) source_branch: Option<String>,
+    pub(crate) source_version: Option<String>,
+    /// `None`: `manual`.
+    pub(crate) reason: Option<String>,
+    /// `None`: `normal`.
+    pub(crate) priority: Option<String>,
+    pub(crate) requested_by: Option<Person>,
+    pub(crate) requested_for: Option<Person>,
 }
 
 /// What has become of a job of a run.
@@ -67,6 +92,7 @@ pub(crate) struct NewRun {
     pub(crate) pool: PoolId,
     pub(crate) name: Option<String>,
     pub(crate) plan: Plan,
+    pub(crate) order: Order,
 }
 
 impl State {
@@ -79,11 +105,13 @@ impl State {
         let id = RunId(self.meta.next_request);
         self.meta.next_request += 1;
         let number = || format!("{}.{id}", moment.now.strftime("%Y%m%d"));
+        let name = new.name.or_else(|| new.plan.name.clone()).unwrap_or_else(number);
         let run = Run {
             id,
-            name: new.name.or_else(|| new.plan.name.clone()).unwrap_or_else(number),
+            name,
             pool: new.pool,
             plan: new.plan,
+            order: new.order,
             jobs: BTreeMap::new(),
             cancelled: false,
             queue_time: moment.now,
@@ -142,7 +170,11 @@ impl State {
         for identifier in decision.start {
             let found = run.plan.jobs().find(|(phase, job)| phase.identifier(job) == identifier);
             let Some((phase, job)) = found else { continue };
+            let change = self.next_change(&run);
             let queued = self.new_job(&run, phase, job).and_then(|job| self.queue_job(job, moment));
+            if let Ok(request) = queued {
+                self.begin_at(request, change);
+            }
             // A pool can be gone by now; then nobody could ever run the job.
             let state = queued.map_or(RunJob::Ended(JobResult::Failed), RunJob::Queued);
             run.jobs.insert(identifier, state);
@@ -180,86 +212,5 @@ impl State {
                 self.requests.get(&request)?.result.map(|result| phase.counted(of(result)))
             }
         }
-    }
-
-    fn pool_of(&self, phase: &Phase, default: PoolId) -> Result<PoolId, Refusal> {
-        let Some(name) = &phase.pool.name else { return Ok(default) };
-        self.pool_named(name).map(|pool| pool.id).ok_or_else(|| {
-            let known: Vec<_> = self.pools.values().map(|pool| pool.name.as_str()).collect();
-            let known = known.join("`, `");
-            Refusal::Invalid(format!("the job `{}` wants the pool `{name}`; there are `{known}`", phase.name))
-        })
-    }
-
-    fn new_job(&self, run: &Run, phase: &Phase, job: &Job) -> Result<NewJob, Refusal> {
-        let plain = |(name, value): (&String, &String)| {
-            (name.clone(), Variable { value: value.clone(), is_secret: false })
-        };
-        let copies = job.copies.map(|copies| match copies {
-            Copies::MultiConfiguration => "MultiConfiguration".to_owned(),
-            Copies::MultiMachine => "MultiMachine".to_owned(),
-        });
-        Ok(NewJob {
-            pool: self.pool_of(phase, run.pool)?,
-            name: job.display_name.clone(),
-            steps: phase.steps.iter().map(step).collect(),
-            demands: demands(phase)?,
-            variables: job.variables.iter().map(plain).collect(),
-            limits: Limits {
-                timeout: phase.timeout_in_minutes,
-                cancel_timeout: phase.cancel_timeout_in_minutes,
-            },
-            placement: Placement {
-                run: Some(run.id),
-                run_name: Some(run.name.clone()),
-                phase: phase.name.clone(),
-                phase_display_name: phase.display_name.clone(),
-                job: job.name.clone(),
-                position: job.position,
-                total: job.total,
-                parallel_execution: copies,
-            },
-        })
-    }
-}
-
-fn demands(phase: &Phase) -> Result<Vec<Demand>, Refusal> {
-    let demand = |text: &String| {
-        text.parse().map_err(|error| Refusal::Invalid(format!("the job `{}`: {error}", phase.name)))
-    };
-    phase.pool.demands.iter().map(demand).collect()
-}
-
-fn step(step: &pipeline_yaml::Step) -> NewStep {
-    let shell = match step.shell {
-        pipeline_yaml::Shell::Script => Shell::Default,
-        pipeline_yaml::Shell::Bash => Shell::Bash,
-        pipeline_yaml::Shell::Pwsh => Shell::Pwsh,
-        pipeline_yaml::Shell::PowerShell => Shell::Windows,
-    };
-    NewStep {
-        display_name: step.display_name.clone().unwrap_or_else(|| shell.task().name.to_owned()),
-        script: step.script.clone(),
-        shell,
-        options: StepOptions {
-            name: step.name.clone(),
-            env: step.env.clone(),
-            working_directory: step.working_directory.clone(),
-            condition: Some(step.condition.to_string()),
-            continue_on_error: step.continue_on_error,
-            timeout_in_minutes: step.timeout_in_minutes,
-            disabled: !step.enabled,
-        },
-    }
-}
-
-fn of(result: TaskResult) -> JobResult {
-    match result {
-        TaskResult::Succeeded => JobResult::Succeeded,
-        TaskResult::SucceededWithIssues => JobResult::SucceededWithIssues,
-        TaskResult::Failed => JobResult::Failed,
-        TaskResult::Canceled => JobResult::Canceled,
-        TaskResult::Skipped => JobResult::Skipped,
-        TaskResult::Abandoned => JobResult::Abandoned,
     }
 }

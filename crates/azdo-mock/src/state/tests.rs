@@ -12,7 +12,7 @@ use serde_json::{Map, json};
 use service_kit::SeededEntropy;
 
 use super::requests::{Limits, NewJob, NewStep};
-use super::runs::{NewRun, RunJob};
+use super::runs::{NewRun, Order, RunJob};
 use super::sessions::Message;
 use super::*;
 use crate::wire::bodies::{AgentBody, AgentPatch, SessionBody};
@@ -233,7 +233,7 @@ impl World {
             }
             Step::QueueRun(file) => {
                 let plan = pipeline_yaml::Plan::parse(FILES[file]).expect("the file is right");
-                let new = NewRun { pool: POOL, name: None, plan };
+                let new = NewRun { pool: POOL, name: None, plan, order: Order::default() };
                 let id =
                     self.change(|state, moment| state.queue_run(new, moment)).expect("the pool is there");
                 self.numbered(id.0);

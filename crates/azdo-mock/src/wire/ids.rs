@@ -50,6 +50,14 @@ id!(
     RunId(i64)
 );
 id!(
+    /// A definition of the project; what the control API queues belongs to [`DefinitionId::CONTROL`].
+    DefinitionId(i32)
+);
+id!(
+    /// The project's door to a pool.
+    QueueId(i32)
+);
+id!(
     /// A job; also the id of its timeline record.
     JobId(Uuid)
 );
@@ -69,3 +77,14 @@ id!(
     /// A log of a plan; 1 or more.
     LogId(i64)
 );
+
+impl DefinitionId {
+    /// The definition of everything that the control API queues.
+    pub(crate) const CONTROL: Self = Self(1);
+}
+
+impl Default for DefinitionId {
+    fn default() -> Self {
+        Self::CONTROL
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::ids::{JobId, PlanId, RecordId, RequestId, RunId};
+use super::ids::{DefinitionId, JobId, PlanId, RecordId, RequestId, RunId};
 use super::task::{BASH, CMD_LINE, POWER_SHELL, TASK_VERSION, Task};
 
 /// The hub of all plans: `plan.planType` in the job message, `{hubName}` in paths.
@@ -85,6 +85,15 @@ pub(crate) struct Placement {
     /// Its build number; `None`: the date and the request's number.
     #[serde(default)]
     pub(crate) run_name: Option<String>,
+    /// What it is in its run: `Build.linux`.
+    #[serde(default)]
+    pub(crate) identifier: Option<String>,
+    /// The plan that its run is known by, where it is the only job.
+    #[serde(default, skip_serializing)]
+    pub(crate) plan: Option<PlanId>,
+    /// Whose run it is.
+    #[serde(default)]
+    pub(crate) definition: DefinitionReference,
     /// What the pipeline file calls the job.
     pub(crate) phase: String,
     pub(crate) phase_display_name: String,
@@ -97,11 +106,27 @@ pub(crate) struct Placement {
     pub(crate) parallel_execution: Option<String>,
 }
 
+/// A definition as jobs refer to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DefinitionReference {
+    pub(crate) id: DefinitionId,
+    pub(crate) name: String,
+}
+
+impl Default for DefinitionReference {
+    fn default() -> Self {
+        Self { id: DefinitionId::CONTROL, name: DEFINITION.to_owned() }
+    }
+}
+
 impl Default for Placement {
     fn default() -> Self {
         Self {
             run: None,
             run_name: None,
+            identifier: None,
+            plan: None,
+            definition: DefinitionReference::default(),
             phase: "Job".to_owned(),
             phase_display_name: "Job".to_owned(),
             job: "__default".to_owned(),
@@ -161,6 +186,7 @@ impl JobSpec {
     pub(crate) fn message(&self, origin: &Origin<'_>, token: &str) -> Value {
         let Origin { url, organization, collection_id, project_id } = origin;
         let build = self.build();
+        let definition = &self.placement.definition;
         let uri = format!("vstfs:///Build/Build/{build}");
         json!({
             "messageType": "PipelineAgentJobRequest",
@@ -172,7 +198,7 @@ impl JobSpec {
                 "planGroup": format!("{HUB}:{project_id}:{build}"),
                 "artifactUri": uri,
                 "artifactLocation": null,
-                "definition": {"_links": {}, "id": 1, "name": DEFINITION},
+                "definition": {"_links": {}, "id": definition.id, "name": definition.name},
                 "owner": {"_links": {}, "id": build, "name": self.build_number},
             },
             "timeline": {"id": self.plan_id, "changeId": 1, "location": null},
@@ -214,7 +240,7 @@ impl JobSpec {
             ("system.taskDefinitionsUri", url.to_owned()),
             ("system.teamProject", PROJECT.to_owned()),
             ("system.teamProjectId", origin.project_id.to_string()),
-            ("system.definitionId", "1".to_owned()),
+            ("system.definitionId", self.placement.definition.id.to_string()),
             ("system.jobId", self.job_id.to_string()),
             ("system.planId", self.plan_id.to_string()),
             ("system.timelineId", self.plan_id.to_string()),
@@ -234,7 +260,7 @@ impl JobSpec {
             ("build.buildId", build.to_string()),
             ("build.buildUri", uri.to_owned()),
             ("build.containerId", build.to_string()),
-            ("build.definitionName", DEFINITION.to_owned()),
+            ("build.definitionName", self.placement.definition.name.clone()),
             ("build.reason", "Manual".to_owned()),
             ("build.sourceBranch", "refs/heads/main".to_owned()),
             ("build.sourceVersion", "0000000000000000000000000000000000000001".to_owned()),

@@ -2,6 +2,8 @@
 //!
 //! Ids and templates: public recordings of `OPTIONS _apis`, azure-devops (PyPI), MicrosoftDocs/vsts-rest-api-specs.
 
+mod project;
+
 use serde_json::{Value, json};
 
 /// The resource area of agents, pools and jobs.
@@ -170,10 +172,13 @@ const LOCATIONS: &[Location] = &[
     ),
 ];
 
+fn all() -> impl Iterator<Item = &'static Location> {
+    LOCATIONS.iter().chain(project::OF_PROJECT)
+}
+
 /// The rows of one area, or all.
 pub(crate) fn rows(area: Option<&str>) -> Vec<Value> {
-    LOCATIONS
-        .iter()
+    all()
         .filter(|location| area.is_none_or(|area| location.area.eq_ignore_ascii_case(area)))
         .map(|location| {
             json!({
@@ -192,8 +197,7 @@ pub(crate) fn rows(area: Option<&str>) -> Vec<Value> {
 
 /// The same rows as connection data has them (actions/runner: VssApiResourceLocation.cs).
 pub(crate) fn definitions() -> Vec<Value> {
-    LOCATIONS
-        .iter()
+    all()
         .map(|location| {
             json!({
                 "serviceType": location.area,
@@ -223,8 +227,7 @@ pub(crate) fn change_id() -> i64 {
 
 /// What is served, for the error that names an unknown route.
 pub(crate) fn supported() -> String {
-    LOCATIONS
-        .iter()
+    all()
         .map(|location| {
             location.template.replace("{area}", location.area).replace("{resource}", location.resource)
         })
@@ -240,8 +243,8 @@ mod tests {
 
     #[test]
     fn no_id_is_listed_twice_and_all_are_lower_case() {
-        let ids: BTreeSet<_> = LOCATIONS.iter().map(|location| location.id).collect();
-        assert_eq!(ids.len(), LOCATIONS.len());
+        let ids: BTreeSet<_> = all().map(|location| location.id).collect();
+        assert_eq!(ids.len(), all().count());
         assert!(ids.iter().all(|id| **id == id.to_lowercase() && id.parse::<uuid::Uuid>().is_ok()));
     }
 }

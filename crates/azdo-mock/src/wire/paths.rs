@@ -6,25 +6,38 @@ const WORDS: &[&str] = &[
     "_packages",
     "agent",
     "agents",
+    "artifacts",
     "attachments",
+    "build",
+    "builds",
+    "changes",
     "connectiondata",
     "customerintelligence",
+    "definitions",
     "distributedtask",
     "events",
     "featureflags",
     "feed",
     "hubs",
     "jobrequests",
+    "latest",
     "logs",
     "messages",
     "oauth2",
     "packages",
+    "pipelines",
     "plans",
     "pools",
+    "preview",
+    "projects",
+    "queues",
     "records",
     "resourceareas",
+    "runs",
     "sessions",
+    "tags",
     "tasks",
+    "timeline",
     "timelines",
     "token",
     "updates",
@@ -49,7 +62,7 @@ pub(crate) fn canonical(path: &str, prefix: &str) -> String {
             Some(word) => {
                 out.push_str(word);
                 // What follows are names that belong to the caller.
-                verbatim = matches!(*word, "attachments" | "_packages" | "featureflags");
+                verbatim = matches!(*word, "attachments" | "_packages" | "featureflags" | "latest" | "projects" | "tags");
             }
             None => out.push_str(segment),
         }

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod bad_jobs;
+mod build_client;
+mod builds;
 mod client;
 mod control;
+mod definitions;
 #[cfg(unix)]
 mod fault_seeds;
 mod faults;
@@ -15,6 +18,7 @@ mod lists;
 mod members;
 mod packages;
 mod pipelines;
+mod pipelines_rest;
 mod registration;
 mod restart;
 mod server;

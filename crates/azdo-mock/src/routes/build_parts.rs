@@ -1,0 +1,228 @@
+//! What belongs to a build: timeline, changes, artifacts, tags; and the latest of a definition.
+//!
+//! Shapes: azure-devops (PyPI): build_client.py; MicrosoftDocs/vsts-rest-api-specs: build/7.1.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::builds::BuildPart;
+use super::extract::{Body, Items, Query, Values};
+use super::in_project::InProject;
+use crate::error::ApiError;
+use crate::state::State;
+use crate::state::build_refusal::BuildRefusal;
+use crate::state::build_state::Outcome;
+use crate::state::definitions::Definition;
+use crate::view::{self, builds, timeline};
+use crate::wire::ids::{DefinitionId, RunId};
+use crate::wire::project_bodies::TagsBody;
+
+/// The part of the path that names a timeline.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TimelinePart {
+    timeline: Uuid,
+}
+
+/// The part of the path that names a tag.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagPart {
+    tag: String,
+}
+
+/// The part of the path that names a definition, by its id or its name.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LatestPart {
+    definition: String,
+}
+
+/// `GET builds/{buildId}/timeline`.
+pub(crate) async fn timeline(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    query: Query,
+) -> Result<Response, ApiError> {
+    show_timeline(&project, build, None, &query)
+}
+
+/// `GET builds/{buildId}/timeline/{timelineId}`.
+pub(crate) async fn one_timeline(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Values(TimelinePart { timeline }): Values<TimelinePart>,
+    query: Query,
+) -> Result<Response, ApiError> {
+    show_timeline(&project, build, Some(timeline), &query)
+}
+
+/// A build has one timeline over all its jobs. Who asks by a number of change gets what came after it, and 204 where
+/// nothing did.
+fn show_timeline(
+    project: &InProject,
+    build: RunId,
+    wanted: Option<Uuid>,
+    query: &Query,
+) -> Result<Response, ApiError> {
+    let since: Option<i64> = query.parsed(&["changeId"])?;
+    let plan: Option<Uuid> = query.parsed(&["planId"])?;
+    let shown = project.read(|state, addresses| {
+        let found = state.build(build)?;
+        for id in [wanted, plan].into_iter().flatten() {
+            if id != found.plan().0 {
+                return Err(BuildRefusal::TimelineNotFound { timeline: id, build });
+            }
+        }
+        Ok(timeline::timeline(addresses, &found, since.unwrap_or(0)))
+    })?;
+    if since.is_some() && shown["records"].as_array().is_some_and(Vec::is_empty) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Ok(Json(shown).into_response())
+}
+
+/// `GET builds/{buildId}/changes`: none, since there is no repository.
+pub(crate) async fn changes(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+) -> Result<Json<Value>, ApiError> {
+    project.read(|state, _| state.build(build).map(|_| Json(view::list(Vec::new()))))
+}
+
+/// `GET builds/{buildId}/artifacts`: what jobs said to have published, or the one that is named.
+pub(crate) async fn artifacts(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    project.read(|state, _| {
+        let notes = state.build(build)?.notes;
+        let mut all = notes.into_iter().flat_map(|notes| &notes.artifacts);
+        match query.text(&["artifactName"]) {
+            None => Ok(Json(view::list(all.map(|(_, artifact)| artifact.clone()).collect()))),
+            Some(name) => match all.find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some((_, artifact)) => Ok(Json(artifact.clone())),
+                None => Err(BuildRefusal::ArtifactNotFound { name: name.to_owned(), build }),
+            },
+        }
+    })
+}
+
+/// `POST builds/{buildId}/artifacts`.
+pub(crate) async fn add_artifact(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Body(mut body): Body<Map<String, Value>>,
+) -> Result<Json<Value>, ApiError> {
+    let name = body.get("name").and_then(Value::as_str).map(str::to_owned).filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| BuildRefusal::InvalidBuild("The artifact has no name.".to_owned()))?;
+    project.change(|state, moment| {
+        let known = state.build(build)?.notes.map_or(0, |notes| notes.artifacts.len());
+        body.insert("id".to_owned(), json!(known + 1));
+        let artifact = Value::Object(body);
+        state.add_artifact(build, &name, artifact.clone(), moment.now)?;
+        Ok(Json(artifact))
+    })
+}
+
+fn list_tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> Json<Value> {
+    Json(view::list(tags.into_iter().map(|tag| json!(tag)).collect()))
+}
+
+fn change_tags(
+    project: &InProject,
+    build: RunId,
+    add: Vec<String>,
+    remove: Vec<String>,
+) -> Result<Json<Value>, ApiError> {
+    let by = project.person();
+    project.change(|state, moment| {
+        let tags = state.tag_build(build, (add, remove), Some(by), moment.now)?;
+        Ok(list_tags(&tags))
+    })
+}
+
+/// `GET builds/{buildId}/tags`.
+pub(crate) async fn tags(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+) -> Result<Json<Value>, ApiError> {
+    project.read(|state, _| Ok(list_tags(state.build(build)?.tags())))
+}
+
+/// `POST builds/{buildId}/tags`.
+pub(crate) async fn add_tags(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Items(tags): Items<String>,
+) -> Result<Json<Value>, ApiError> {
+    change_tags(&project, build, tags, Vec::new())
+}
+
+/// `PATCH builds/{buildId}/tags`.
+pub(crate) async fn update_tags(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Body(body): Body<TagsBody>,
+) -> Result<Json<Value>, ApiError> {
+    change_tags(&project, build, body.tags_to_add, body.tags_to_remove)
+}
+
+/// `PUT builds/{buildId}/tags/{tag}`.
+pub(crate) async fn add_tag(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Values(TagPart { tag }): Values<TagPart>,
+) -> Result<Json<Value>, ApiError> {
+    change_tags(&project, build, vec![tag], Vec::new())
+}
+
+/// `DELETE builds/{buildId}/tags/{tag}`.
+pub(crate) async fn remove_tag(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Values(TagPart { tag }): Values<TagPart>,
+) -> Result<Json<Value>, ApiError> {
+    change_tags(&project, build, Vec::new(), vec![tag])
+}
+
+/// `GET latest/{definition}`: the last build that has ended and was not cancelled.
+pub(crate) async fn latest(
+    project: InProject,
+    Values(LatestPart { definition }): Values<LatestPart>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    let branch = super::builds::branch(query.text(&["branchName"]));
+    project.read(|state, addresses| {
+        let id = find(state, &definition)?.id;
+        let of_branch = |build: &crate::state::builds::Build<'_>| {
+            let own = build.order().and_then(|order| order.source_branch.as_deref());
+            branch.as_deref().is_none_or(|branch| own.unwrap_or(crate::state::run_jobs::BRANCH) == branch)
+        };
+        let ended = state.builds().filter(|build| {
+            build.definition() == id
+                && !build.is_deleted()
+                && build.outcome().is_some_and(|outcome| outcome != Outcome::Canceled)
+                && of_branch(build)
+        });
+        let last = ended.max_by_key(|build| (build.finish_time(), build.id));
+        let last = last.ok_or(BuildRefusal::NoCompletedBuild(id))?;
+        Ok(Json(builds::build(addresses, &last)))
+    })
+}
+
+fn find<'a>(state: &'a State, named: &str) -> Result<&'a Definition, BuildRefusal> {
+    if let Ok(id) = named.parse::<DefinitionId>() {
+        return state.definition(id);
+    }
+    // A name may have its folder before it.
+    let (path, name) = named.rsplit_once(['\\', '/']).unwrap_or(("", named));
+    let path = super::definitions::folder(path);
+    let in_folder = |known: &&Definition| named == name || known.content.path.eq_ignore_ascii_case(&path);
+    let mut all = state.project.definitions.values().filter(in_folder);
+    all.find(|known| known.content.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        BuildRefusal::InvalidBuild(format!("There is no build definition named {named}."))
+    })
+}

@@ -1,0 +1,56 @@
+//! Projects: there is one.
+//!
+//! Shapes: azure-devops (PyPI): core_client.py; MicrosoftDocs/vsts-rest-api-specs: core/7.1.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::Value;
+
+use super::extract::{Query, Values};
+use super::in_project;
+use crate::app::AzureDevOps;
+use crate::error::ApiError;
+use crate::state::secrets::Caller;
+use crate::view::{self, projects};
+
+/// States that projects are asked for by. The one there is is well-formed.
+const STATES: &[(&str, bool)] = &[
+    ("wellFormed", true),
+    ("all", true),
+    ("unchanged", false),
+    ("new", false),
+    ("createPending", false),
+    ("deleting", false),
+    ("deleted", false),
+];
+
+/// `GET projects`.
+pub(crate) async fn list(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    let wanted = query.text(&["stateFilter"]).unwrap_or("wellFormed");
+    let shows = STATES.iter().find(|(state, _)| state.eq_ignore_ascii_case(wanted)).map(|(_, shows)| *shows);
+    let shows = shows.ok_or_else(|| {
+        ApiError::invalid(format!("The value '{wanted}' is not valid for parameter stateFilter."))
+    })?;
+    let skip: usize = query.parsed(&["$skip", "continuationToken"])?.unwrap_or(0);
+    let top: usize = query.parsed(&["$top"])?.unwrap_or(100);
+    let shown = service.read(|state| projects::project(state, service.addresses()))?;
+    let all = [shown].into_iter().filter(|_| shows);
+    Ok(Json(view::list(all.skip(skip).take(top).collect())))
+}
+
+/// `GET projects/{projectId}`.
+pub(crate) async fn one(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    Values(project): Values<String>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    in_project::check(&service, &project)?;
+    let capabilities = query.flag("includeCapabilities")?;
+    let shown = service.read(|state| projects::whole_project(state, service.addresses(), capabilities))?;
+    Ok(Json(shown))
+}

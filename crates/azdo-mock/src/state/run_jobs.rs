@@ -1,0 +1,144 @@
+//! The jobs of a run as they are queued.
+
+use std::collections::BTreeMap;
+
+use pipeline_yaml::{Copies, Job, JobResult, Phase};
+use uuid::Uuid;
+
+use super::requests::{Limits, NewJob, NewStep};
+use super::runs::Run;
+use super::{Refusal, State};
+use crate::wire::demand::Demand;
+use crate::wire::ids::{JobId, PoolId, RunId};
+use crate::wire::job::{DefinitionReference, Placement, Shell, StepOptions, Variable};
+use crate::wire::result::TaskResult;
+
+/// What a build is of when nobody says.
+pub(crate) const BRANCH: &str = "refs/heads/main";
+
+impl State {
+    /// The id of a job of a run, also before it is queued, so that whoever follows its record need not look for another
+    /// one. The service's ids are the same in every build; here a job's id names one job of the organization.
+    pub(crate) fn job_id(&self, run: RunId, identifier: &str) -> JobId {
+        let name = format!("{run}/{}", identifier.to_lowercase());
+        JobId(Uuid::new_v5(&self.meta.project_id, name.as_bytes()))
+    }
+
+    pub(super) fn pool_of(&self, phase: &Phase, default: PoolId) -> Result<PoolId, Refusal> {
+        let Some(name) = &phase.pool.name else { return Ok(default) };
+        self.pool_named(name).map(|pool| pool.id).ok_or_else(|| {
+            let known: Vec<_> = self.pools.values().map(|pool| pool.name.as_str()).collect();
+            let known = known.join("`, `");
+            Refusal::Invalid(format!("the job `{}` wants the pool `{name}`; there are `{known}`", phase.name))
+        })
+    }
+
+    fn definition_reference(&self, run: &Run) -> DefinitionReference {
+        let id = run.order.definition;
+        let name = self.project.definitions.get(&id).map(|known| known.content.name.clone());
+        name.map_or_else(DefinitionReference::default, |name| DefinitionReference { id, name })
+    }
+
+    pub(super) fn new_job(&self, run: &Run, phase: &Phase, job: &Job) -> Result<NewJob, Refusal> {
+        let copies = job.copies.map(|copies| match copies {
+            Copies::MultiConfiguration => "MultiConfiguration".to_owned(),
+            Copies::MultiMachine => "MultiMachine".to_owned(),
+        });
+        Ok(NewJob {
+            pool: self.pool_of(phase, run.pool)?,
+            name: job.display_name.clone(),
+            steps: phase.steps.iter().map(step).collect(),
+            demands: demands(phase)?.into_iter().chain(run.order.demands.iter().cloned()).collect(),
+            variables: variables(run, job),
+            limits: Limits {
+                timeout: phase.timeout_in_minutes,
+                cancel_timeout: phase.cancel_timeout_in_minutes,
+            },
+            placement: Placement {
+                run: Some(run.id),
+                run_name: Some(run.name.clone()),
+                identifier: Some(phase.identifier(job)),
+                plan: (run.plan.jobs().count() == 1).then(|| self.plan_id(run.id)),
+                definition: self.definition_reference(run),
+                phase: phase.name.clone(),
+                phase_display_name: phase.display_name.clone(),
+                job: job.name.clone(),
+                position: job.position,
+                total: job.total,
+                parallel_execution: copies,
+            },
+        })
+    }
+}
+
+/// Where the same name is in both, the file's comes over that of whoever queued the run (azure-devops-docs: variables.md,
+/// "Expansion of variables"). Names differ in more than case.
+fn variables(run: &Run, job: &Job) -> BTreeMap<String, Variable> {
+    let plain = |value: &str| Variable { value: value.to_owned(), is_secret: false };
+    let order = &run.order;
+    let mut all = BTreeMap::new();
+    if order.requested_by.is_some() {
+        let branch = order.source_branch.as_deref().unwrap_or(BRANCH);
+        let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+        all.insert("build.sourceBranch".to_owned(), plain(branch));
+        all.insert("build.sourceBranchName".to_owned(), plain(short.rsplit('/').next().unwrap_or(short)));
+        if let Some(version) = &order.source_version {
+            all.insert("build.sourceVersion".to_owned(), plain(version));
+        }
+    }
+    for (name, person) in [
+        ("build.requestedFor", order.requested_for.as_ref().or(order.requested_by.as_ref())),
+        ("build.queuedBy", order.requested_by.as_ref()),
+    ] {
+        if let Some(person) = person {
+            all.insert(name.to_owned(), plain(&person.name));
+            all.insert(format!("{name}Id"), plain(&person.id.to_string()));
+        }
+    }
+    let own = |name: &str| job.variables.keys().any(|own| own.eq_ignore_ascii_case(name));
+    let said = order.variables.iter().filter(|(name, _)| !own(name));
+    all.extend(said.map(|(name, value)| (name.clone(), value.clone())));
+    all.extend(job.variables.iter().map(|(name, value)| (name.clone(), plain(value))));
+    all
+}
+
+pub(super) fn demands(phase: &Phase) -> Result<Vec<Demand>, Refusal> {
+    let demand = |text: &String| {
+        text.parse().map_err(|error| Refusal::Invalid(format!("the job `{}`: {error}", phase.name)))
+    };
+    phase.pool.demands.iter().map(demand).collect()
+}
+
+fn step(step: &pipeline_yaml::Step) -> NewStep {
+    let shell = match step.shell {
+        pipeline_yaml::Shell::Script => Shell::Default,
+        pipeline_yaml::Shell::Bash => Shell::Bash,
+        pipeline_yaml::Shell::Pwsh => Shell::Pwsh,
+        pipeline_yaml::Shell::PowerShell => Shell::Windows,
+    };
+    NewStep {
+        display_name: step.display_name.clone().unwrap_or_else(|| shell.task().name.to_owned()),
+        script: step.script.clone(),
+        shell,
+        options: StepOptions {
+            name: step.name.clone(),
+            env: step.env.clone(),
+            working_directory: step.working_directory.clone(),
+            condition: Some(step.condition.to_string()),
+            continue_on_error: step.continue_on_error,
+            timeout_in_minutes: step.timeout_in_minutes,
+            disabled: !step.enabled,
+        },
+    }
+}
+
+pub(super) fn of(result: TaskResult) -> JobResult {
+    match result {
+        TaskResult::Succeeded => JobResult::Succeeded,
+        TaskResult::SucceededWithIssues => JobResult::SucceededWithIssues,
+        TaskResult::Failed => JobResult::Failed,
+        TaskResult::Canceled => JobResult::Canceled,
+        TaskResult::Skipped => JobResult::Skipped,
+        TaskResult::Abandoned => JobResult::Abandoned,
+    }
+}

@@ -1,0 +1,107 @@
+//! The project, its queues, and people.
+//!
+//! Shapes: azure-devops (PyPI): core/models.py, task_agent/models.py (`TaskAgentQueue`), build/models.py (`IdentityRef`).
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::addresses::Addresses;
+use crate::state::State;
+use crate::state::project::Person;
+use crate::state::queues::Queue;
+use crate::wire::job::PROJECT;
+use crate::wire::time::stamp;
+
+/// The service's own identity: who builds are of that no person asked for.
+const SYSTEM: Uuid = Uuid::from_u128(0x0000_0002_0000_8888_8000_0000_0000_0000);
+
+/// The project as other things refer to it.
+pub(crate) fn project(state: &State, addresses: &Addresses) -> Value {
+    let id = state.meta.project_id;
+    json!({
+        "id": id,
+        "name": PROJECT,
+        "url": addresses.at(&format!("_apis/projects/{id}")),
+        "state": "wellFormed",
+        "revision": 1,
+        "visibility": "private",
+        "lastUpdateTime": stamp(state.meta.created_on),
+    })
+}
+
+/// The project by itself.
+pub(crate) fn whole_project(state: &State, addresses: &Addresses, with_capabilities: bool) -> Value {
+    let id = state.meta.project_id;
+    let team = Uuid::new_v5(&id, b"team");
+    let mut shown = project(state, addresses);
+    shown["_links"] = json!({
+        "self": {"href": addresses.at(&format!("_apis/projects/{id}"))},
+        "collection": {"href": addresses.at(&format!("_apis/projectCollections/{}", state.meta.instance_id))},
+        "web": {"href": addresses.at(PROJECT)},
+    });
+    shown["defaultTeam"] = json!({
+        "id": team,
+        "name": format!("{PROJECT} Team"),
+        "url": addresses.at(&format!("_apis/projects/{id}/teams/{team}")),
+    });
+    if with_capabilities {
+        shown["capabilities"] = json!({
+            "processTemplate": {
+                "templateName": "Basic",
+                "templateTypeId": "b8a3a935-7e91-48b8-a94c-606d37c3e9f2",
+            },
+            "versioncontrol": {"sourceControlType": "Git", "gitEnabled": "True", "tfvcEnabled": "False"},
+        });
+    }
+    shown
+}
+
+/// A queue.
+pub(crate) fn queue(state: &State, queue: &Queue) -> Value {
+    let pool = state.pools.get(&queue.pool_id);
+    json!({
+        "id": queue.id,
+        "projectId": state.meta.project_id,
+        "name": queue.name,
+        "pool": {
+            "id": queue.pool_id,
+            "scope": state.meta.instance_id,
+            "name": pool.map(|pool| &pool.name),
+            "isHosted": false,
+            "poolType": "automation",
+            "size": state.size(queue.pool_id),
+            "isLegacy": false,
+            "options": "none",
+        },
+    })
+}
+
+/// A queue as builds and definitions refer to it.
+pub(crate) fn queue_reference(state: &State, addresses: &Addresses, queue: &Queue) -> Value {
+    let url = addresses.at(&format!("_apis/build/Queues/{}", queue.id));
+    let pool = state.pools.get(&queue.pool_id);
+    json!({
+        "_links": {"self": {"href": url}},
+        "id": queue.id,
+        "name": queue.name,
+        "url": url,
+        "pool": {"id": queue.pool_id, "name": pool.map(|pool| &pool.name), "isHosted": false},
+    })
+}
+
+/// Somebody; the service itself where it is nobody.
+pub(crate) fn identity(addresses: &Addresses, person: Option<&Person>) -> Value {
+    let (id, name) =
+        person.map_or((SYSTEM, "Microsoft.VisualStudio.Services.TFS"), |person| (person.id, person.name.as_str()));
+    let descriptor = format!("svc.{}", hex::encode(id.as_bytes()));
+    let avatar = addresses.at(&format!("_apis/GraphProfile/MemberAvatars/{descriptor}"));
+    json!({
+        "displayName": name,
+        "url": addresses.at(&format!("_apis/Identities/{id}")),
+        "_links": {"avatar": {"href": avatar}},
+        "id": id,
+        "uniqueName": name,
+        "imageUrl": avatar,
+        "descriptor": descriptor,
+    })
+}

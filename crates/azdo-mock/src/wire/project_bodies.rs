@@ -1,0 +1,182 @@
+//! Request bodies of the project's areas. Fields that change nothing here are not listed, but for definitions, which keep
+//! what is written into them.
+//!
+//! Source: azure-devops (PyPI): build/models.py, pipelines/models.py, task_agent/models.py.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::demand::Demand;
+
+/// Something that is named by its id, or by its name where there is none.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    #[serde(default)]
+    pub(crate) id: Option<i32>,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+}
+
+/// Somebody.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PersonBody {
+    #[serde(default)]
+    pub(crate) id: Option<Uuid>,
+    #[serde(default)]
+    pub(crate) display_name: Option<String>,
+}
+
+/// `POST queues`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct QueueBody {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) pool: Option<Named>,
+}
+
+/// `POST builds`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BuildBody {
+    #[serde(default)]
+    pub(crate) definition: Option<Named>,
+    #[serde(default)]
+    pub(crate) queue: Option<Named>,
+    #[serde(default)]
+    pub(crate) source_branch: Option<String>,
+    #[serde(default)]
+    pub(crate) source_version: Option<String>,
+    /// A JSON object as text.
+    #[serde(default)]
+    pub(crate) parameters: Option<String>,
+    #[serde(default)]
+    pub(crate) template_parameters: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    pub(crate) demands: Option<Vec<DemandBody>>,
+    #[serde(default)]
+    pub(crate) reason: Option<Value>,
+    #[serde(default)]
+    pub(crate) priority: Option<Value>,
+    #[serde(default)]
+    pub(crate) requested_for: Option<PersonBody>,
+}
+
+/// A demand as text (`name -equals value`) or in parts.
+#[derive(Debug)]
+pub(crate) struct DemandBody(pub(crate) Demand);
+
+impl<'de> Deserialize<'de> for DemandBody {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let part = |name: &str| value.get(name).and_then(Value::as_str);
+        let text = match (value.as_str(), part("name"), part("value")) {
+            (Some(text), _, _) => text.to_owned(),
+            (None, Some(name), Some(wanted)) => format!("{name} -equals {wanted}"),
+            (None, Some(name), None) => name.to_owned(),
+            _ => return Err(serde::de::Error::custom(format!("{value} is not a demand"))),
+        };
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// `PATCH builds/{buildId}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BuildPatchBody {
+    #[serde(default)]
+    pub(crate) id: Option<i64>,
+    #[serde(default)]
+    pub(crate) status: Option<Value>,
+    #[serde(default)]
+    pub(crate) keep_forever: Option<bool>,
+    #[serde(default)]
+    pub(crate) build_number: Option<String>,
+    #[serde(default)]
+    pub(crate) tags: Option<Vec<String>>,
+}
+
+/// `PATCH tags`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TagsBody {
+    #[serde(default)]
+    pub(crate) tags_to_add: Vec<String>,
+    #[serde(default)]
+    pub(crate) tags_to_remove: Vec<String>,
+}
+
+/// `POST pipelines`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PipelineBody {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) folder: Option<String>,
+    #[serde(default)]
+    pub(crate) configuration: Option<ConfigurationBody>,
+}
+
+/// What a pipeline is made from.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConfigurationBody {
+    #[serde(default, rename = "type")]
+    pub(crate) kind: Option<Value>,
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+}
+
+/// `POST runs` and `POST preview`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunBody {
+    #[serde(default)]
+    pub(crate) preview_run: Option<bool>,
+    #[serde(default)]
+    pub(crate) resources: Option<RunResources>,
+    #[serde(default)]
+    pub(crate) stages_to_skip: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) template_parameters: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    pub(crate) variables: Option<BTreeMap<String, RunVariable>>,
+    #[serde(default)]
+    pub(crate) yaml_override: Option<String>,
+}
+
+/// What a run is of.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RunResources {
+    #[serde(default)]
+    pub(crate) repositories: Option<BTreeMap<String, RepositoryVersion>>,
+}
+
+/// Which version of a repository.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RepositoryVersion {
+    #[serde(default)]
+    pub(crate) ref_name: Option<String>,
+    #[serde(default)]
+    pub(crate) version: Option<String>,
+}
+
+/// A variable of a run.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RunVariable {
+    #[serde(default)]
+    pub(crate) value: Option<String>,
+    #[serde(default)]
+    pub(crate) is_secret: Option<bool>,
+}
+
+impl std::fmt::Debug for RunVariable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RunVariable")
+    }
+}

@@ -70,14 +70,7 @@ impl ApiError {
         type_key: &'static str,
         message: impl Into<String>,
     ) -> Self {
-        Self {
-            status,
-            namespace,
-            assembly: namespace,
-            type_key,
-            message: message.into(),
-            properties: None,
-        }
+        Self { status, namespace, assembly: namespace, type_key, message: message.into(), properties: None }
     }
 
     /// No route has this path.

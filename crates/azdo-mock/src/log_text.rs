@@ -40,7 +40,11 @@ impl Part {
 /// The lines as text.
 pub(crate) async fn text(part: Part, lines: Range<u64>) -> std::io::Result<Body> {
     if lines == (0..part.lines) {
-        return if part.bytes == 0 { Ok(Body::empty()) } else { files::stream(&part.file, 0, part.bytes).await };
+        return if part.bytes == 0 {
+            Ok(Body::empty())
+        } else {
+            files::stream(&part.file, 0, part.bytes).await
+        };
     }
     written(move |out| each_line(&part, &lines, |_, line| out.write_all(line))).await
 }
@@ -151,7 +155,8 @@ mod tests {
         let file = folder.path().join("log");
         fs_err::write(&file, "a\nb \"q\"\r\n\nd\nbroken off").unwrap();
         let part = || Part { name: "1.txt".into(), file: file.clone(), bytes: 11, lines: 4 };
-        for (lines, expected) in [(0..4, "a\nb \"q\"\r\n\nd"), (1..2, "b \"q\"\r\n"), (4..4, ""), (9..9, "")] {
+        for (lines, expected) in [(0..4, "a\nb \"q\"\r\n\nd"), (1..2, "b \"q\"\r\n"), (4..4, ""), (9..9, "")]
+        {
             assert_eq!(read(text(part(), lines.clone()).await.unwrap()).await, expected, "{lines:?}");
         }
         for (lines, expected) in [

@@ -43,7 +43,7 @@ use service_kit::Entropy;
 use uuid::Uuid;
 
 use crate::settings::Switches;
-use crate::wire::ids::{AgentId, PlanId, PoolId, RequestId, SessionId};
+use crate::wire::ids::{AgentId, DefinitionId, PlanId, PoolId, RequestId, SessionId};
 use crate::wire::job::JobSpec;
 
 use agents::Agent;
@@ -176,7 +176,7 @@ impl State {
             forgettable: BTreeSet::new(),
             index: Index::default(),
             stirred: true,
-            dirty: BTreeSet::from([Document::Meta]),
+            dirty: BTreeSet::from([Document::Meta, Document::Definition(DefinitionId::CONTROL)]),
             events: Vec::new(),
             next_event: 1,
             sightings: BTreeSet::new(),

@@ -9,7 +9,8 @@ use super::ApiError;
 use crate::state::build_refusal::BuildRefusal;
 
 const CORE: (&str, &str) = ("Microsoft.TeamFoundation.Core.WebApi", "Microsoft.TeamFoundation.Core.WebApi");
-const BUILD: (&str, &str) = ("Microsoft.TeamFoundation.Build.WebApi", "Microsoft.TeamFoundation.Build2.WebApi");
+const BUILD: (&str, &str) =
+    ("Microsoft.TeamFoundation.Build.WebApi", "Microsoft.TeamFoundation.Build2.WebApi");
 const PIPELINES: (&str, &str) = ("Microsoft.Azure.Pipelines.WebApi", "Microsoft.Azure.Pipelines.WebApi");
 
 impl From<BuildRefusal> for ApiError {
@@ -19,21 +20,31 @@ impl From<BuildRefusal> for ApiError {
             BuildRefusal::NoProject(name) if name.parse::<uuid::Uuid>().is_ok() => {
                 (StatusCode::NOT_FOUND, CORE, "ProjectDoesNotExistException")
             }
-            BuildRefusal::NoProject(_) => (StatusCode::NOT_FOUND, CORE, "ProjectDoesNotExistWithNameException"),
+            BuildRefusal::NoProject(_) => {
+                (StatusCode::NOT_FOUND, CORE, "ProjectDoesNotExistWithNameException")
+            }
             BuildRefusal::BuildNotFound(_) | BuildRefusal::NoCompletedBuild(_) => {
                 (StatusCode::NOT_FOUND, BUILD, "BuildNotFoundException")
             }
             BuildRefusal::LogNotFound { .. } => (StatusCode::NOT_FOUND, BUILD, "BuildLogNotFoundException"),
-            BuildRefusal::TimelineNotFound { .. } => (StatusCode::NOT_FOUND, BUILD, "TimelineNotFoundException"),
-            BuildRefusal::ArtifactNotFound { .. } => (StatusCode::NOT_FOUND, BUILD, "ArtifactNotFoundException"),
+            BuildRefusal::TimelineNotFound { .. } => {
+                (StatusCode::NOT_FOUND, BUILD, "TimelineNotFoundException")
+            }
+            BuildRefusal::ArtifactNotFound { .. } => {
+                (StatusCode::NOT_FOUND, BUILD, "ArtifactNotFoundException")
+            }
             BuildRefusal::StatusChange { .. } => {
                 (StatusCode::BAD_REQUEST, BUILD, "BuildStatusInvalidChangeException")
             }
-            BuildRefusal::BuildRetained(_) => (StatusCode::CONFLICT, BUILD, "CannotDeleteRetainedBuildException"),
+            BuildRefusal::BuildRetained(_) => {
+                (StatusCode::CONFLICT, BUILD, "CannotDeleteRetainedBuildException")
+            }
             BuildRefusal::BuildRuns(_) | BuildRefusal::InvalidBuild(_) => {
                 (StatusCode::BAD_REQUEST, BUILD, "InvalidBuildException")
             }
-            BuildRefusal::DefinitionNotFound(_) => (StatusCode::NOT_FOUND, BUILD, "DefinitionNotFoundException"),
+            BuildRefusal::DefinitionNotFound(_) => {
+                (StatusCode::NOT_FOUND, BUILD, "DefinitionNotFoundException")
+            }
             BuildRefusal::DefinitionExists(_) => (StatusCode::CONFLICT, BUILD, "DefinitionExistsException"),
             BuildRefusal::DefinitionRevision { .. } => {
                 (StatusCode::CONFLICT, BUILD, "InvalidDefinitionException")
@@ -41,10 +52,16 @@ impl From<BuildRefusal> for ApiError {
             BuildRefusal::DefinitionRetained(_) => {
                 (StatusCode::CONFLICT, BUILD, "CannotDeleteDefinitionWithRetainedBuildsException")
             }
-            BuildRefusal::DefinitionDisabled(_) => (StatusCode::BAD_REQUEST, BUILD, "DefinitionDisabledException"),
-            BuildRefusal::InvalidDefinition(_) => (StatusCode::BAD_REQUEST, BUILD, "InvalidDefinitionException"),
+            BuildRefusal::DefinitionDisabled(_) => {
+                (StatusCode::BAD_REQUEST, BUILD, "DefinitionDisabledException")
+            }
+            BuildRefusal::InvalidDefinition(_) => {
+                (StatusCode::BAD_REQUEST, BUILD, "InvalidDefinitionException")
+            }
             BuildRefusal::Validation(faults) => return invalid_request(&faults),
-            BuildRefusal::PipelineNotFound(_) => (StatusCode::NOT_FOUND, PIPELINES, "PipelineNotFoundException"),
+            BuildRefusal::PipelineNotFound(_) => {
+                (StatusCode::NOT_FOUND, PIPELINES, "PipelineNotFoundException")
+            }
             BuildRefusal::RunNotFound { .. } => (StatusCode::NOT_FOUND, PIPELINES, "RunNotFoundException"),
             BuildRefusal::Denied { .. } => (StatusCode::FORBIDDEN, BUILD, "AccessDeniedException"),
             BuildRefusal::Other(refusal) => return refusal.into(),
@@ -67,7 +84,8 @@ fn invalid_request(faults: &[String]) -> ApiError {
     let results: Vec<_> =
         faults.iter().map(|message| json!({"result": "error", "message": message})).collect();
     let text = "Could not queue the build because there were validation errors or warnings.";
-    let error = made(StatusCode::BAD_REQUEST, BUILD, "BuildRequestValidationFailedException", text.to_owned());
+    let error =
+        made(StatusCode::BAD_REQUEST, BUILD, "BuildRequestValidationFailedException", text.to_owned());
     ApiError { properties: Some(Box::new(json!({"ValidationResults": results}))), ..error }
 }
 

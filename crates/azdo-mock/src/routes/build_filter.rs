@@ -98,7 +98,9 @@ impl Filter {
                 return true;
             }
             let time = self.time(build);
-            time.is_some_and(|time| least.is_none_or(|least| time >= least) && most.is_none_or(|most| time <= most))
+            time.is_some_and(|time| {
+                least.is_none_or(|least| time >= least) && most.is_none_or(|most| time <= most)
+            })
         };
         let flag = |wanted: Option<u32>, word: Option<&str>, all: &[Word]| {
             wanted.is_none_or(|wanted| word.is_some_and(|word| words::number(word, all) & wanted != 0))
@@ -127,7 +129,9 @@ impl Filter {
             && flag(self.reasons, order.and_then(|order| order.reason.as_deref()).or(Some("manual")), REASONS)
             && self.tags.iter().all(|tag| build.tags().any(|known| known.eq_ignore_ascii_case(tag)))
             && self.branch.as_ref().is_none_or(|branch| {
-                order.and_then(|order| order.source_branch.as_deref()).unwrap_or(crate::state::run_jobs::BRANCH)
+                order
+                    .and_then(|order| order.source_branch.as_deref())
+                    .unwrap_or(crate::state::run_jobs::BRANCH)
                     == branch
             })
             && self.repository.as_ref().is_none_or(|id| *id == state.meta.project_id.to_string())

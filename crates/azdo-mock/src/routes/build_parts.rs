@@ -222,7 +222,6 @@ fn find<'a>(state: &'a State, named: &str) -> Result<&'a Definition, BuildRefusa
     let path = super::definitions::folder(path);
     let in_folder = |known: &&Definition| named == name || known.content.path.eq_ignore_ascii_case(&path);
     let mut all = state.project.definitions.values().filter(in_folder);
-    all.find(|known| known.content.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        BuildRefusal::InvalidBuild(format!("There is no build definition named {named}."))
-    })
+    all.find(|known| known.content.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| BuildRefusal::InvalidBuild(format!("There is no build definition named {named}.")))
 }

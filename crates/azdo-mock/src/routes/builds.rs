@@ -62,7 +62,8 @@ pub(crate) async fn queue(
 ) -> Result<Json<Value>, ApiError> {
     if query.text(&["sourceBuildId"]).is_some() || query.text(&["checkInTicket"]).is_some() {
         return Err(BuildRefusal::InvalidBuild(
-            "sourceBuildId and checkInTicket are not supported. Supported: a body with a definition.".to_owned(),
+            "sourceBuildId and checkInTicket are not supported. Supported: a body with a definition."
+                .to_owned(),
         )
         .into());
     }
@@ -114,7 +115,10 @@ fn order(
     };
     let wanted_for = body.requested_for.as_ref().and_then(|person| {
         let name = person.display_name.clone();
-        Some(Person { id: person.id?, name: name.unwrap_or_else(|| person.id.unwrap_or_default().to_string()) })
+        Some(Person {
+            id: person.id?,
+            name: name.unwrap_or_else(|| person.id.unwrap_or_default().to_string()),
+        })
     });
     Ok(Order {
         definition,
@@ -183,7 +187,10 @@ pub(crate) async fn update_several(
     project.change(|state, moment| {
         let mut ids = Vec::new();
         for body in bodies {
-            let id = body.id.map(RunId).ok_or_else(|| BuildRefusal::InvalidBuild("A build has no id.".to_owned()))?;
+            let id = body
+                .id
+                .map(RunId)
+                .ok_or_else(|| BuildRefusal::InvalidBuild("A build has no id.".to_owned()))?;
             apply(state, id, body, &by, moment)?;
             ids.push(id);
         }

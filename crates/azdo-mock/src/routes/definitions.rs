@@ -162,7 +162,8 @@ pub(crate) async fn update(
             let why = "The id of the definition in the body is not that of the address.";
             return Err(BuildRefusal::InvalidDefinition(why.to_owned()));
         }
-        let revision = body.get("revision").and_then(Value::as_i64).and_then(|number| i32::try_from(number).ok());
+        let revision =
+            body.get("revision").and_then(Value::as_i64).and_then(|number| i32::try_from(number).ok());
         let content = content(state, &body)?;
         state.update_definition(definition, revision, content, Some(author), moment.now)?;
         Ok(Json(definitions::whole(state, addresses, state.definition(definition)?)))
@@ -205,7 +206,11 @@ fn content(state: &State, body: &Map<String, Value>) -> Result<Content, BuildRef
         Some(status) => match word(status, QUEUE_STATUSES) {
             Some("enabled") => false,
             Some("disabled") => true,
-            _ => return Err(wrong(format!("The queueStatus {status} is not supported. Supported: enabled, disabled."))),
+            _ => {
+                return Err(wrong(format!(
+                    "The queueStatus {status} is not supported. Supported: enabled, disabled."
+                )));
+            }
         },
     };
     if let Some(variables) = body.get("variables").filter(|variables| !variables.is_null()) {
@@ -231,6 +236,7 @@ pub(crate) fn find_queue(state: &State, wanted: &Named) -> Result<Option<QueueId
     }
     let Some(name) = &wanted.name else { return Ok(None) };
     let found = state.project.queues.values().find(|queue| queue.name.eq_ignore_ascii_case(name));
-    let found = found.ok_or_else(|| BuildRefusal::InvalidBuild(format!("There is no agent queue named {name}.")))?;
+    let found =
+        found.ok_or_else(|| BuildRefusal::InvalidBuild(format!("There is no agent queue named {name}.")))?;
     Ok(Some(found.id))
 }

@@ -43,7 +43,8 @@ impl FromRequestParts<AzureDevOps> for InProject {
 /// Whether this is the project's name or id.
 pub(crate) fn check(service: &AzureDevOps, scope: &str) -> Result<(), BuildRefusal> {
     let id = service.state().meta.project_id;
-    let known = scope.eq_ignore_ascii_case(PROJECT) || scope.parse::<uuid::Uuid>().is_ok_and(|scope| scope == id);
+    let known =
+        scope.eq_ignore_ascii_case(PROJECT) || scope.parse::<uuid::Uuid>().is_ok_and(|scope| scope == id);
     known.then_some(()).ok_or_else(|| BuildRefusal::NoProject(scope.to_owned()))
 }
 

@@ -56,7 +56,10 @@ pub(crate) async fn list(project: InProject, query: Query) -> Result<(HeaderMap,
             headers.insert("x-ms-continuationtoken", after.saturating_add(top).into());
         }
         let page = all.into_iter().skip(after).take(top);
-        Ok((headers, Json(view::list(page.map(|one| definitions::pipeline(state, addresses, one)).collect()))))
+        Ok((
+            headers,
+            Json(view::list(page.map(|one| definitions::pipeline(state, addresses, one)).collect())),
+        ))
     })
 }
 
@@ -91,7 +94,9 @@ pub(crate) async fn add(project: InProject, Body(body): Body<PipelineBody>) -> R
     project.change_pipeline(|state, moment| {
         let wrong = |why: &str| BuildRefusal::InvalidDefinition(why.to_owned());
         let configuration = body.configuration.ok_or_else(|| wrong("The pipeline has no configuration."))?;
-        let yaml = |kind: &Value| kind.as_u64() == Some(1) || kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("yaml"));
+        let yaml = |kind: &Value| {
+            kind.as_u64() == Some(1) || kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("yaml"))
+        };
         if !configuration.kind.as_ref().is_some_and(yaml) {
             return Err(wrong("The configuration's type is not supported. Supported: yaml."));
         }

@@ -26,13 +26,16 @@ pub(crate) struct QueuePart {
 pub(crate) async fn list(project: InProject, query: Query) -> Result<Json<Value>, ApiError> {
     let rights = visible(&project, &query)?;
     let name = query.text(&["queueName"]);
-    let names: Option<Vec<_>> = query.text(&["queueNames"]).map(|names| names.split(',').map(str::trim).collect());
+    let names: Option<Vec<_>> =
+        query.text(&["queueNames"]).map(|names| names.split(',').map(str::trim).collect());
     let ids: Option<Vec<QueueId>> = query.numbers("queueIds")?;
     let pools: Option<Vec<PoolId>> = query.numbers("poolIds")?;
     project.read(|state, _| {
         let queues = state.project.queues.values().filter(|_| rights).filter(|queue| {
             name.is_none_or(|name| matches(name, &queue.name))
-                && names.as_ref().is_none_or(|all| all.iter().any(|one| one.eq_ignore_ascii_case(&queue.name)))
+                && names
+                    .as_ref()
+                    .is_none_or(|all| all.iter().any(|one| one.eq_ignore_ascii_case(&queue.name)))
                 && ids.as_ref().is_none_or(|ids| ids.contains(&queue.id))
                 && pools.as_ref().is_none_or(|pools| pools.contains(&queue.pool_id))
         });

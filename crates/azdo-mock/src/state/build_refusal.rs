@@ -27,11 +27,15 @@ pub(crate) enum BuildRefusal {
     BuildRetained(RunId),
     #[error("Build {0} has not ended and cannot be deleted. Cancel it first.")]
     BuildRuns(RunId),
-    #[error("TF215016: The build definition {0} does not exist. Specify a valid build definition and try again.")]
+    #[error(
+        "TF215016: The build definition {0} does not exist. Specify a valid build definition and try again."
+    )]
     DefinitionNotFound(DefinitionId),
     #[error("The build definition {0} already exists in this folder.")]
     DefinitionExists(String),
-    #[error("The build definition {definition} was changed by somebody else: its revision is {revision} by now.")]
+    #[error(
+        "The build definition {definition} was changed by somebody else: its revision is {revision} by now."
+    )]
     DefinitionRevision { definition: DefinitionId, revision: i32 },
     #[error("The build definition {0} has builds that are retained and cannot be deleted.")]
     DefinitionRetained(DefinitionId),

@@ -202,8 +202,7 @@ impl<'a> Build<'a> {
     pub(crate) fn logs(&self) -> Vec<BuildLog<'a>> {
         let plans = self.requests().into_iter().filter_map(|request| self.state.plans.get(&request.plan_id));
         let all = plans.flat_map(|plan| plan.logs.values().map(move |log| (plan, log)));
-        let mut logs: Vec<_> =
-            all.map(|(plan, log)| BuildLog { number: number(log), plan, log }).collect();
+        let mut logs: Vec<_> = all.map(|(plan, log)| BuildLog { number: number(log), plan, log }).collect();
         logs.sort_by_key(|log| log.number);
         logs
     }

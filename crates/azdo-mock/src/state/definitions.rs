@@ -136,7 +136,8 @@ impl State {
         yaml: String,
         moment: Moment<'_>,
     ) -> Result<DefinitionId, BuildRefusal> {
-        let known = self.project.definitions.values().find(|known| known.content.name.eq_ignore_ascii_case(name));
+        let known =
+            self.project.definitions.values().find(|known| known.content.name.eq_ignore_ascii_case(name));
         let (id, file) = match known {
             Some(known) => (known.id, known.content.yaml_filename.clone()),
             None => {
@@ -212,14 +213,19 @@ impl State {
     }
 
     /// Removes a definition; its builds go with it, as far as they have ended.
-    pub(crate) fn delete_definition(&mut self, id: DefinitionId, moment: Moment<'_>) -> Result<(), BuildRefusal> {
+    pub(crate) fn delete_definition(
+        &mut self,
+        id: DefinitionId,
+        moment: Moment<'_>,
+    ) -> Result<(), BuildRefusal> {
         self.definition(id)?;
         if id == DefinitionId::CONTROL {
             return Err(BuildRefusal::InvalidDefinition(format!(
                 "The definition {id} is that of everything the control API queues and cannot be deleted."
             )));
         }
-        let builds: Vec<_> = self.builds().filter(|build| build.definition() == id).map(|build| build.id).collect();
+        let builds: Vec<_> =
+            self.builds().filter(|build| build.definition() == id).map(|build| build.id).collect();
         if builds.iter().any(|build| self.project.notes.get(build).is_some_and(|notes| notes.keep_forever)) {
             return Err(BuildRefusal::DefinitionRetained(id));
         }
@@ -236,7 +242,8 @@ impl State {
     pub(super) fn next_build_number(&mut self, id: DefinitionId, now: Timestamp) -> Option<String> {
         let day = now.strftime("%Y%m%d").to_string();
         let known = self.project.definitions.get_mut(&id)?;
-        let before = known.last_number.as_ref().filter(|(last, _)| *last == day).map_or(0, |(_, count)| *count);
+        let before =
+            known.last_number.as_ref().filter(|(last, _)| *last == day).map_or(0, |(_, count)| *count);
         known.last_number = Some((day.clone(), before + 1));
         self.dirty.insert(Document::Definition(id));
         Some(format!("{day}.{}", before + 1))

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::State;
 use super::builds::Notes;
 use super::definitions::Definition;
-use super::State;
 use super::queues::Queue;
 use super::secrets::Caller;
 use crate::wire::ids::{DefinitionId, QueueId, RunId};

@@ -35,8 +35,11 @@ impl State {
                 )]));
             }
         };
-        let mut faults: Vec<_> =
-            order.template_parameters.keys().map(|name| format!("{path}: Unexpected parameter '{name}'")).collect();
+        let mut faults: Vec<_> = order
+            .template_parameters
+            .keys()
+            .map(|name| format!("{path}: Unexpected parameter '{name}'"))
+            .collect();
         for stage in &order.stages_to_skip {
             faults.push(if stage.eq_ignore_ascii_case(ONLY_STAGE) {
                 "All stages of the pipeline would be skipped: there is nothing to run.".to_owned()

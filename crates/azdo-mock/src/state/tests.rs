@@ -467,6 +467,10 @@ impl State {
         all.extend(self.sessions.keys().map(|id| Document::Session(*id)));
         all.extend(self.runs.all.keys().map(|id| Document::Run(*id)));
         all.extend(self.requests.keys().flat_map(|id| [Document::Request(*id), Document::Job(*id)]));
+        all.extend(self.project.queues.keys().map(|id| Document::Queue(*id)));
+        all.extend(self.project.definitions.keys().map(|id| Document::Definition(*id)));
+        all.extend(self.project.files.keys().map(|path| Document::File(path.clone())));
+        all.extend(self.project.notes.keys().map(|id| Document::Build(*id)));
         for plan in self.plans.values() {
             all.insert(Document::Plan(plan.id));
             all.extend(plan.records.keys().map(|key| Document::Record(plan.id, key.0, key.1)));

@@ -26,7 +26,8 @@ pub(crate) fn url(addresses: &Addresses, build: &Build<'_>) -> String {
 /// A build.
 pub(crate) fn build(addresses: &Addresses, build: &Build<'_>) -> Value {
     let (state, order) = (build.state, build.order());
-    let said = |field: fn(&crate::state::runs::Order) -> Option<&String>| order.and_then(field).map(String::as_str);
+    let said =
+        |field: fn(&crate::state::runs::Order) -> Option<&String>| order.and_then(field).map(String::as_str);
     let url = url(addresses, build);
     let plan = json!({"planId": build.plan()});
     let mut shown = json!({
@@ -181,11 +182,20 @@ pub(crate) fn run(addresses: &Addresses, build: &Build<'_>, whole: bool) -> Valu
 }
 
 fn run_variable(variable: &Variable) -> Value {
-    if variable.is_secret { json!({"value": null, "isSecret": true}) } else { json!({"value": variable.value}) }
+    if variable.is_secret {
+        json!({"value": null, "isSecret": true})
+    } else {
+        json!({"value": variable.value})
+    }
 }
 
 /// A log of a run.
-pub(crate) fn run_log(addresses: &Addresses, build: &Build<'_>, log: &BuildLog<'_>, signed: Option<Value>) -> Value {
+pub(crate) fn run_log(
+    addresses: &Addresses,
+    build: &Build<'_>,
+    log: &BuildLog<'_>,
+    signed: Option<Value>,
+) -> Value {
     let mut shown = json!({
         "createdOn": stamp(log.log.created_on),
         "lastChangedOn": stamp(log.log.last_changed_on),

@@ -116,7 +116,8 @@ fn step(out: &mut Lines, step: &Step) {
     if condition != "succeeded()" {
         out.entry(3, "condition", &condition);
     }
-    for (name, set) in [("continueOnError: true", step.continue_on_error), ("enabled: false", !step.enabled)] {
+    for (name, set) in [("continueOnError: true", step.continue_on_error), ("enabled: false", !step.enabled)]
+    {
         if set {
             out.line(3, name);
         }
@@ -185,10 +186,13 @@ impl Lines {
 /// A text on one line: as it is where that is plainly a text, else in quotes. JSON's quotes are YAML's too.
 fn scalar(text: &str) -> String {
     let inner = |c: char| c.is_ascii_alphanumeric() || " _-./@()$,=".contains(c);
-    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '$')
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || "_$/".contains(c))
         && !text.ends_with(' ')
         && text.chars().all(inner)
-        && !matches!(text.to_ascii_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off");
+        && !matches!(
+            text.to_ascii_lowercase().as_str(),
+            "true" | "false" | "null" | "yes" | "no" | "on" | "off"
+        );
     if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 

@@ -91,8 +91,8 @@ pub(crate) fn queue_reference(state: &State, addresses: &Addresses, queue: &Queu
 
 /// Somebody; the service itself where it is nobody.
 pub(crate) fn identity(addresses: &Addresses, person: Option<&Person>) -> Value {
-    let (id, name) =
-        person.map_or((SYSTEM, "Microsoft.VisualStudio.Services.TFS"), |person| (person.id, person.name.as_str()));
+    let (id, name) = person
+        .map_or((SYSTEM, "Microsoft.VisualStudio.Services.TFS"), |person| (person.id, person.name.as_str()));
     let descriptor = format!("svc.{}", hex::encode(id.as_bytes()));
     let avatar = addresses.at(&format!("_apis/GraphProfile/MemberAvatars/{descriptor}"));
     json!({

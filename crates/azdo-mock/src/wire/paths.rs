@@ -62,7 +62,10 @@ pub(crate) fn canonical(path: &str, prefix: &str) -> String {
             Some(word) => {
                 out.push_str(word);
                 // What follows are names that belong to the caller.
-                verbatim = matches!(*word, "attachments" | "_packages" | "featureflags" | "latest" | "projects" | "tags");
+                verbatim = matches!(
+                    *word,
+                    "attachments" | "_packages" | "featureflags" | "latest" | "projects" | "tags"
+                );
             }
             None => out.push_str(segment),
         }

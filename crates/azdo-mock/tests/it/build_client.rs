@@ -75,7 +75,12 @@ pub(crate) async fn take(server: &Server, agent: &Agent) -> (Session, Worker) {
     (session, Worker::new(&message))
 }
 
-pub(crate) async fn finish(server: &Server, agent: &Agent, (session, worker): (Session, Worker), result: &str) {
+pub(crate) async fn finish(
+    server: &Server,
+    agent: &Agent,
+    (session, worker): (Session, Worker),
+    result: &str,
+) {
     worker.complete(server, result).await.expect(204);
     agent.close(server, &session).await;
 }

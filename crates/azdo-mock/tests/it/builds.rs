@@ -90,7 +90,11 @@ async fn a_build_is_followed_from_the_queue_to_its_logs() {
         ("Job", "Test", "failed"),
     ] {
         let record = record(&after, kind, name);
-        assert_eq!((&record["state"], &record["result"]), (&json!("completed"), &json!(result)), "{kind} {name}");
+        assert_eq!(
+            (&record["state"], &record["result"]),
+            (&json!("completed"), &json!(result)),
+            "{kind} {name}"
+        );
     }
 
     // Logs are numbered over all jobs of the build, though each job counts its own from 1.
@@ -179,7 +183,8 @@ async fn cancelling_a_build_cancels_its_jobs_and_a_finished_one_is_refused() {
     let queued = queue(&server, definition, json!({})).await;
     let (session, worker) = take(&server, &agent).await;
     let path = format!("/build/builds/{}", queued["id"]);
-    let patch = async |status: &str| ask(&server, Method::PATCH, &path, Some(json!({"status": status}))).await;
+    let patch =
+        async |status: &str| ask(&server, Method::PATCH, &path, Some(json!({"status": status}))).await;
     assert_eq!(patch("Cancelling").await.expect(200)["status"], "cancelling");
     let order = agent.poll(&server, &session, None).await.unwrap();
     assert_eq!((order.kind.as_str(), &order.body["jobId"]), ("JobCancellation", &worker.job["jobId"]));
@@ -219,12 +224,14 @@ async fn what_is_said_when_queueing_reaches_the_job() {
     let parameters: Value = serde_json::from_str(queued["parameters"].as_str().unwrap()).unwrap();
     assert_eq!(parameters, json!({"color": "red", "fixed": "no", "count": "3"}));
     assert_eq!((&queued["priority"], &queued["reason"]), (&json!("high"), &json!("userCreated")));
-    let (_, worker) = take(&server, &agent).await;
+    let (session, worker) = take(&server, &agent).await;
     let value = |name: &str| worker.job["variables"][name]["value"].clone();
     assert_eq!((value("color"), value("fixed"), value("count")), (json!("red"), json!("file"), json!("3")));
     let request = server.get("/_apis/distributedtask/pools/1/jobrequests").await["value"][0].clone();
     assert!(request["demands"].as_array().unwrap().contains(&json!("Agent.OS -equals Linux")), "{request}");
     assert_eq!(request["definition"]["id"], definition);
+
+    finish(&server, &agent, (session, worker), "succeeded").await;
 
     // Control: a demand that the agent does not meet keeps it waiting.
     queue(&server, definition, json!({"demands": [{"name": "Agent.OS", "value": "Windows_NT"}]})).await;
@@ -245,7 +252,8 @@ async fn lists_are_filtered_ordered_and_paged() {
         server.advance(SignedDuration::from_secs(60));
         finish(&server, &agent, job, result).await;
     }
-    built.push(queue(&server, two, json!({"sourceBranch": "refs/heads/topic"})).await["id"].as_i64().unwrap());
+    built
+        .push(queue(&server, two, json!({"sourceBranch": "refs/heads/topic"})).await["id"].as_i64().unwrap());
     server.restart().await;
     let [a, b, c, d] = built.as_slice() else { panic!("{built:?}") };
     let list = async |query: &str| ids(&get(&server, &format!("/build/builds?{query}")).await);
@@ -277,7 +285,9 @@ async fn lists_are_filtered_ordered_and_paged() {
     ] {
         assert_eq!(list(query).await, expected.into_iter().copied().collect::<Vec<_>>(), "{query}");
     }
-    for query in ["statusFilter=done", "definitions=x", "$top=x", "queryOrder=9", "minTime=now", "continuationToken=x"] {
+    for query in
+        ["statusFilter=done", "definitions=x", "$top=x", "queryOrder=9", "minTime=now", "continuationToken=x"]
+    {
         let answer = ask(&server, Method::GET, &format!("/build/builds?{query}"), None).await;
         answer.refused(400, "VssPropertyValidationException");
     }
@@ -310,10 +320,17 @@ async fn builds_are_noted_on_kept_and_deleted() {
     let queued = queue(&server, definition, json!({})).await;
     let path = format!("/build/builds/{}", queued["id"]);
     let tags = format!("{path}/tags");
-    let change = async |server: &Server, method, path: &str, body| ask(server, method, path, body).await.expect(200);
-    assert_eq!(change(&server, Method::POST, &tags, Some(json!(["b", "a", "B"]))).await["value"], json!(["a", "b"]));
+    let change =
+        async |server: &Server, method, path: &str, body| ask(server, method, path, body).await.expect(200);
+    assert_eq!(
+        change(&server, Method::POST, &tags, Some(json!(["b", "a", "B"]))).await["value"],
+        json!(["a", "b"])
+    );
     assert_eq!(change(&server, Method::PUT, &format!("{tags}/c d"), None).await["count"], 3);
-    assert_eq!(change(&server, Method::DELETE, &format!("{tags}/A"), None).await["value"], json!(["b", "c d"]));
+    assert_eq!(
+        change(&server, Method::DELETE, &format!("{tags}/A"), None).await["value"],
+        json!(["b", "c d"])
+    );
     let both = json!({"tagsToAdd": ["z"], "tagsToRemove": ["b"]});
     assert_eq!(change(&server, Method::PATCH, &tags, Some(both)).await["value"], json!(["c d", "z"]));
     let noted = json!({"keepForever": true, "buildNumber": "1.2.3"});
@@ -359,7 +376,8 @@ async fn jobs_of_the_control_api_are_builds_too() {
     assert_eq!((&shown["definition"]["name"], &shown["status"]), (&json!("mayfly"), &json!("notStarted")));
     let taken = take(&server, &agent).await;
     let path = format!("/build/builds/{}", job["requestId"]);
-    let cancelled = ask(&server, Method::PATCH, &path, Some(json!({"status": "cancelling"}))).await.expect(200);
+    let cancelled =
+        ask(&server, Method::PATCH, &path, Some(json!({"status": "cancelling"}))).await.expect(200);
     assert_eq!(cancelled["status"], "cancelling");
     finish(&server, &agent, taken, "canceled").await;
     let records = get(&server, &format!("{path}/timeline")).await;
@@ -387,7 +405,10 @@ async fn what_cannot_be_queued_is_refused_as_the_service_does() {
     let text = results[0]["message"].as_str().unwrap();
     assert!(text.contains("File /ci/later.yml not found in repository"), "{text}");
     let put = server.control(Method::PUT, "/files/ci/later.yml");
-    put.json(&json!({"text": "steps:\n- task: Npm@1\n- script: a\n  condition: x()\n"})).answer().await.expect(200);
+    put.json(&json!({"text": "steps:\n- task: Npm@1\n- script: a\n  condition: x()\n"}))
+        .answer()
+        .await
+        .expect(200);
     let refused = post(later.clone()).await.refused(400, "BuildRequestValidationFailedException");
     let results = refused["customProperties"]["ValidationResults"].as_array().unwrap();
     assert_eq!(results.len(), 2, "{refused}");
@@ -436,7 +457,12 @@ async fn the_project_the_credential_and_the_version_are_looked_at() {
     let server = start().await;
     let at = async |path: &str| server.as_user(Method::GET, path).answer().await;
     let gone = at("/Nowhere/_apis/build/builds").await.refused(404, "ProjectDoesNotExistWithNameException");
-    assert!(gone["message"].as_str().unwrap().starts_with("TF200016: The following project does not exist: Nowhere."));
+    assert!(
+        gone["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("TF200016: The following project does not exist: Nowhere.")
+    );
     assert_eq!(
         gone["typeName"],
         "Microsoft.TeamFoundation.Core.WebApi.ProjectDoesNotExistWithNameException, Microsoft.TeamFoundation.Core.WebApi"
@@ -444,7 +470,9 @@ async fn the_project_the_credential_and_the_version_are_looked_at() {
     let id = at("/_apis/projects").await.expect(200)["value"][0]["id"].as_str().unwrap().to_owned();
     at(&format!("/{}/_apis/build/builds", id.to_uppercase())).await.expect(200);
     at("/DEMO/_apis/Build/Builds").await.expect(200);
-    at("/00000000-0000-0000-0000-000000000009/_apis/pipelines").await.refused(404, "ProjectDoesNotExistException");
+    at("/00000000-0000-0000-0000-000000000009/_apis/pipelines")
+        .await
+        .refused(404, "ProjectDoesNotExistException");
     at("/demo/_apis/build/builds?api-version=99.0").await.refused(400, "VssVersionOutOfRangeException");
     let anonymous = server.anonymous(Method::GET, "/demo/_apis/build/builds").answer().await;
     anonymous.refused(401, "UnauthorizedRequestException");
@@ -453,11 +481,16 @@ async fn the_project_the_credential_and_the_version_are_looked_at() {
 
     // An agent has no business here; its job has, but for definitions.
     let agent = Agent::register(&server, "web01").await;
-    server.bearer(&agent.token, Method::GET, "/demo/_apis/build/builds").answer().await.refused(403, "AccessDeniedException");
+    server
+        .bearer(&agent.token, Method::GET, "/demo/_apis/build/builds")
+        .answer()
+        .await
+        .refused(403, "AccessDeniedException");
     let definition = define(&server, "nightly", "steps: [{script: a}]\n").await;
     queue(&server, definition, json!({})).await;
     let (_, worker) = take(&server, &agent).await;
-    let own = server.bearer(&worker.token, Method::GET, "/demo/_apis/build/builds").answer().await.expect(200);
+    let own =
+        server.bearer(&worker.token, Method::GET, "/demo/_apis/build/builds").answer().await.expect(200);
     assert_eq!(own["count"], 1);
     let path = format!("/demo/_apis/build/definitions/{definition}");
     let refused = server.bearer(&worker.token, Method::DELETE, &path).answer().await;

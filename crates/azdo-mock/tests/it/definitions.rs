@@ -16,7 +16,10 @@ async fn the_project_is_found_by_name_and_by_id() {
     let server = start().await;
     let all = server.get("/_apis/projects").await;
     let project = &all["value"][0];
-    assert_eq!((&all["count"], &project["name"], &project["state"]), (&json!(1), &json!("demo"), &json!("wellFormed")));
+    assert_eq!(
+        (&all["count"], &project["name"], &project["state"]),
+        (&json!(1), &json!("demo"), &json!("wellFormed"))
+    );
     for name in ["Demo", project["id"].as_str().unwrap()] {
         let one = server.get(&format!("/_apis/projects/{name}")).await;
         assert_eq!((&one["id"], &one["defaultTeam"]["name"]), (&project["id"], &json!("demo Team")));
@@ -24,7 +27,8 @@ async fn the_project_is_found_by_name_and_by_id() {
     }
     let one = server.get("/_apis/projects/demo?includeCapabilities=true").await;
     assert_eq!(one["capabilities"]["versioncontrol"]["sourceControlType"], "Git");
-    for (query, count) in [("stateFilter=all", 1), ("stateFilter=deleted", 0), ("$top=0", 0), ("$skip=1", 0)] {
+    for (query, count) in [("stateFilter=all", 1), ("stateFilter=deleted", 0), ("$top=0", 0), ("$skip=1", 0)]
+    {
         assert_eq!(server.get(&format!("/_apis/projects?{query}")).await["count"], count, "{query}");
     }
     let wrong = server.as_user(Method::GET, "/_apis/projects?stateFilter=x").answer().await;
@@ -51,15 +55,24 @@ async fn each_pool_has_a_queue_which_can_be_taken_away_and_given_back() {
     ] {
         assert_eq!(names(&get(&server, &format!("{path}?{query}")).await), expected, "{query}");
     }
-    ask(&server, Method::GET, &format!("{path}?queueIds=x"), None).await.refused(400, "VssPropertyValidationException");
+    ask(&server, Method::GET, &format!("{path}?queueIds=x"), None)
+        .await
+        .refused(400, "VssPropertyValidationException");
     assert_eq!(get(&server, &format!("{path}/2")).await["name"], "Linux");
-    ask(&server, Method::GET, &format!("{path}/9"), None).await.refused(404, "TaskAgentQueueNotFoundException");
+    ask(&server, Method::GET, &format!("{path}/9"), None)
+        .await
+        .refused(404, "TaskAgentQueueNotFoundException");
 
-    let post = async |server: &crate::server::Server, body: Value| ask(server, Method::POST, path, Some(body)).await;
-    post(&server, json!({"name": "Linux", "pool": {"id": 2}})).await.refused(409, "TaskAgentQueueExistsException");
+    let post =
+        async |server: &crate::server::Server, body: Value| ask(server, Method::POST, path, Some(body)).await;
+    post(&server, json!({"name": "Linux", "pool": {"id": 2}}))
+        .await
+        .refused(409, "TaskAgentQueueExistsException");
     post(&server, json!({"pool": {"id": 2}})).await.refused(409, "TaskAgentQueueExistsException");
     ask(&server, Method::DELETE, &format!("{path}/2"), None).await.expect(204);
-    ask(&server, Method::DELETE, &format!("{path}/2"), None).await.refused(404, "TaskAgentQueueNotFoundException");
+    ask(&server, Method::DELETE, &format!("{path}/2"), None)
+        .await
+        .refused(404, "TaskAgentQueueNotFoundException");
     server.restart().await;
     assert_eq!(names(&get(&server, path).await), ["Default"], "it stays away");
     assert_eq!(server.get("/_apis/distributedtask/pools").await["count"], 2, "the pool stays");
@@ -86,7 +99,10 @@ async fn definitions_are_made_found_changed_and_deleted() {
     let made = ask(&server, Method::POST, path, Some(body.clone())).await.expect(200);
     assert_eq!((&made["id"], &made["revision"], &made["path"]), (&json!(2), &json!(1), &json!("\\nightly")));
     assert_eq!(made["queue"]["name"], "Linux");
-    assert_eq!(made["variables"], json!({"open": {"value": "1", "allowOverride": true}, "key": {"value": null, "isSecret": true}}));
+    assert_eq!(
+        made["variables"],
+        json!({"open": {"value": "1", "allowOverride": true}, "key": {"value": null, "isSecret": true}})
+    );
     assert_eq!((&made["repository"]["name"], &made["triggers"]), (&json!("web"), &body["triggers"]));
     assert_eq!(made["authoredBy"]["displayName"], "user");
     ask(&server, Method::POST, path, Some(body.clone())).await.refused(409, "DefinitionExistsException");
@@ -131,7 +147,10 @@ async fn definitions_are_made_found_changed_and_deleted() {
     queue(&server, 2, json!({"parameters": "{\"OPEN\": \"over\"}"})).await;
     let (_, worker) = crate::build_client::take(&server, &agent).await;
     let variable = |name: &str| worker.job["variables"][name].clone();
-    assert_eq!((variable("open")["value"].clone(), variable("more")["value"].clone()), (json!("over"), json!("2")));
+    assert_eq!(
+        (variable("open")["value"].clone(), variable("more")["value"].clone()),
+        (json!("over"), json!("2"))
+    );
     assert_eq!(variable("key"), json!({"value": "s3cret", "isSecret": true}));
 
     ask(&server, Method::DELETE, &format!("{path}/2"), None).await.expect(204);
@@ -158,7 +177,9 @@ async fn a_definition_that_cannot_be_is_refused() {
     ] {
         post(body).await.refused(400, "InvalidDefinitionException");
     }
-    post(json!({"name": "a", "process": process, "queue": {"id": 9}})).await.refused(404, "TaskAgentQueueNotFoundException");
+    post(json!({"name": "a", "process": process, "queue": {"id": 9}}))
+        .await
+        .refused(404, "TaskAgentQueueNotFoundException");
     let off = json!({"name": "off", "process": process, "queueStatus": "disabled"});
     let off = post(off).await.expect(200);
     assert_eq!(off["queueStatus"], "disabled");
@@ -180,7 +201,10 @@ async fn the_control_api_tells_what_is_wrong_with_a_file_and_takes_it() {
     assert_eq!(wrong["faults"][0]["line"], 1);
     assert_eq!(put("steps: [{script: x}]\n").await["faults"], json!([]));
     let list = server.control(Method::GET, "/definitions").answer().await.expect(200);
-    assert_eq!(list[0], json!({"id": 1, "name": "mayfly", "file": "/mayfly.yml", "hasFile": false, "faults": []}));
+    assert_eq!(
+        list[0],
+        json!({"id": 1, "name": "mayfly", "file": "/mayfly.yml", "hasFile": false, "faults": []})
+    );
     assert_eq!(list.as_array().unwrap().len(), 2, "the second text replaced the first");
     let files = server.control(Method::GET, "/files").answer().await.expect(200);
     assert_eq!(files, json!(["/nightly.yml"]));

@@ -24,8 +24,14 @@ async fn a_pipeline_is_run_watched_and_read() {
     let queued = run(&server, pipeline, body).await;
     assert_eq!((&queued["state"], &queued["name"]), (&json!("inProgress"), &json!("20261124.1")));
     assert!(queued.get("result").is_none());
-    assert_eq!((&queued["pipeline"]["id"], &queued["pipeline"]["name"]), (&json!(pipeline), &json!("nightly")));
-    assert_eq!(queued["variables"], json!({"color": {"value": "red"}, "key": {"value": null, "isSecret": true}}));
+    assert_eq!(
+        (&queued["pipeline"]["id"], &queued["pipeline"]["name"]),
+        (&json!(pipeline), &json!("nightly"))
+    );
+    assert_eq!(
+        queued["variables"],
+        json!({"color": {"value": "red"}, "key": {"value": null, "isSecret": true}})
+    );
     assert_eq!(queued["resources"]["repositories"]["self"]["refName"], "refs/heads/topic");
 
     let job = take(&server, &agent).await;
@@ -40,7 +46,10 @@ async fn a_pipeline_is_run_watched_and_read() {
     let ended = get(&server, &path).await;
     assert_eq!((&ended["state"], &ended["result"]), (&json!("completed"), &json!("succeeded")));
     let build = get(&server, &format!("/build/builds/{}", queued["id"])).await;
-    assert_eq!((&build["result"], &build["parameters"]), (&json!("partiallySucceeded"), &json!("{\"color\":\"red\"}")));
+    assert_eq!(
+        (&build["result"], &build["parameters"]),
+        (&json!("partiallySucceeded"), &json!("{\"color\":\"red\"}"))
+    );
     let list = get(&server, &format!("/pipelines/{pipeline}/runs")).await;
     assert_eq!((&list["count"], &list["value"][0]["id"]), (&json!(1), &queued["id"]));
 
@@ -51,7 +60,9 @@ async fn a_pipeline_is_run_watched_and_read() {
     let url = log["signedContent"]["url"].as_str().unwrap();
     let text = server.as_user(Method::GET, url.strip_prefix(crate::server::BASE).unwrap()).answer().await;
     assert_eq!(text.text, "hi\n");
-    ask(&server, Method::GET, &format!("{path}/logs/9"), None).await.refused(404, "BuildLogNotFoundException");
+    ask(&server, Method::GET, &format!("{path}/logs/9"), None)
+        .await
+        .refused(404, "BuildLogNotFoundException");
     let other = define(&server, "other", "steps: [{script: a}]\n").await;
     let wrong = format!("/pipelines/{other}/runs/{}", queued["id"]);
     ask(&server, Method::GET, &wrong, None).await.refused(404, "RunNotFoundException");
@@ -64,7 +75,10 @@ async fn pipelines_are_listed_and_made() {
     let body = json!({"name": "web", "folder": "\\ci", "configuration": {"type": "yaml", "path": "/web.yml",
         "repository": {"id": "r", "type": "azureReposGit"}}});
     let made = ask(&server, Method::POST, "/pipelines", Some(body.clone())).await.expect(200);
-    assert_eq!((&made["id"], &made["folder"], &made["configuration"]["path"]), (&json!(2), &json!("\\ci"), &json!("web.yml")));
+    assert_eq!(
+        (&made["id"], &made["folder"], &made["configuration"]["path"]),
+        (&json!(2), &json!("\\ci"), &json!("web.yml"))
+    );
     ask(&server, Method::POST, "/pipelines", Some(body)).await.refused(409, "PipelineExistsException");
     let designer = json!({"name": "x", "configuration": {"type": "designerJson"}});
     ask(&server, Method::POST, "/pipelines", Some(designer)).await.refused(400, "InvalidPipelineException");
@@ -76,7 +90,9 @@ async fn pipelines_are_listed_and_made() {
     assert_eq!(names("").await, ["mayfly", "web"]);
     assert_eq!(names("orderBy=name%20desc&$top=1").await, ["web"]);
     assert_eq!(get(&server, "/pipelines/2?pipelineVersion=1").await["name"], "web");
-    ask(&server, Method::GET, "/pipelines/2?pipelineVersion=7", None).await.refused(404, "PipelineNotFoundException");
+    ask(&server, Method::GET, "/pipelines/2?pipelineVersion=7", None)
+        .await
+        .refused(404, "PipelineNotFoundException");
 }
 
 #[tokio::test]
@@ -88,23 +104,30 @@ async fn a_preview_shows_what_would_run_and_queues_nothing() {
     let text = shown["finalYaml"].as_str().unwrap();
     assert!(text.starts_with("stages:\n- stage: __default\n  jobs:\n  - job: Build\n"), "{text}");
     let other = json!({"previewRun": true, "yamlOverride": "steps: [{bash: other}]\n"});
-    let preview = ask(&server, Method::POST, &format!("/pipelines/{pipeline}/preview"), Some(other.clone())).await;
+    let preview =
+        ask(&server, Method::POST, &format!("/pipelines/{pipeline}/preview"), Some(other.clone())).await;
     let preview = preview.expect(200);
     assert!(preview["finalYaml"].as_str().unwrap().contains("script: other"), "{preview}");
     assert_eq!(run(&server, pipeline, other).await["finalYaml"], preview["finalYaml"]);
     for (body, part) in [
-        (json!({"previewRun": true, "yamlOverride": "steps: [{task: x}]\n"}), "(Line: 1, Col: 9)"),
+        (json!({"previewRun": true, "yamlOverride": "steps: [{task: x}]\n"}), "(Line: 1, Col: 10)"),
         (json!({"templateParameters": {"env": "prod"}}), "Unexpected parameter 'env'"),
         (json!({"stagesToSkip": ["Deploy"]}), "Stage Deploy was not found"),
         (json!({"stagesToSkip": ["__default"]}), "nothing to run"),
         (json!({"yamlOverride": "steps: []"}), "previewRun"),
     ] {
-        let refused = ask(&server, Method::POST, &runs, Some(body)).await.refused(400, "PipelineValidationException");
+        let refused =
+            ask(&server, Method::POST, &runs, Some(body)).await.refused(400, "PipelineValidationException");
         assert!(refused["message"].as_str().unwrap().contains(part), "{refused}");
         let type_name = refused["typeName"].as_str().unwrap();
-        assert_eq!(type_name, "Microsoft.Azure.Pipelines.WebApi.PipelineValidationException, Microsoft.Azure.Pipelines.WebApi");
+        assert_eq!(
+            type_name,
+            "Microsoft.Azure.Pipelines.WebApi.PipelineValidationException, Microsoft.Azure.Pipelines.WebApi"
+        );
     }
     assert_eq!(get(&server, &runs).await["count"], 0);
-    ask(&server, Method::POST, "/pipelines/99/runs", Some(json!({}))).await.refused(404, "PipelineNotFoundException");
+    ask(&server, Method::POST, "/pipelines/99/runs", Some(json!({})))
+        .await
+        .refused(404, "PipelineNotFoundException");
     ask(&server, Method::POST, &runs, Some(json!([]))).await.refused(400, "ArgumentException");
 }

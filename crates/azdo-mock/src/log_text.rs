@@ -46,11 +46,11 @@ pub(crate) async fn text(part: Part, lines: Range<u64>) -> std::io::Result<Body>
             files::stream(&part.file, 0, part.bytes).await
         };
     }
-    written(move |out| each_line(&part, &lines, |_, line| out.write_all(line))).await
+    Ok(written(move |out| each_line(&part, &lines, |_, line| out.write_all(line))))
 }
 
 /// The lines as `{"count": N, "value": [...]}`, without their ends.
-pub(crate) async fn json(part: Part, lines: Range<u64>) -> std::io::Result<Body> {
+pub(crate) fn json(part: Part, lines: Range<u64>) -> Body {
     written(move |out| {
         write!(out, "{{\"count\":{},\"value\":[", lines.end.saturating_sub(lines.start))?;
         each_line(&part, &lines, |number, line| {
@@ -63,7 +63,6 @@ pub(crate) async fn json(part: Part, lines: Range<u64>) -> std::io::Result<Body>
         })?;
         out.write_all(b"]}")
     })
-    .await
 }
 
 fn each_line(
@@ -86,9 +85,7 @@ fn each_line(
 }
 
 /// What a function writes, as a body. The function waits while nobody reads, and ends when whoever read is gone.
-async fn written(
-    write: impl FnOnce(&mut BufWriter<Sender>) -> std::io::Result<()> + Send + 'static,
-) -> std::io::Result<Body> {
+fn written(write: impl FnOnce(&mut BufWriter<Sender>) -> std::io::Result<()> + Send + 'static) -> Body {
     let (sender, receiver) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
         let failed = sender.clone();
@@ -102,7 +99,7 @@ async fn written(
         let chunk = receiver.recv().await?;
         Some((chunk, receiver))
     };
-    Ok(Body::from_stream(stream::unfold(receiver, next)))
+    Body::from_stream(stream::unfold(receiver, next))
 }
 
 struct Sender(mpsc::Sender<std::io::Result<Bytes>>);
@@ -164,7 +161,7 @@ mod tests {
             (3..4, r#"{"count":1,"value":["d"]}"#),
             (4..4, r#"{"count":0,"value":[]}"#),
         ] {
-            assert_eq!(read(json(part(), lines.clone()).await.unwrap()).await, expected, "{lines:?}");
+            assert_eq!(read(json(part(), lines.clone())).await, expected, "{lines:?}");
         }
     }
 

@@ -159,7 +159,7 @@ async fn send(
             Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
         }
         Form::Json => {
-            let body: RawBody = log_text::json(part, lines).await?;
+            let body: RawBody = log_text::json(part, lines);
             Ok(([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response())
         }
     }

@@ -71,12 +71,11 @@ pub(crate) async fn queue(
     let by = project.person();
     let addresses = project.service.addresses();
     project.change(|state, moment| {
-        let (order, queue) = match &body {
-            Some(body) => (order(state, body, named, by)?, body.queue.as_ref()),
-            None => {
-                let definition = named.ok_or_else(no_definition)?;
-                (Order { definition, requested_by: Some(by), ..Order::default() }, None)
-            }
+        let (order, queue) = if let Some(body) = &body {
+            (order(state, body, named, by)?, body.queue.as_ref())
+        } else {
+            let definition = named.ok_or_else(no_definition)?;
+            (Order { definition, requested_by: Some(by), ..Order::default() }, None)
         };
         let queue = queue.map(|queue| find_queue(state, queue)).transpose()?.flatten();
         let id = state.queue_build(order, queue, moment)?;

@@ -67,7 +67,7 @@ pub(crate) struct BuildJob<'a> {
     pub(crate) result: Option<JobResult>,
 }
 
-impl<'a> BuildJob<'a> {
+impl BuildJob<'_> {
     pub(crate) fn state(&self) -> RecordState {
         match self.request {
             _ if self.result.is_some() => RecordState::Completed,

@@ -119,14 +119,13 @@ impl State {
     }
 
     fn any_build(&self, id: RunId) -> Option<Build<'_>> {
-        let source = match self.runs.all.get(&id) {
-            Some(run) => Source::Run(run),
-            None => {
-                let (request, spec) = (RequestId(id.0), self.jobs.get(&RequestId(id.0))?);
-                // The others are part of a run, and the run is the build.
-                spec.placement.run.is_none().then_some(())?;
-                Source::Job(self.requests.get(&request)?, spec)
-            }
+        let source = if let Some(run) = self.runs.all.get(&id) {
+            Source::Run(run)
+        } else {
+            let (request, spec) = (RequestId(id.0), self.jobs.get(&RequestId(id.0))?);
+            // The others are part of a run, and the run is the build.
+            spec.placement.run.is_none().then_some(())?;
+            Source::Job(self.requests.get(&request)?, spec)
         };
         Some(Build { id, state: self, source, notes: self.project.notes.get(&id) })
     }

@@ -138,12 +138,11 @@ impl State {
     ) -> Result<DefinitionId, BuildRefusal> {
         let known =
             self.project.definitions.values().find(|known| known.content.name.eq_ignore_ascii_case(name));
-        let (id, file) = match known {
-            Some(known) => (known.id, known.content.yaml_filename.clone()),
-            None => {
-                let file = format!("{name}.yml");
-                (self.add_definition(Content::of(name, file.clone()), None, moment.now)?, file)
-            }
+        let (id, file) = if let Some(known) = known {
+            (known.id, known.content.yaml_filename.clone())
+        } else {
+            let file = format!("{name}.yml");
+            (self.add_definition(Content::of(name, file.clone()), None, moment.now)?, file)
         };
         self.put_file(&file, yaml);
         Ok(id)

@@ -25,15 +25,12 @@ impl State {
     ) -> Result<(Plan, PoolId), BuildRefusal> {
         let definition = self.definition(order.definition)?;
         let path = file_path(&definition.content.yaml_filename);
-        let text = match text.or_else(|| self.project.files.get(&path).map(String::as_str)) {
-            Some(text) => text,
-            None => {
-                let branch = order.source_branch.as_deref().unwrap_or(BRANCH);
-                return Err(BuildRefusal::Validation(vec![format!(
-                    "An error occurred while loading the YAML build pipeline. File {path} not found in repository \
-                     {PROJECT} branch {branch}. Files are put there by the control API."
-                )]));
-            }
+        let Some(text) = text.or_else(|| self.project.files.get(&path).map(String::as_str)) else {
+            let branch = order.source_branch.as_deref().unwrap_or(BRANCH);
+            return Err(BuildRefusal::Validation(vec![format!(
+                "An error occurred while loading the YAML build pipeline. File {path} not found in repository \
+                 {PROJECT} branch {branch}. Files are put there by the control API."
+            )]));
         };
         let mut faults: Vec<_> = order
             .template_parameters

@@ -149,7 +149,7 @@ fn job_records(addresses: &Addresses, build: &Build<'_>, job: &BuildJob<'_>) -> 
 
 fn from_agent(addresses: &Addresses, build: &Build<'_>, plan: &Plan, record: &Record) -> Value {
     let field = |name: &&str| record.get(*name).cloned().map(|value| ((*name).to_owned(), value));
-    let mut shown: Map<_, _> = FIELDS.iter().filter_map(|name| field(name)).collect();
+    let mut shown: Map<_, _> = FIELDS.iter().filter_map(field).collect();
     for name in ["attempt", "identifier", "issues", "task"] {
         if let Some(value) = record.get(name).filter(|value| !value.is_null()) {
             shown.insert(name.to_owned(), value.clone());

@@ -22,6 +22,8 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) struct Part {
     /// In an archive.
     pub(crate) name: String,
+    /// Among the logs of its build.
+    pub(crate) number: i64,
     pub(crate) file: PathBuf,
     pub(crate) bytes: u64,
     pub(crate) lines: u64,
@@ -122,10 +124,12 @@ pub(crate) async fn zip(parts: Vec<Part>) -> std::io::Result<Body> {
         let mut zip = ZipWriter::new(tempfile::tempfile()?);
         let mut taken = std::collections::BTreeSet::new();
         for part in parts {
-            let name = (1_u32..)
-                .map(|n| if n == 1 { part.name.clone() } else { format!("{n}-{}", part.name) })
-                .find(|name| taken.insert(name.clone()))
-                .unwrap_or_default();
+            // Names that people chose may be the same; the log's number in the build is not.
+            let name = if taken.insert(part.name.clone()) {
+                part.name.clone()
+            } else {
+                format!("{}-{}", part.number, part.name)
+            };
             zip.start_file(name, SimpleFileOptions::default())?;
             std::io::copy(&mut part.open()?, &mut zip)?;
         }
@@ -151,7 +155,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("log");
         fs_err::write(&file, "a\nb \"q\"\r\n\nd\nbroken off").unwrap();
-        let part = || Part { name: "1.txt".into(), file: file.clone(), bytes: 11, lines: 4 };
+        let part = || Part { name: "1.txt".into(), number: 1, file: file.clone(), bytes: 11, lines: 4 };
         for (lines, expected) in [(0..4, "a\nb \"q\"\r\n\nd"), (1..2, "b \"q\"\r\n"), (4..4, ""), (9..9, "")]
         {
             assert_eq!(read(text(part(), lines.clone()).await.unwrap()).await, expected, "{lines:?}");
@@ -170,8 +174,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("log");
         fs_err::write(&file, "text").unwrap();
-        let part = |bytes| Part { name: "Job/1_x.txt".into(), file: file.clone(), bytes, lines: 1 };
-        let body = zip(vec![part(4), part(0)]).await.unwrap();
+        let part = |number, bytes| {
+            let name = "Job/1_x.txt".into();
+            Part { name, number, file: file.clone(), bytes, lines: 1 }
+        };
+        let body = zip(vec![part(1, 4), part(2, 0)]).await.unwrap();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
         let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();

@@ -59,7 +59,7 @@ fn form(headers: &HeaderMap, query: &Query, usual: Form) -> Result<Form, ApiErro
 
 fn part(service: &AzureDevOps, log: &BuildLog<'_>, name: String) -> Part {
     let file = service.files().log(log.plan.id, log.log.id);
-    Part { name, file, bytes: log.log.bytes, lines: log.log.lines }
+    Part { name, number: log.number, file, bytes: log.log.bytes, lines: log.log.lines }
 }
 
 fn find<'a>(build: &Build<'a>, number: i64) -> Result<BuildLog<'a>, BuildRefusal> {

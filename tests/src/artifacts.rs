@@ -15,6 +15,8 @@ pub struct Artifacts {
     pub packages: PathBuf,
     /// Folder for downloads.
     pub cache: PathBuf,
+    /// The Python environment of the clients that are not ours, where the command that started this brings it.
+    pub clients: Option<PathBuf>,
     /// The base image of agent images.
     pub base_image: String,
 }
@@ -38,6 +40,7 @@ impl Artifacts {
             leak_hunter: std::env::var_os("MAYFLY_LEAK_HUNTER").map(PathBuf::from),
             packages: read("MAYFLY_AGENT_PACKAGES").into(),
             cache: read("MAYFLY_CACHE_DIR").into(),
+            clients: std::env::var_os("MAYFLY_TEST_CLIENTS").map(PathBuf::from),
             base_image: read("MAYFLY_TEST_BASE_IMAGE"),
         }
     }

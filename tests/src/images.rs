@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use bollard::auth::DockerCredentials;
+use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use flate2::read::GzDecoder;
 use futures_util::TryStreamExt;
 
-use crate::Engine;
+use crate::{Engine, Stack};
 
 /// An image as one byte string: configuration, history and every file of every layer, unpacked.
 pub async fn everything_in(engine: &Engine, image: &str) -> Result<Vec<u8>> {
@@ -16,6 +18,26 @@ pub async fn everything_in(engine: &Engine, image: &str) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     unpack(&export, &mut all)?;
     Ok(all)
+}
+
+impl Stack {
+    /// Pushes an image of this host into the sandbox's registry; here no new name of it is left.
+    pub async fn push(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
+        let engine = &self.engine().0;
+        let named = TagImageOptionsBuilder::default().repo(repository).tag(tag).build();
+        engine.tag_image(image, Some(named)).await?;
+        let member = DockerCredentials {
+            username: Some(self.variable("ACR_USERNAME").to_owned()),
+            password: Some(self.variable("ACR_PASSWORD").to_owned()),
+            serveraddress: Some(self.variable("ACR_LOGIN_SERVER").to_owned()),
+            ..DockerCredentials::default()
+        };
+        let options = PushImageOptionsBuilder::default().tag(tag).build();
+        let pushed: Result<Vec<_>, _> = engine.push_image(repository, Some(options), Some(member)).try_collect().await;
+        let name = format!("{repository}:{tag}");
+        engine.remove_image(&name, None::<RemoveImageOptions>, None).await?;
+        pushed.map(drop).with_context(|| format!("push {name}"))
+    }
 }
 
 /// Writes the names and contents of an archive, and of the archives in it.

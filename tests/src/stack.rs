@@ -194,6 +194,11 @@ impl Stack {
         self.environment.get(name).unwrap_or_else(|| panic!("`sandbox env` names no {name}"))
     }
 
+    /// All of `sandbox env`.
+    pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     /// Changes a variable for the commands that follow.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());

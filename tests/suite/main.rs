@@ -4,6 +4,7 @@ mod bad_input;
 mod crash;
 mod credentials;
 mod forced_update;
+mod foreign_clients;
 mod identity;
 mod image;
 mod isolation;

@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     } else {
         say("docker does not answer: its images are left as they are");
     }
-    for folder in ["mayfly-cache", "agent-package"] {
+    for folder in ["mayfly-cache", "agent-package", "clients"] {
         let path = workspace.target.join(folder);
         if path.exists() {
             say(&format!("==> remove {}", path.display()));

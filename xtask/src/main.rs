@@ -7,6 +7,7 @@ mod artifacts;
 mod bench;
 mod ci;
 mod clean;
+mod clients;
 mod demo;
 mod fuzz;
 mod leakscan;

@@ -67,7 +67,7 @@ const CARGO_FUZZ: Need = Need {
 
 const VENV: Need = Need {
     name: "Python's venv",
-    why: "holds the linters of workflow and pipeline files",
+    why: "holds the linters of workflow and pipeline files, and the clients that judge the sandbox",
     present: || succeeds("python3", &["-c", "import venv, ensurepip"]),
     remedy: || apt("python3-venv"),
 };
@@ -94,7 +94,7 @@ const CROSS: Need = Need {
 /// For the demo.
 pub(crate) const DEMO: [Need; 3] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON];
 /// For the tests.
-pub(crate) const TESTS: [Need; 5] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST, NODE];
+pub(crate) const TESTS: [Need; 6] = [MMDEBSTRAP, DOCKER, DOCKER_DAEMON, NEXTEST, NODE, VENV];
 /// For the Windows tests on Linux.
 pub(crate) const WINDOWS: [Need; 1] = [CROSS];
 /// For the fuzz targets.

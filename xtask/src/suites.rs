@@ -7,11 +7,12 @@ use anyhow::{Context, Result};
 
 use crate::agent_package::{self, AgentPackage};
 use crate::artifacts::{self, Artifacts};
+use crate::clients;
 use crate::workspace::{Workspace, output, step};
 
 /// Every test there is.
 pub(crate) fn all(workspace: &Workspace) -> Result<()> {
-    nextest(workspace, "all", &["--workspace"], &[], hand_over(workspace)?)?;
+    nextest(workspace, "all", &["--workspace"], &[], with_clients(workspace, hand_over(workspace)?)?)?;
     documented(workspace)
 }
 
@@ -26,7 +27,8 @@ pub(crate) fn end_to_end(
     filter: &[String],
     agent: Option<&AgentPackage>,
 ) -> Result<()> {
-    nextest(workspace, "e2e", &["-p", "e2e"], filter, hand_over_with(workspace, agent)?)
+    let hand_over = with_clients(workspace, hand_over_with(workspace, agent)?)?;
+    nextest(workspace, "e2e", &["-p", "e2e"], filter, hand_over)
 }
 
 /// Tests that need Docker and no sandbox.
@@ -72,6 +74,12 @@ fn hand_over_with(workspace: &Workspace, agent: Option<&AgentPackage>) -> Result
         ("MAYFLY_LEAK_HUNTER", hunter.into()),
         ("MAYFLY_TEST_BASE_IMAGE", base.into()),
     ]);
+    Ok(named)
+}
+
+/// Adds the clients that are not ours, which the stories alone need.
+fn with_clients(workspace: &Workspace, mut named: HandOver) -> Result<HandOver> {
+    named.push(("MAYFLY_TEST_CLIENTS", clients::environment(workspace)?.into()));
     Ok(named)
 }
 

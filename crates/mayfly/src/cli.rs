@@ -1,5 +1,6 @@
 //! The words of the command line. Which exist and what they mean is a contract; see the README's table.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,6 +89,13 @@ pub(crate) enum Sandbox {
         /// Print what puts the variables back to what they were
         #[arg(long)]
         unset: bool,
+    },
+    /// Run your `az` against it, in a configuration that is thrown away with it: mayfly sandbox az group list
+    #[command(disable_help_flag = true)]
+    Az {
+        /// What `az` is to do; its exit code is this command's
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
     },
     /// Show what happened in its Azure DevOps, and what points to a stolen agent key
     Events {

@@ -8,6 +8,7 @@ mod fleet;
 mod logs;
 mod run;
 mod run_file;
+mod sandbox_az;
 mod sandbox_down;
 mod sandbox_env;
 mod sandbox_events;
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
         Command::Sandbox(Sandbox::Events { alarms }) => {
             sandbox_events::run(alarms, common, environment).await
         }
+        Command::Sandbox(Sandbox::Az { words }) => sandbox_az::run(&words, common, environment).await,
         Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
         Command::BuildImage(words) => build_image::run(words, common, environment).await,
         Command::BaseImage => build_image::base(environment).await,

@@ -21,6 +21,8 @@ pub(crate) enum Outcome {
     JobFailed,
     /// `run`: the job was cancelled.
     JobCancelled,
+    /// `sandbox az`: what `az` ended with.
+    Passed(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -33,6 +35,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Service => 4,
             Outcome::JobFailed => 10,
             Outcome::JobCancelled => 11,
+            Outcome::Passed(code) => code,
         })
     }
 }

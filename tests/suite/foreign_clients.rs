@@ -1,0 +1,73 @@
+//! Clients that nobody here wrote, with nothing but what `sandbox env` prints: `az` and Microsoft's Python libraries.
+//! What they do and what is checked is in the scripts of `tests/clients`.
+
+use anyhow::{Result, ensure};
+use e2e::Stack;
+
+/// The image of the walks, with these tags, in the sandbox's registry.
+async fn push(stack: &Stack, tags: &[&str]) -> Result<String> {
+    let repository = format!("{}/team/tool", stack.variable("ACR_LOGIN_SERVER"));
+    for tag in tags {
+        stack.push(&stack.artifacts().base_image, &repository, tag).await?;
+    }
+    Ok(format!("{repository}:{}", tags[0]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn az_logs_in_and_keeps_groups_and_resources() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    stack.client()?.walk("az_groups.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn az_foresees_and_makes_deployments_in_both_modes() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    stack.client()?.walk("az_deployments.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn az_keeps_registries_and_what_is_in_them() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    stack.client()?.walk("az_registry.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn az_runs_container_groups() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.client()?.with("TEAM_IMAGE", &image).walk("az_containers.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_libraries_walk_through_all_of_it() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.client()?.with("TEAM_IMAGE", &image).walk("sdk.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_azure_devops_library_finds_disables_and_deletes_an_agent() -> Result<()> {
+    let stack = Stack::builder().agents(1).start().await?;
+    stack.client()?.walk("azdo.py").await?;
+    stack.finish().await
+}
+
+/// Controls: the same script fails where something is broken, at the check that concerns it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_fails_with_a_wrong_secret_and_where_the_state_is_another() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let wrong = stack.client()?.with("AZURE_CLIENT_SECRET", "wrong").run("az_groups.py").await?;
+    ensure!(wrong.code != 0 && wrong.text().contains("AADSTS7000215"), "{}", wrong.text());
+    ensure!(!wrong.text().contains("ok login answers"), "{}", wrong.text());
+
+    let body = serde_json::json!({ "location": "westeurope" });
+    stack.arm_with("PUT", "/resourceGroups/walk", "2021-04-01", Some(body)).await?;
+    let other = stack.client()?.run("az_groups.py").await?;
+    ensure!(other.code != 0 && other.text().contains("FAILED group exists: not before"), "{}", other.text());
+    stack.finish().await
+}

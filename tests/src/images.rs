@@ -33,7 +33,8 @@ impl Stack {
             ..DockerCredentials::default()
         };
         let options = PushImageOptionsBuilder::default().tag(tag).build();
-        let pushed: Result<Vec<_>, _> = engine.push_image(repository, Some(options), Some(member)).try_collect().await;
+        let pushed: Result<Vec<_>, _> =
+            engine.push_image(repository, Some(options), Some(member)).try_collect().await;
         let name = format!("{repository}:{tag}");
         engine.remove_image(&name, None::<RemoveImageOptions>, None).await?;
         pushed.map(drop).with_context(|| format!("push {name}"))

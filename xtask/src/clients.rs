@@ -46,10 +46,16 @@ fn requirements(workspace: &Workspace) -> PathBuf {
 }
 
 fn make(workspace: &Workspace, folder: &Path) -> Result<()> {
-    fetched(Command::new(PYTHON).args(["-m", "venv"]).arg(folder), "is Python's venv installed (Debian: python3-venv)?")?;
+    fetched(
+        Command::new(PYTHON).args(["-m", "venv"]).arg(folder),
+        "is Python's venv installed (Debian: python3-venv)?",
+    )?;
     let unreachable = "does this machine reach the Python package index?";
     let bin = bin(folder);
-    fetched(Command::new(bin.join("pip")).args(["install", "--quiet", "--no-compile", INSTALLER]), unreachable)?;
+    fetched(
+        Command::new(bin.join("pip")).args(["install", "--quiet", "--no-compile", INSTALLER]),
+        unreachable,
+    )?;
     let mut install = Command::new(bin.join("uv"));
     install.args(["pip", "install", "--quiet", "--no-deps", "--python"]).arg(python(folder));
     fetched(install.arg("--requirements").arg(requirements(workspace)), unreachable)
@@ -60,7 +66,10 @@ fn fetched(command: &mut Command, question: &str) -> Result<()> {
     say(&format!("==> clients: {}", shown(command)));
     let status = command.status().with_context(|| format!("start `{}`", shown(command)))?;
     if !status.success() {
-        bail!("the clients' environment cannot be made: `{}` ended with {status}: {question}", shown(command));
+        bail!(
+            "the clients' environment cannot be made: `{}` ended with {status}: {question}",
+            shown(command)
+        );
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ def deployments(arm):
 
 def registries():
     acr = client(ContainerRegistryManagementClient)
-    made = acr.registries.begin_create("sdk", "sdkregistry", {"location": LOCATION, "sku": {"name": "Basic"}, "admin_user_enabled": True, "properties": {"adminUserEnabled": True}}, **FAST).result()
+    made = acr.registries.begin_create("sdk", "sdkregistry", {"location": LOCATION, "sku": {"name": "Basic"}, "properties": {"adminUserEnabled": True}}, **FAST).result()
     equal("registries.begin_create", (made.provisioning_state, made.sku.name, made.admin_user_enabled), ("Succeeded", "Basic", True))
     equal("registries.list_credentials", len(acr.registries.list_credentials("sdk", "sdkregistry").passwords), 2)
     equal("registries.list_by_resource_group", [one.name for one in acr.registries.list_by_resource_group("sdk")], ["sdkregistry"])

@@ -26,6 +26,11 @@ impl Stack {
     pub fn client(&self) -> Result<Client<'_>> {
         Ok(Client { stack: self, home: tempfile::tempdir()?, changed: Vec::new() })
     }
+
+    /// A program of the clients' environment.
+    pub fn foreign(&self, name: &str) -> Result<PathBuf> {
+        Ok(clients(self)?.join(name))
+    }
 }
 
 impl Client<'_> {

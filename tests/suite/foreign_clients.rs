@@ -1,7 +1,7 @@
 //! Clients that nobody here wrote, with nothing but what `sandbox env` prints: `az` and Microsoft's Python libraries.
 //! What they do and what is checked is in the scripts of `tests/clients`.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::Stack;
 
 /// The image of the walks, with these tags, in the sandbox's registry.
@@ -35,6 +35,14 @@ async fn az_keeps_registries_and_what_is_in_them() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn az_reads_and_deletes_what_is_in_a_registry() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    push(&stack, &["1", "2"]).await?;
+    stack.client()?.walk("az_repositories.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn az_runs_container_groups() -> Result<()> {
     let stack = Stack::builder().start().await?;
     let image = push(&stack, &["1"]).await?;
@@ -54,6 +62,41 @@ async fn the_python_libraries_walk_through_all_of_it() -> Result<()> {
 async fn the_azure_devops_library_finds_disables_and_deletes_an_agent() -> Result<()> {
     let stack = Stack::builder().agents(1).start().await?;
     stack.client()?.walk("azdo.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn az_cancels_a_deployment_under_way() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.client()?.with("TEAM_IMAGE", &image).walk("az_cancel.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sandbox_az_passes_words_and_exit_code_and_leaves_the_users_own_configuration_alone() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let home = tempfile::tempdir()?;
+    let az = stack.foreign(if cfg!(windows) { "az.bat" } else { "az" })?;
+    let run = async |words: &[&str], program: &std::path::Path| -> Result<(Option<i32>, String, String)> {
+        let mut command = stack.command(&[&["sandbox", "az"], words].concat());
+        let answer = command.env("HOME", home.path()).env("MAYFLY_AZ", program).output().await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((answer.status.code(), text(&answer.stdout), text(&answer.stderr)))
+    };
+    let listed = run(&["group", "list", "-o", "json"], &az).await?;
+    let groups: serde_json::Value = serde_json::from_str(&listed.1).with_context(|| format!("{listed:?}"))?;
+    ensure!(listed.0 == Some(0) && groups.is_array(), "{listed:?}");
+    ensure!(listed.2.contains("logging `az` in"), "the first call logs in: {listed:?}");
+    let missing = run(&["group", "show", "-n", "nowhere"], &az).await?;
+    ensure!(missing.0 == Some(3) && missing.2.contains("ResourceGroupNotFound"), "az's own code: {missing:?}");
+    ensure!(!missing.2.contains("logging `az` in"), "later ones do not: {missing:?}");
+    let version = run(&["--version"], &az).await?;
+    ensure!(version.0 == Some(0) && version.1.contains("azure-cli"), "flags are az's too: {version:?}");
+    ensure!(!home.path().join(".azure").exists(), "the user's own configuration was touched");
+
+    let none = run(&["group", "list"], &home.path().join("az")).await?;
+    ensure!(none.0 == Some(1) && none.2.contains("hint: MAYFLY_AZ"), "{none:?}");
     stack.finish().await
 }
 

@@ -89,7 +89,10 @@ async fn sandbox_az_passes_words_and_exit_code_and_leaves_the_users_own_configur
     ensure!(listed.0 == Some(0) && groups.is_array(), "{listed:?}");
     ensure!(listed.2.contains("logging `az` in"), "the first call logs in: {listed:?}");
     let missing = run(&["group", "show", "-n", "nowhere"], &az).await?;
-    ensure!(missing.0 == Some(3) && missing.2.contains("ResourceGroupNotFound"), "az's own code: {missing:?}");
+    ensure!(
+        missing.0 == Some(3) && missing.2.contains("ResourceGroupNotFound"),
+        "az's own code: {missing:?}"
+    );
     ensure!(!missing.2.contains("logging `az` in"), "later ones do not: {missing:?}");
     let version = run(&["--version"], &az).await?;
     ensure!(version.0 == Some(0) && version.1.contains("azure-cli"), "flags are az's too: {version:?}");

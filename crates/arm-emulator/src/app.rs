@@ -149,6 +149,11 @@ impl Arm {
         self.0.settings.subscription_id.to_string()
     }
 
+    /// The application that owns the subscription: whoever may call at all.
+    pub(crate) fn owner(&self) -> Uuid {
+        self.0.settings.entra.settings().client_id
+    }
+
     /// Serialises changes of records. Do no I/O other than the store's while it is held.
     pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
         self.0.records.lock().unwrap_or_else(PoisonError::into_inner)

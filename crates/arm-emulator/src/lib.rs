@@ -13,6 +13,7 @@ mod app;
 mod body;
 mod engine;
 mod error;
+mod etag;
 mod fields;
 mod filter;
 #[cfg(feature = "fuzzing")]

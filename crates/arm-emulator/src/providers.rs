@@ -3,7 +3,16 @@
 
 pub(crate) mod aci;
 pub(crate) mod acr;
+pub(crate) mod any;
+pub(crate) mod catalogue;
+pub(crate) mod locks;
 pub(crate) mod msi;
+pub(crate) mod namespaces;
+pub(crate) mod registration;
+pub(crate) mod resource_groups;
+pub(crate) mod role_assignments;
+pub(crate) mod stored;
+pub(crate) mod tags_resource;
 
 use serde_json::Value;
 
@@ -11,7 +20,9 @@ use crate::app::Arm;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::Tags;
 use crate::location;
-use crate::records::{groups, roles};
+use crate::etag::Condition;
+use crate::providers::any::Place;
+use crate::records::{groups, resources, roles};
 use crate::resource_id::ResourceId;
 
 /// A resource type that the emulator runs.
@@ -76,7 +87,7 @@ impl Kind {
     pub(crate) fn of(arm: &Arm, id: &ResourceId) -> Result<(Self, ResourceId), ArmError> {
         let kind = Self::find(&id.resource_type().unwrap_or_default())?;
         let name = id.name().unwrap_or_default();
-        let Some(group) = id.resource_group() else {
+        let Some(group) = id.resource_group().filter(|_| id.is_top_level()) else {
             return Err(ArmError::bad_request(
                 "InvalidResourceType",
                 format!("The resource '{id}' of the type '{}' must be in a resource group.", kind.full()),
@@ -93,24 +104,13 @@ impl Kind {
     }
 }
 
-/// 404 for a namespace or a type that nobody serves, with those that are.
+/// The error for a type that has no behaviour where one with behaviour is needed.
 pub(crate) fn unknown_type(resource_type: &str) -> ArmError {
-    let (namespace, short) = resource_type.split_once('/').unwrap_or((resource_type, ""));
     let supported = Kind::ALL.map(Kind::full).join(", ");
-    if Kind::ALL.iter().any(|kind| kind.namespace().eq_ignore_ascii_case(namespace)) {
-        ArmError::not_found(
-            "InvalidResourceType",
-            format!(
-                "The resource type '{short}' could not be found in the namespace '{namespace}'. The supported types \
-                 are: {supported}."
-            ),
-        )
-    } else {
-        ArmError::not_found(
-            "InvalidResourceNamespace",
-            format!("The resource namespace '{namespace}' is invalid. The supported types are: {supported}."),
-        )
-    }
+    ArmError::not_found(
+        "InvalidResourceType",
+        format!("The resource type '{resource_type}' has no behaviour here. The types that have are: {supported}."),
+    )
 }
 
 /// Checks a request body without doing anything.
@@ -172,12 +172,28 @@ pub(crate) fn existing(arm: &Arm, kind: Kind, id: &ResourceId) -> Result<Value, 
 
 /// Deletes a resource with what belongs to it; gives what it was, or nothing when there was none.
 pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
-    roles::forget_scope(arm, &id.to_string())?;
-    match Kind::of(arm, id)? {
-        (Kind::ContainerGroup, id) => aci::delete(arm, &id).await,
-        (Kind::Registry, id) => acr::delete(arm, &id).await,
-        (Kind::UserAssignedIdentity, id) => msi::delete(arm, &id),
-    }
+    let (kind, id) = match any::place(arm, id)? {
+        Place::Kind(kind, id) => (kind, id),
+        Place::RoleAssignment(id) => {
+            let name = role_assignments::name(id.last_name())?;
+            return role_assignments::delete_at(arm, &id.scope().to_string(), name);
+        }
+        Place::Tags(scope) => return tags_resource::delete(arm, &scope).map(|()| None),
+        Place::Stored(id) => {
+            let deleted = stored::delete(arm, &id, &Condition::default())?;
+            roles::forget_within(arm, &id.to_string())?;
+            return Ok(deleted);
+        }
+        Place::Scope | Place::Group(_) | Place::Deployment(_) => return Ok(None),
+    };
+    roles::forget_within(arm, &id.to_string())?;
+    let deleted = match kind {
+        Kind::ContainerGroup => aci::delete(arm, &id).await,
+        Kind::Registry => acr::delete(arm, &id).await,
+        Kind::UserAssignedIdentity => msi::delete(arm, &id),
+    }?;
+    resources::remove_within(arm, &id)?;
+    Ok(deleted)
 }
 
 /// Replaces the tags.
@@ -199,7 +215,8 @@ pub(crate) fn list(arm: &Arm, kind: Kind, group: Option<&str>) -> Result<Vec<Val
     }
 }
 
-/// The ids of everything in a resource group, in order.
+/// The ids of what Complete mode looks at in a resource group: what has no parent, and children that have a location of
+/// their own (`azure-docs: deployment-complete-mode-deletion.md`). Children come before their parents.
 pub(crate) fn ids_in_group(arm: &Arm, group: &str) -> Result<Vec<ResourceId>, ArmError> {
     let mut ids = Vec::new();
     for kind in Kind::ALL {
@@ -208,6 +225,14 @@ pub(crate) fn ids_in_group(arm: &Arm, group: &str) -> Result<Vec<ResourceId>, Ar
             ids.push(id.parse().map_err(ArmError::internal)?);
         }
     }
+    let here = |id: &ResourceId| id.resource_group().is_some_and(|own| own.eq_ignore_ascii_case(group));
+    let by_itself = |record: &resources::Stored| {
+        !record.id.is_extension() && (record.id.is_top_level() || record.body.contains_key("location"))
+    };
+    let never = |id: &ResourceId| id.namespace().is_some_and(|own| own.eq_ignore_ascii_case("Microsoft.Authorization"));
+    let stored = resources::list(arm)?.into_iter();
+    ids.extend(stored.filter(|one| here(&one.id) && by_itself(one) && !never(&one.id)).map(|one| one.id));
+    ids.sort_by_key(|id: &ResourceId| std::cmp::Reverse(id.depth()));
     Ok(ids)
 }
 

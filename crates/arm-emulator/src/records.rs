@@ -5,4 +5,5 @@ pub(crate) mod groups;
 pub(crate) mod identities;
 pub(crate) mod operations;
 pub(crate) mod registries;
+pub(crate) mod resources;
 pub(crate) mod roles;

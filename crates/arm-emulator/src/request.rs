@@ -15,6 +15,7 @@ use url::form_urlencoded;
 
 use crate::app::Arm;
 use crate::error::ArmError;
+use crate::providers::locks;
 use crate::resource_id::normalise_path;
 
 /// Audiences of Azure's own public cloud, which the SDKs ask for unless they are told otherwise.
@@ -176,6 +177,7 @@ fn admitted(arm: &Arm, request: &Request) -> Result<ApiVersion, ArmError> {
     {
         return Err(subscription_not_found(subscription));
     }
+    locks::check_request(arm, request.method(), path)?;
     Ok(version)
 }
 

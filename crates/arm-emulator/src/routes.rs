@@ -1,5 +1,6 @@
 //! Every route, one module per resource. Paths arrive in the spelling of `resource_id::normalise_path`.
 
+mod any;
 mod container_groups;
 mod container_locations;
 mod container_sessions;
@@ -11,7 +12,6 @@ mod providers;
 mod registries;
 mod resource_groups;
 mod resources;
-mod role_assignments;
 mod subscriptions;
 mod unknown;
 
@@ -34,9 +34,8 @@ pub(crate) fn router(arm: Arm) -> Router {
         .merge(container_groups::routes())
         .merge(registries::routes())
         .merge(identities::routes())
-        .merge(role_assignments::routes())
         .merge(operations::routes())
-        .fallback(unknown::route)
+        .fallback(any::route)
         .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(arm.clone(), request::admit))
         .layer(from_fn_with_state(arm.clone(), request::identify))

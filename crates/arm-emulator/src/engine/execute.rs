@@ -9,7 +9,7 @@ mod steps;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
@@ -23,9 +23,11 @@ use crate::app::{Arm, Running};
 use crate::engine::live::Live;
 use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::{ArmError, ErrorBody};
-use crate::providers::{self, Kind, Provisioning};
-use crate::records::deployments::{self, Deployment, Mode, State, Target};
-use crate::records::groups;
+use crate::etag::Condition;
+use crate::providers::locks::{self, Change};
+use crate::providers::stored::{self, Asked};
+use crate::providers::{self, Kind, Provisioning, any};
+use crate::records::deployments::{self, Deployment, Mode, Scope, State, Target};
 use crate::resource_id::ResourceId;
 
 /// Deployments may be this deep inside of one another.
@@ -35,7 +37,7 @@ pub(crate) const MAX_DEPTH: usize = 5;
 pub(crate) fn start(arm: &Arm, prepared: Prepared) -> Result<(Deployment, bool), ArmError> {
     let deployment = prepared.deployment.clone();
     let (run, created) = Run::accept(arm, prepared, CancellationToken::new(), 1)?;
-    let span = tracing::info_span!("deployment", name = %deployment.name, group = %deployment.group);
+    let span = tracing::info_span!("deployment", name = %deployment.name, scope = deployment.scope.key());
     arm.settings().shutdown.spawn(
         async move {
             run.run().await;
@@ -46,8 +48,8 @@ pub(crate) fn start(arm: &Arm, prepared: Prepared) -> Result<(Deployment, bool),
 }
 
 /// Asks a deployment that runs to end.
-pub(crate) fn cancel(arm: &Arm, group: &str, name: &str) -> Result<(), ArmError> {
-    let deployment = deployments::get(arm, group, name)?;
+pub(crate) fn cancel(arm: &Arm, scope: &Scope, name: &str) -> Result<(), ArmError> {
+    let deployment = deployments::get(arm, scope, name)?;
     if deployment.state.is_final() {
         return Err(ArmError::conflict(
             "DeploymentCannotBeCancelled",
@@ -57,7 +59,7 @@ pub(crate) fn cancel(arm: &Arm, group: &str, name: &str) -> Result<(), ArmError>
             ),
         ));
     }
-    if let Some(running) = arm.running().get(&deployments::key(group, name)) {
+    if let Some(running) = arm.running().get(&deployments::key(scope, name)) {
         running.cancel.cancel();
     }
     Ok(())
@@ -65,7 +67,7 @@ pub(crate) fn cancel(arm: &Arm, group: &str, name: &str) -> Result<(), ArmError>
 
 struct Run {
     arm: Arm,
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
     cancel: CancellationToken,
     /// 1 for a deployment that a caller asked for, one more for each around it.
     depth: usize,
@@ -101,9 +103,10 @@ impl Run {
         let created = deployments::begin(arm, &prepared.deployment, &prepared.template)?;
         let deployment = &prepared.deployment;
         let running = Running { operation_id: deployment.operation_id.clone(), cancel: cancel.clone() };
-        all.insert(deployments::key(&deployment.group, &deployment.name), running);
+        all.insert(deployments::key(&deployment.scope, &deployment.name), running);
         drop(all);
         let (steps, named_inside) = (AtomicUsize::new(0), Mutex::default());
+        let prepared = Arc::new(prepared);
         Ok((Self { arm: arm.clone(), prepared, cancel, depth, steps, named_inside }, created))
     }
 
@@ -148,7 +151,7 @@ impl Run {
     /// No longer running; by now another run may have taken the name.
     fn leave(&self) {
         let deployment = &self.prepared.deployment;
-        let key = deployments::key(&deployment.group, &deployment.name);
+        let key = deployments::key(&deployment.scope, &deployment.name);
         let mut all = self.arm.running();
         if all.get(&key).is_some_and(|running| running.operation_id == deployment.operation_id) {
             all.remove(&key);
@@ -211,9 +214,13 @@ impl Run {
         }
         let destination = &self.prepared.destinations[index];
         let step = self.begin("Create", Some(destination.target()))?;
+        if let Err(error) = locks::check(&self.arm, destination.id(), Change::Write) {
+            return self.end(step, Err(StepError::from(error)));
+        }
         let outcome = match destination {
             Destination::Resource(kind, id) => self.bring_up(index, *kind, id).await,
             Destination::Deployment(id) => self.nest(index, id).await,
+            Destination::Other(id) => self.keep(index, id),
         };
         self.end(step, outcome)
     }
@@ -237,6 +244,19 @@ impl Run {
         }
     }
 
+    /// Keeps a resource of a type without behaviour. Secure values go to its provider and are not shown by it, so they are
+    /// not kept.
+    fn keep(&self, index: usize, id: &ResourceId) -> Result<StatusCode, StepError> {
+        let plan = &self.prepared.plan;
+        let mut body = plan.body(index, &Live(&self.arm)).map_err(|fault| violation(&[fault]))?;
+        let scrubbed = plan.without_secrets(body.clone());
+        stored::read::without_secret(&mut body, &scrubbed);
+        let api_version = plan.resources()[index].api_version.clone();
+        let asked = Asked { api_version, by: self.arm.owner(), condition: Condition::default() };
+        let put = any::put(&self.arm, id, &body, &asked)?;
+        Ok(if put.created { StatusCode::CREATED } else { StatusCode::OK })
+    }
+
     /// Runs a deployment inside of this one; it has a history of its own.
     async fn nest(&self, index: usize, id: &ResourceId) -> Result<StatusCode, StepError> {
         if self.depth == MAX_DEPTH {
@@ -245,7 +265,7 @@ impl Run {
                 format!("Deployments may be at most {MAX_DEPTH} deep inside of one another."),
             )));
         }
-        let (prepared, kept) = self.plan_inside(index, id)?;
+        let (prepared, kept) = self.plan_inside(index, id).await?;
         self.named_inside.lock().unwrap_or_else(PoisonError::into_inner).extend(kept);
         let (run, created) = Self::accept(&self.arm, prepared, self.cancel.child_token(), self.depth + 1)?;
         let ended = run.boxed().await;
@@ -256,40 +276,63 @@ impl Run {
         }
     }
 
-    fn plan_inside(&self, index: usize, id: &ResourceId) -> Result<(Prepared, BTreeSet<String>), ArmError> {
-        let live = Live(&self.arm);
-        let group = groups::writable(&self.arm, id.resource_group().unwrap_or_default())?;
-        let scope = plan::scope(&self.arm, &group);
-        let planned = self.prepared.plan.nested(index, &live, Some(scope), &|| self.arm.new_id());
-        let inside = planned
-            .ok_or_else(|| {
-                ArmError::internal(format!("`{id}` is planned as a deployment and holds no template"))
-            })?
-            .map_err(|faults| violation(&faults))?;
-        let body = self.prepared.plan.body(index, &live).map_err(|fault| violation(&[fault]))?;
-        let here = group.name.eq_ignore_ascii_case(&self.prepared.deployment.group);
-        let kept = if here { inside.named_resource_ids() } else { BTreeSet::new() };
-        let (template, correlation_id) =
-            (body["properties"]["template"].clone(), self.prepared.deployment.correlation_id.clone());
-        let name = id.name().unwrap_or_default();
-        let prepared = plan::prepare_nested(&self.arm, &group, &name, inside, template, correlation_id)?;
-        Ok((prepared, kept))
+    /// Its links may have to be fetched, so it is planned where that may block.
+    async fn plan_inside(
+        &self,
+        index: usize,
+        id: &ResourceId,
+    ) -> Result<(Prepared, BTreeSet<String>), ArmError> {
+        let (arm, outer, id) = (self.arm.clone(), Arc::clone(&self.prepared), id.clone());
+        plan::blocking(move || {
+            let live = Live(&arm);
+            let body = outer.plan.body(index, &live).map_err(|fault| violation(&[fault]))?;
+            let location = body["location"].as_str().map(str::to_owned);
+            let scope = plan::template_scope(&arm, &Scope::of(&id), location.as_deref())?;
+            let planned = outer.plan.nested(index, &live, Some(scope), &|| arm.new_id());
+            let inside = planned
+                .ok_or_else(|| {
+                    ArmError::internal(format!("`{id}` is planned as a deployment and holds no template"))
+                })?
+                .map_err(|faults| violation(&faults))?;
+            let mut kept = if Scope::of(&id).key() == outer.deployment.scope.key() {
+                inside.named_resource_ids()
+            } else {
+                BTreeSet::new()
+            };
+            let (template, correlation_id) =
+                (body["properties"]["template"].clone(), outer.deployment.correlation_id.clone());
+            let prepared = plan::prepare_nested(&arm, &id, location, inside, template, correlation_id)?;
+            if !kept.is_empty() {
+                kept.extend(prepared.destinations.iter().map(|one| one.id().key()));
+            }
+            Ok((prepared, kept))
+        })
+        .await
     }
 
     /// Deletes every top-level resource of the resource group that the template does not hold.
     async fn delete_the_rest(&self) -> Result<(), Stop> {
-        let group = &self.prepared.deployment.group;
+        let Some(group) = self.prepared.deployment.scope.group() else { return Ok(()) };
         let mut kept = self.prepared.plan.named_resource_ids();
+        // Children that have a location of their own are looked at too.
+        kept.extend(self.prepared.destinations.iter().map(|one| one.id().key()));
         kept.extend(self.named_inside.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         let present = providers::ids_in_group(&self.arm, group)?;
-        let excess = present.into_iter().filter(|id| !kept.contains(&id.key()));
-        let outcomes = join_all(excess.map(|id| self.delete(id))).await;
+        let free = |id: &ResourceId| locks::check(&self.arm, id, Change::Delete).is_ok();
+        // What a lock protects stays, and the deployment succeeds (`azure-docs: deployment-modes.md`).
+        let mut excess: Vec<ResourceId> =
+            present.into_iter().filter(|id| !kept.contains(&id.key()) && free(id)).collect();
         let mut failures = Vec::new();
-        for outcome in outcomes {
-            match outcome {
-                Ok(()) => {}
-                Err(Unfinished::Canceled) => return Err(Stop::Canceled),
-                Err(Unfinished::Failed(error)) => failures.push(error),
+        // Children before their parents: those of one depth together.
+        while let Some(depth) = excess.first().map(ResourceId::depth) {
+            let above = excess.iter().position(|id| id.depth() < depth).unwrap_or(excess.len());
+            let outcomes = join_all(excess.drain(..above).map(|id| self.delete(id))).await;
+            for outcome in outcomes {
+                match outcome {
+                    Ok(()) => {}
+                    Err(Unfinished::Canceled) => return Err(Stop::Canceled),
+                    Err(Unfinished::Failed(error)) => failures.push(error),
+                }
             }
         }
         if failures.is_empty() { Ok(()) } else { Err(Stop::Failed(failures)) }

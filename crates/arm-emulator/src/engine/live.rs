@@ -4,10 +4,9 @@ use arm_template::Deployed;
 use serde_json::{Value, json};
 
 use crate::app::Arm;
-use crate::engine::plan::is_deployment;
 use crate::error::ArmError;
-use crate::providers::{self, Kind, acr};
-use crate::records::deployments;
+use crate::providers::any::{self, Place};
+use crate::providers::{Kind, acr};
 use crate::resource_id::ResourceId;
 
 /// The deployed state as it is now.
@@ -34,18 +33,23 @@ impl Deployed for Live<'_> {
 impl Live<'_> {
     fn read(&self, resource_id: &str) -> Result<(ResourceId, Value), ArmError> {
         let id = parse(resource_id)?;
-        if is_deployment(&id.resource_type().unwrap_or_default()) {
-            let (group, name) = (id.resource_group().unwrap_or_default(), id.name().unwrap_or_default());
-            let view = deployments::get(self.0, group, &name)?.view(self.0);
-            return Ok((id, view));
-        }
-        let (kind, id) = Kind::of(self.0, &id)?;
-        let view = providers::existing(self.0, kind, &id)?;
+        let view = any::existing(self.0, &id)?;
         Ok((id, view))
     }
 
     fn call(&self, function: &str, resource_id: &str) -> Result<Value, ArmError> {
-        let (kind, id) = Kind::of(self.0, &parse(resource_id)?)?;
+        let id = parse(resource_id)?;
+        any::existing(self.0, &id)?;
+        let Place::Kind(kind, id) = any::place(self.0, &id)? else {
+            return Err(ArmError::bad_request(
+                "InvalidResourceOperation",
+                format!(
+                    "The function '{function}' is not supported for '{id}': resources of the type '{}' are kept and \
+                     shown, and do nothing.",
+                    id.resource_type().unwrap_or_default()
+                ),
+            ));
+        };
         match (kind, function.to_ascii_lowercase().as_str()) {
             (Kind::Registry, "listcredentials") => acr::credentials(self.0, &id),
             (Kind::Registry, "listusages") => acr::usages(self.0, &id),

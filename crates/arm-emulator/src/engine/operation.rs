@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::app::Arm;
 use crate::error::{ArmError, ErrorBody};
 use crate::providers::{self, Provisioning};
+use crate::records::deployments::Scope;
 use crate::records::operations::{self, Operation, Status, Subject};
 use crate::records::{deployments, groups};
 use crate::request::ApiVersion;
@@ -83,9 +84,9 @@ pub(crate) fn delete_resource_group(arm: &Arm, group: &str) -> Result<String, Ar
 }
 
 /// Removes a deployment that is over from the history; gives the operation's id, or nothing where there was none.
-pub(crate) fn delete_deployment(arm: &Arm, group: &str, name: &str) -> Result<Option<String>, ArmError> {
+pub(crate) fn delete_deployment(arm: &Arm, scope: &Scope, name: &str) -> Result<Option<String>, ArmError> {
     let _guard = arm.lock();
-    let Some(deployment) = deployments::find(arm, group, name)? else { return Ok(None) };
+    let Some(deployment) = deployments::find(arm, scope, name)? else { return Ok(None) };
     if !deployment.state.is_final() {
         return Err(ArmError::conflict(
             "DeploymentActive",
@@ -95,7 +96,7 @@ pub(crate) fn delete_deployment(arm: &Arm, group: &str, name: &str) -> Result<Op
             ),
         ));
     }
-    deployments::remove(arm, group, name)?;
+    deployments::remove(arm, scope, name)?;
     let id = operations::start_work(arm)?;
     operations::finish(arm, &id, Ok(()))?;
     Ok(Some(id))
@@ -129,15 +130,16 @@ async fn empty(arm: &Arm, group: &str) -> Result<(), ArmError> {
             providers::delete(arm, &resource).await?;
         }
     }
-    for deployment in deployments::list(arm, group)? {
-        deployments::remove(arm, group, &deployment.name)?;
+    let scope = Scope::Group(group.to_owned());
+    for deployment in deployments::list(arm, &scope)? {
+        deployments::remove(arm, &scope, &deployment.name)?;
     }
     Ok(())
 }
 
 /// Cancels what runs into a resource group and waits until none of it does.
 async fn end_deployments(arm: &Arm, group: &str) {
-    let prefix = deployments::key(group, "");
+    let prefix = deployments::key(&Scope::Group(group.to_owned()), "");
     let mut pause = tokio::time::interval(DEPLOYMENT_POLL);
     loop {
         pause.tick().await;

@@ -1,41 +1,31 @@
 //! From a deployment's request body to something that can run: read, planned, checked against what the resource
 //! providers take. Nothing is changed here, so `validate` is the same thing without the run.
 
+mod destinations;
 mod fault;
+mod read;
 mod summary;
 
-use arm_template::jsonc::{self, Node};
-use arm_template::{Plan, PlanRequest, PlannedResource, ResourceGroupInfo, Scope, Template};
+use std::sync::Arc;
+
+use arm_template::{Level, Plan, PlanRequest, ResourceGroupInfo, Template, jsonc};
 use serde_json::{Map, Value, json};
 
+use self::destinations::{Checked, check_name, destinations};
 pub(crate) use self::fault::violation;
+use self::read::Source;
+pub(crate) use self::read::{Request, read, read_what_if};
 use self::summary::{dependencies_of, hash, providers_of};
 use crate::app::Arm;
-use crate::body::invalid_json;
-use crate::engine::live::Live;
-use crate::engine::what_if::ResultFormat;
-use crate::error::{ArmError, ErrorBody};
-use crate::fields::{Fields, Tags};
+use crate::engine::links::Fetcher;
+use crate::error::ArmError;
+use crate::fields::Tags;
 use crate::location;
 use crate::metadata;
-use crate::providers::{self, Kind};
-use crate::records::deployments::{Deployment, Mode, State, Target};
-use crate::records::groups::{self, ResourceGroup};
-use crate::request::{is_api_version, subscription_not_found};
-use crate::resource_id::{ResourceId, ResourceIdError};
-
-/// A deployment's request body.
-#[derive(Debug)]
-pub(crate) struct Request {
-    mode: Mode,
-    tags: Tags,
-    /// `{"name": {"value": …}}`. May hold secrets: it is used for the plan and dropped.
-    parameters: Map<String, Value>,
-    /// The whole body; places of faults count in it.
-    text: String,
-    template: Node,
-    check_resources: bool,
-}
+use crate::providers::{Kind, any};
+use crate::records::deployments::{self, Deployment, Mode, Scope, State, Target};
+use crate::records::groups;
+use crate::resource_id::ResourceId;
 
 /// A deployment that may run.
 #[derive(Debug)]
@@ -53,22 +43,25 @@ pub(crate) enum Destination {
     Resource(Kind, ResourceId),
     /// A deployment inside of this one.
     Deployment(ResourceId),
+    /// Of a type without behaviour, or of Resource Manager's own: whatever `providers::any` makes of it.
+    Other(ResourceId),
 }
 
 impl Destination {
     pub(crate) fn id(&self) -> &ResourceId {
         match self {
-            Self::Resource(_, id) | Self::Deployment(id) => id,
+            Self::Resource(_, id) | Self::Deployment(id) | Self::Other(id) => id,
         }
     }
 
     /// The resource as a deployment's records name it.
     pub(crate) fn target(&self) -> Target {
         let id = self.id();
+        let group = || "Microsoft.Resources/resourceGroups".to_owned();
         Target {
             id: id.to_string(),
-            resource_type: id.resource_type().unwrap_or_default(),
-            resource_name: id.name().unwrap_or_default(),
+            resource_type: id.resource_type().unwrap_or_else(group),
+            resource_name: id.name().or_else(|| id.resource_group().map(str::to_owned)).unwrap_or_default(),
         }
     }
 }
@@ -83,131 +76,128 @@ impl Prepared {
     }
 }
 
-/// Reads a body in ARM's lenient JSON: az pastes the template file as it is behind a key without quotes.
-pub(crate) fn read(text: &str) -> Result<Request, ArmError> {
-    read_body(text, |_| Ok(())).map(|(request, ())| request)
+/// What a run has beside its plan.
+struct RunOf {
+    name: String,
+    scope: Scope,
+    location: Option<String>,
+    mode: Mode,
+    tags: Tags,
+    links: Map<String, Value>,
+    correlation_id: String,
+    checked: Checked,
 }
 
-/// Reads the body of `whatIf`, which says how much to tell.
-pub(crate) fn read_what_if(text: &str) -> Result<(Request, ResultFormat), ArmError> {
-    read_body(text, |properties| {
-        let Some(mut settings) = properties.object("whatIfSettings")? else {
-            return Ok(ResultFormat::FullResourcePayloads);
-        };
-        let format = settings.word("resultFormat", &["FullResourcePayloads", "ResourceIdOnly"])?;
-        settings.finish()?;
-        Ok(match format {
-            Some("ResourceIdOnly") => ResultFormat::ResourceIdOnly,
-            _ => ResultFormat::FullResourcePayloads,
-        })
-    })
-}
-
-fn read_body<T>(
-    text: &str,
-    more: impl FnOnce(&mut Fields<'_>) -> Result<T, ArmError>,
-) -> Result<(Request, T), ArmError> {
-    let document = jsonc::parse(text).map_err(|diagnostic| invalid_json(&diagnostic.detail))?;
-    let body = document.to_value();
-    let mut fields = Fields::of(&body, "")?;
-    for echoed in ["id", "name", "type"] {
-        fields.value(echoed);
-    }
-    fields.unsupported("location", "a deployment into a resource group has none")?;
-    let tags = fields.tags()?.unwrap_or_default();
-    let mut properties = fields.required_object("properties")?;
-    fields.finish()?;
-    properties.required("mode")?;
-    let mode = match properties.word("mode", &["Incremental", "Complete"])? {
-        Some("Complete") => Mode::Complete,
-        _ => Mode::Incremental,
-    };
-    for (name, instead) in [
-        ("templateLink", "give 'template'"),
-        ("parametersLink", "give 'parameters'"),
-        ("onErrorDeployment", "leave it out"),
-    ] {
-        properties.unsupported(name, instead)?;
-    }
-    if let Some(mut setting) = properties.object("debugSetting")? {
-        setting.word("detailLevel", &["none"])?;
-        setting.finish()?;
-    }
-    if let Some(mut options) = properties.object("expressionEvaluationOptions")? {
-        options.word("scope", &["NotSpecified", "Outer", "Inner"])?;
-        options.finish()?;
-    }
-    let level = properties.word("validationLevel", &["Template", "Provider", "ProviderNoRbac"])?;
-    properties.required("template")?;
-    let parameters = match properties.value("parameters") {
-        None => Map::new(),
-        Some(Value::Object(parameters)) => parameters.clone(),
-        Some(_) => return Err(ArmError::invalid_content("properties.parameters", "Expected an object.")),
-    };
-    let more = more(&mut properties)?;
-    properties.finish()?;
-    let template = document.get("properties").and_then(|properties| properties.get("template")).cloned();
-    let template =
-        template.ok_or_else(|| ArmError::invalid_content("properties.template", "Required property."))?;
-    let (text, check_resources) = (text.to_owned(), level != Some("Template"));
-    Ok((Request { mode, tags, parameters, text, template, check_resources }, more))
-}
-
-/// Plans a deployment and checks it against the resource providers.
-pub(crate) fn prepare(
+/// Plans a deployment and checks it against the resource providers; what it names by address is fetched.
+pub(crate) async fn prepare(
     arm: &Arm,
-    group: &str,
+    scope: &Scope,
     name: &str,
     request: Request,
     correlation_id: String,
 ) -> Result<Prepared, ArmError> {
     check_name(name)?;
-    let group = groups::writable(arm, group)?;
-    let Request { mode, tags, parameters, text, template, check_resources } = request;
-    let parsed = Template::parse_node(&text, &template).map_err(|faults| violation(&faults))?;
-    let template = parsed.to_value();
-    let plan = plan(arm, &group, name, mode, &parsed, parameters)?;
-    let run = RunOf { name, mode, tags, correlation_id, check_resources };
-    assemble(arm, &group, run, plan, template)
+    let scope = existing(arm, scope)?;
+    request.check_location(&scope, name)?;
+    let Request { mode, location, tags, template, parameters, check_resources } = request;
+    if mode == Mode::Complete && scope.group().is_none() {
+        return Err(ArmError::bad_request(
+            "InvalidDeployment",
+            format!("The deployment mode 'Complete' is not supported for '{name}' at {} scope.", scope.word()),
+        ));
+    }
+    let location = location.map(|text| checked_location(arm, &scope, name, &text)).transpose()?;
+    let mut links = Map::new();
+    let (text, node, uri) = match template {
+        Source::Here((text, node)) => (Arc::from(text), node, None),
+        Source::Linked(link) => {
+            links.insert("templateLink".to_owned(), link.shown());
+            let text = link.fetch(arm).await?;
+            let node = jsonc::parse(&text).map_err(|fault| violation(&[fault]))?;
+            (text, node, Some(link.address()?))
+        }
+    };
+    let parameters = match parameters {
+        Source::Here(parameters) => parameters,
+        Source::Linked(link) => {
+            links.insert("parametersLink".to_owned(), link.shown());
+            parameter_file(&link.fetch(arm).await?)?
+        }
+    };
+    let checked = if check_resources { Checked::Resources } else { Checked::Places };
+    let run =
+        RunOf { name: name.to_owned(), scope, location, mode, tags, links, correlation_id, checked };
+    let (arm, linked) = (arm.clone(), Arc::new(Fetcher::new(arm)));
+    // Links inside of the template are fetched while it is planned.
+    blocking(move || {
+        let parsed = Template::parse_node(&text, &node).map_err(|faults| violation(&faults))?;
+        let request = PlanRequest {
+            parameters,
+            scope: template_scope(&arm, &run.scope, run.location.as_deref())?,
+            deployment_name: run.name.clone(),
+            mode: match run.mode {
+                Mode::Incremental => arm_template::Mode::Incremental,
+                Mode::Complete => arm_template::Mode::Complete,
+            },
+            now: arm.now(),
+            new_guid: &|| arm.new_id(),
+            environment: Some(metadata::document(&arm)),
+            deployer: Some(json!({
+                "objectId": arm.owner(),
+                "tenantId": arm.settings().tenant_id,
+                "userPrincipalName": "",
+            })),
+            linked: Some(linked),
+            template_uri: uri,
+        };
+        let plan = parsed.plan(&request).map_err(|faults| violation(&faults))?;
+        assemble(&arm, run, plan, parsed.to_value())
+    })
+    .await
+}
+
+/// Work that may wait for the network or take long, away from the threads that answer requests.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ArmError> + Send + 'static,
+) -> Result<T, ArmError> {
+    tokio::task::spawn_blocking(work).await.map_err(ArmError::internal)?
 }
 
 /// A deployment inside of another one: its plan exists already.
 pub(crate) fn prepare_nested(
     arm: &Arm,
-    group: &ResourceGroup,
-    name: &str,
+    id: &ResourceId,
+    location: Option<String>,
     plan: Plan,
     template: Value,
     correlation_id: String,
 ) -> Result<Prepared, ArmError> {
-    check_name(name)?;
-    let run =
-        RunOf { name, mode: Mode::Incremental, tags: Tags::new(), correlation_id, check_resources: false };
-    assemble(arm, group, run, plan, template)
+    let name = id.last_name().to_owned();
+    check_name(&name)?;
+    let scope = existing(arm, &Scope::of(id))?;
+    let location = if scope.group().is_some() { None } else { location };
+    let location = location.map(|text| checked_location(arm, &scope, &name, &text)).transpose()?;
+    let (mode, tags, links) = (Mode::Incremental, Tags::new(), Map::new());
+    let run = RunOf { name, scope, location, mode, tags, links, correlation_id, checked: Checked::Places };
+    assemble(arm, run, plan, template)
 }
 
-struct RunOf<'a> {
-    name: &'a str,
-    mode: Mode,
-    tags: Tags,
-    correlation_id: String,
-    check_resources: bool,
+/// Where the resources of a deployment inside of another one would go, also into what is still to come.
+pub(crate) fn foreseen(arm: &Arm, id: &ResourceId, plan: &Plan) -> Result<Vec<Destination>, ArmError> {
+    destinations(arm, &Scope::of(id), plan, Checked::Types).map_err(|errors| {
+        let problem = format!("The nested deployment '{id}' is not valid.");
+        ArmError::bad_request("InvalidTemplateDeployment", problem).with_details(errors)
+    })
 }
 
-fn assemble(
-    arm: &Arm,
-    group: &ResourceGroup,
-    run: RunOf<'_>,
-    plan: Plan,
-    template: Value,
-) -> Result<Prepared, ArmError> {
-    let RunOf { name, mode, tags, correlation_id, check_resources } = run;
-    let destinations = destinations(arm, group, &plan, check_resources).map_err(|errors| {
+fn assemble(arm: &Arm, run: RunOf, plan: Plan, template: Value) -> Result<Prepared, ArmError> {
+    let destinations = destinations(arm, &run.scope, &plan, run.checked).map_err(|errors| {
         ArmError::bad_request(
             "InvalidTemplateDeployment",
             format!(
-                "The template deployment '{name}' is not valid according to the validation procedure. The tracking \
-                 id is '{}'. See inner errors for details.",
+                "The template deployment '{}' is not valid according to the validation procedure. The tracking id is \
+                 '{}'. See inner errors for details.",
+                run.name,
                 arm.new_id()
             ),
         )
@@ -215,14 +205,16 @@ fn assemble(
     })?;
     let now = arm.now();
     let deployment = Deployment {
-        name: name.to_owned(),
-        group: group.name.clone(),
-        tags,
-        mode,
+        name: run.name,
+        scope: run.scope,
+        location: run.location,
+        tags: run.tags,
+        mode: run.mode,
+        links: run.links,
         state: State::Accepted,
         started: now,
         changed: now,
-        correlation_id,
+        correlation_id: run.correlation_id,
         operation_id: arm.new_id().to_string(),
         template_hash: hash(&template),
         parameters: plan.parameters_for_history(),
@@ -236,141 +228,75 @@ fn assemble(
     Ok(Prepared { deployment, template, plan, destinations })
 }
 
-fn plan(
-    arm: &Arm,
-    group: &ResourceGroup,
-    name: &str,
-    mode: Mode,
-    template: &Template,
-    parameters: Map<String, Value>,
-) -> Result<Plan, ArmError> {
-    let request = PlanRequest {
-        parameters,
-        scope: scope(arm, group),
-        deployment_name: name.to_owned(),
-        mode: match mode {
-            Mode::Incremental => arm_template::Mode::Incremental,
-            Mode::Complete => arm_template::Mode::Complete,
-        },
-        now: arm.now(),
-        new_guid: &|| arm.new_id(),
-        environment: Some(metadata::document(arm)),
-        deployer: None,
-        linked: None,
-        template_uri: None,
-    };
-    template.plan(&request).map_err(|faults| violation(&faults))
-}
-
-/// A resource group as templates see it.
-pub(crate) fn scope(arm: &Arm, group: &ResourceGroup) -> Scope {
-    let tags = group.tags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    Scope {
-        subscription_id: arm.subscription(),
-        tenant_id: arm.settings().tenant_id.to_string(),
-        resource_group: ResourceGroupInfo {
-            name: group.name.clone(),
-            location: group.location.clone(),
-            tags,
-            id: groups::id(arm, &group.name),
-        },
-        ..Scope::default()
-    }
-}
-
-/// Where every resource goes, or all reasons why some may not.
-fn destinations(
-    arm: &Arm,
-    group: &ResourceGroup,
-    plan: &Plan,
-    check_resources: bool,
-) -> Result<Vec<Destination>, Vec<ErrorBody>> {
-    let mut found = Vec::new();
-    let mut errors = Vec::new();
-    for (index, resource) in plan.resources().iter().enumerate() {
-        let checked = destination(arm, group, resource).and_then(|destination| {
-            // What depends on resources that are still to be deployed cannot be checked before they are.
-            if check_resources
-                && let Destination::Resource(kind, id) = &destination
-                && let Ok(body) = plan.body(index, &Live(arm))
-            {
-                providers::check(*kind, id, &body)?;
-            }
-            Ok(destination)
-        });
-        match checked {
-            Ok(destination) => found.push(destination),
-            Err(error) => {
-                error.log();
-                errors.push(*error.with_target(resource.id.clone()).body);
-            }
+/// The scope as it was created; one that is not there, or that goes, refuses.
+fn existing(arm: &Arm, scope: &Scope) -> Result<Scope, ArmError> {
+    match scope {
+        Scope::Group(name) => groups::writable(arm, name).map(|group| Scope::Group(group.name)),
+        Scope::ManagementGroup(_) => {
+            let id = scope.id(arm).parse().map_err(ArmError::internal)?;
+            any::existing(arm, &id).map(|_| scope.clone())
         }
+        Scope::Subscription | Scope::Tenant => Ok(scope.clone()),
     }
-    if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
-fn destination(
-    arm: &Arm,
-    group: &ResourceGroup,
-    resource: &PlannedResource,
-) -> Result<Destination, ArmError> {
-    let id: ResourceId = resource
-        .id
-        .parse()
-        .map_err(|error: ResourceIdError| ArmError::bad_request("InvalidResourceId", error.to_string()))?;
-    if !id.subscription().eq_ignore_ascii_case(&arm.subscription()) {
-        return Err(subscription_not_found(id.subscription()));
-    }
-    let destination = if is_deployment(&resource.resource_type) {
-        Destination::Deployment(id)
-    } else {
-        let (kind, id) = Kind::of(arm, &id)?;
-        Destination::Resource(kind, id)
-    };
-    if !is_api_version(&resource.api_version) {
-        let short = resource.resource_type.split_once('/').map_or("", |(_, short)| short);
-        return Err(ArmError::bad_request(
-            "NoRegisteredProviderFound",
+/// Where the record of a deployment lies; it stays there.
+fn checked_location(arm: &Arm, scope: &Scope, name: &str, text: &str) -> Result<String, ArmError> {
+    let place = location::normalise(text).ok_or_else(|| {
+        ArmError::bad_request(
+            "LocationNotAvailableForDeployment",
             format!(
-                "No registered resource provider found for location '{}' and API version '{}' for type '{short}'. The \
-                 supported api-versions are 'YYYY-MM-DD' and 'YYYY-MM-DD-preview', any date. The supported locations \
-                 are '{}'.",
-                resource.location.as_deref().unwrap_or(&group.location),
-                resource.api_version,
+                "The provided location '{text}' is not available for deployment. List of available regions is '{}'.",
                 location::names()
             ),
-        ));
-    }
-    let Some(target_group) = destination.id().resource_group() else {
-        return Err(ArmError::bad_request(
-            "InvalidDeploymentScope",
+        )
+    })?;
+    let before = deployments::find(arm, scope, name)?.and_then(|before| before.location);
+    match before {
+        Some(before) if before != place => Err(ArmError::conflict(
+            "InvalidDeploymentLocation",
             format!(
-                "The deployment '{}' must be in a resource group; other scopes are not supported.",
-                resource.name
+                "Invalid deployment location '{place}'. The deployment '{name}' already exists in location '{before}'."
             ),
-        ));
-    };
-    groups::writable(arm, target_group)?;
-    Ok(destination)
-}
-
-pub(crate) fn is_deployment(resource_type: &str) -> bool {
-    resource_type.eq_ignore_ascii_case("Microsoft.Resources/deployments")
-}
-
-/// 1 to 64 characters of letters, digits, `- _ . ( )`.
-fn check_name(name: &str) -> Result<(), ArmError> {
-    let length = name.chars().count();
-    if (1..=64).contains(&length)
-        && name.chars().all(|character| character.is_alphanumeric() || "-_.()".contains(character))
-    {
-        return Ok(());
+        )),
+        _ => Ok(place.to_owned()),
     }
-    Err(ArmError::bad_request(
-        "InvalidDeploymentName",
-        format!(
-            "The provided deployment name '{name}' has {length} characters or characters that are not allowed. It may \
-             have 1 to 64 letters, digits, '-', '_', '.', '(' and ')'."
-        ),
-    ))
+}
+
+fn parameter_file(text: &str) -> Result<Map<String, Value>, ArmError> {
+    let document = jsonc::parse(text).map_err(|fault| violation(&[fault]))?;
+    match document.get("parameters").map(jsonc::Node::to_value) {
+        Some(Value::Object(parameters)) => Ok(parameters),
+        _ => Err(ArmError::invalid_content("properties.parametersLink", "The parameter file has no object 'parameters'.")),
+    }
+}
+
+/// A scope as templates see it.
+pub(crate) fn template_scope(
+    arm: &Arm,
+    scope: &Scope,
+    location: Option<&str>,
+) -> Result<arm_template::Scope, ArmError> {
+    let mut seen = arm_template::Scope {
+        subscription_id: arm.subscription(),
+        tenant_id: arm.settings().tenant_id.to_string(),
+        location: location.unwrap_or_default().to_owned(),
+        ..arm_template::Scope::default()
+    };
+    match scope {
+        Scope::Group(name) => {
+            let group = groups::writable(arm, name)?;
+            let tags = group.tags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            let id = groups::id(arm, &group.name);
+            seen.resource_group =
+                ResourceGroupInfo { name: group.name, location: group.location, tags, id };
+        }
+        Scope::Subscription => seen.level = Level::Subscription,
+        Scope::ManagementGroup(name) => {
+            seen.level = Level::ManagementGroup;
+            seen.management_group.clone_from(name);
+        }
+        Scope::Tenant => seen.level = Level::Tenant,
+    }
+    Ok(seen)
 }

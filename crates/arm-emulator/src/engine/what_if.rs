@@ -14,9 +14,8 @@ use crate::app::Arm;
 use crate::engine::live::Live;
 use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::ArmError;
-use crate::providers::{self, Kind};
-use crate::records::deployments::Mode;
-use crate::records::groups;
+use crate::providers::{self, Kind, any, stored};
+use crate::records::deployments::{Mode, Scope};
 use crate::resource_id::ResourceId;
 
 /// How much is told of each resource.
@@ -58,8 +57,11 @@ enum ChangeType {
 /// The final answer of the operation.
 pub(crate) fn answer(arm: &Arm, prepared: &Prepared, format: ResultFormat) -> Result<Value, ArmError> {
     let mut foreseen = Foreseen { arm, format, changes: Vec::new(), kept: BTreeSet::new() };
-    foreseen.plan(&prepared.plan, &prepared.destinations, &prepared.deployment.group, 1)?;
-    foreseen.the_rest(&prepared.deployment.group, prepared.deployment.mode)?;
+    let scope = &prepared.deployment.scope;
+    foreseen.plan(&prepared.plan, &prepared.destinations, scope, 1)?;
+    if let Some(group) = scope.group() {
+        foreseen.the_rest(group, prepared.deployment.mode)?;
+    }
     foreseen.changes.sort_by_key(|change| change.resource_id.to_lowercase());
     Ok(json!({
         "status": "Succeeded",
@@ -85,15 +87,20 @@ impl Foreseen<'_> {
         &mut self,
         plan: &Plan,
         destinations: &[Destination],
-        home: &str,
+        home: &Scope,
         depth: usize,
     ) -> Result<(), ArmError> {
         self.kept.extend(plan.named_resource_ids());
+        self.kept.extend(destinations.iter().map(|one| one.id().key()));
         let first = self.changes.len();
         for (index, destination) in destinations.iter().enumerate() {
             match destination {
                 Destination::Resource(kind, id) => {
                     let change = self.resource(plan, index, *kind, id)?;
+                    self.changes.push(change);
+                }
+                Destination::Other(id) => {
+                    let change = self.other(plan, index, id)?;
                     self.changes.push(change);
                 }
                 Destination::Deployment(id) => self.nested(plan, index, id, home, depth)?,
@@ -110,9 +117,29 @@ impl Foreseen<'_> {
     }
 
     fn resource(&self, plan: &Plan, index: usize, kind: Kind, id: &ResourceId) -> Result<Change, ArmError> {
+        let before = providers::get(self.arm, kind, id)?;
+        let named = (id.name().unwrap_or_default(), kind.full().to_owned());
+        self.compared(plan, index, id, shapes::of(kind), before, named)
+    }
+
+    /// Of a type without behaviour.
+    fn other(&self, plan: &Plan, index: usize, id: &ResourceId) -> Result<Change, ArmError> {
+        let target = Destination::Other(id.clone()).target();
+        let before = any::get(self.arm, id)?;
+        self.compared(plan, index, id, &shapes::STORED, before, (last(&target.resource_name), target.resource_type))
+    }
+
+    fn compared(
+        &self,
+        plan: &Plan,
+        index: usize,
+        id: &ResourceId,
+        shape: &shapes::Shape,
+        before: Option<Value>,
+        (name, resource_type): (String, String),
+    ) -> Result<Change, ArmError> {
         let api_version = &plan.resources()[index].api_version;
-        let shape = shapes::of(kind);
-        let before = providers::get(self.arm, kind, id)?.map(|view| sorted(view, api_version));
+        let before = before.map(|view| sorted(view, api_version));
         if self.format == ResultFormat::ResourceIdOnly {
             let change_type = if before.is_some() { ChangeType::Deploy } else { ChangeType::Create };
             return Ok(Change::of(id, change_type));
@@ -123,10 +150,11 @@ impl Foreseen<'_> {
             .or_else(|_| plan.body(index, &Placeholders))
             .map_err(|fault| violation(&[fault]))?;
         let mut after = shape.shown(body);
+        stored::read::without_write_only(&mut after);
         for (name, value) in [
             ("id", json!(id.to_string())),
-            ("name", json!(id.name().unwrap_or_default())),
-            ("type", json!(kind.full())),
+            ("name", json!(name)),
+            ("type", json!(resource_type)),
         ] {
             after[name] = value;
         }
@@ -134,7 +162,12 @@ impl Foreseen<'_> {
         let Some(before) = before else {
             return Ok(Change { after: Some(after), ..Change::of(id, ChangeType::Create) });
         };
-        let delta = shape.changes(&before, &after);
+        // A body that leaves `properties` out says nothing of those that the provider sets.
+        let mut wanted = after.clone();
+        if wanted.get("properties").is_none() {
+            wanted["properties"] = json!({});
+        }
+        let delta = shape.changes(&before, &wanted);
         let change_type = if delta.iter().any(PropertyChange::has_effect) {
             ChangeType::Modify
         } else {
@@ -149,12 +182,9 @@ impl Foreseen<'_> {
         plan: &Plan,
         index: usize,
         id: &ResourceId,
-        home: &str,
+        home: &Scope,
         depth: usize,
     ) -> Result<(), ArmError> {
-        let group = groups::writable(self.arm, id.resource_group().unwrap_or_default())?;
-        let scope = plan::scope(self.arm, &group);
-        let inside = plan.nested(index, &Live(self.arm), Some(scope), &|| self.arm.new_id());
         let unsupported = |reason: String| Change {
             unsupported_reason: Some(reason),
             ..Change::of(id, ChangeType::Unsupported)
@@ -163,14 +193,15 @@ impl Foreseen<'_> {
             self.changes.push(unsupported("The nested deployment is too deep inside of others.".to_owned()));
             return Ok(());
         }
-        match inside {
+        let target = Scope::of(id);
+        // A resource group that the deployment itself creates is seen as far as its name goes.
+        let scope = plan::template_scope(self.arm, &target, plan.resources()[index].location.as_deref()).ok();
+        match plan.nested(index, &Live(self.arm), scope, &|| self.arm.new_id()) {
             Some(Ok(inside)) => {
-                let name = id.name().unwrap_or_default();
-                let correlation = self.arm.new_id().to_string();
-                let prepared = plan::prepare_nested(self.arm, &group, &name, inside, json!({}), correlation)?;
-                let here = group.name.eq_ignore_ascii_case(home);
+                let destinations = plan::foreseen(self.arm, id, &inside)?;
+                let here = target.key() == home.key();
                 let kept = self.kept.clone();
-                self.plan(&prepared.plan, &prepared.destinations, home, depth + 1)?;
+                self.plan(&inside, &destinations, home, depth + 1)?;
                 if !here {
                     self.kept = kept;
                 }
@@ -195,13 +226,17 @@ impl Foreseen<'_> {
             }
             let mut change = Change::of(&id, change_type);
             if self.format == ResultFormat::FullResourcePayloads {
-                let (kind, id) = Kind::of(self.arm, &id)?;
-                change.before = providers::get(self.arm, kind, &id)?;
+                change.before = any::get(self.arm, &id)?;
             }
             self.changes.push(change);
         }
         Ok(())
     }
+}
+
+/// The last part of a name with its parents' names.
+fn last(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 impl Change {

@@ -1,6 +1,8 @@
 //! Deployments, their operations and their templates. Parameters are stored in the form of the history: a secure one
 //! has a type and no value.
 
+mod scope;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -9,21 +11,33 @@ use service_kit::Batch;
 use crate::app::Arm;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::Tags;
+use crate::providers::locks::{self, Change};
 use crate::records::groups;
+use crate::resource_id::ResourceId;
+
+pub(crate) use self::scope::Scope;
 
 const TABLE: &str = "arm.deployments";
 const OPERATIONS: &str = "arm.deployment-operations";
 const TEMPLATES: &str = "arm.deployment-templates";
-/// Deployments that a resource group remembers; ARM deletes the oldest beyond it.
+/// Deployments that a scope remembers; ARM deletes the oldest beyond it.
 const HISTORY: usize = 800;
 
 /// A deployment as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Deployment {
     pub(crate) name: String,
-    pub(crate) group: String,
+    /// Called after what it was when there were resource groups alone.
+    #[serde(rename = "group")]
+    pub(crate) scope: Scope,
+    /// Where the record lies, above resource groups.
+    #[serde(default)]
+    pub(crate) location: Option<String>,
     pub(crate) tags: Tags,
     pub(crate) mode: Mode,
+    /// `templateLink` and `parametersLink`, where the template or the parameters came by their address.
+    #[serde(default)]
+    pub(crate) links: Map<String, Value>,
     pub(crate) state: State,
     pub(crate) started: Timestamp,
     pub(crate) changed: Timestamp,
@@ -97,7 +111,7 @@ pub(crate) struct Target {
 
 impl Deployment {
     pub(crate) fn id(&self, arm: &Arm) -> String {
-        format!("{}/providers/Microsoft.Resources/deployments/{}", groups::id(arm, &self.group), self.name)
+        format!("{}/providers/Microsoft.Resources/deployments/{}", self.scope.id(arm), self.name)
     }
 
     /// The shape that ARM shows.
@@ -114,6 +128,9 @@ impl Deployment {
             "providers": self.providers,
             "dependencies": self.dependencies,
         });
+        for (name, link) in &self.links {
+            properties[name] = link.clone();
+        }
         if let Some(outputs) = &self.outputs {
             properties["outputs"] = json!(outputs);
         }
@@ -126,13 +143,17 @@ impl Deployment {
         if let Some(error) = &self.error {
             properties["error"] = json!(error);
         }
-        json!({
+        let mut view = json!({
             "id": self.id(arm),
             "name": self.name,
             "type": "Microsoft.Resources/deployments",
             "tags": self.tags,
             "properties": properties,
-        })
+        });
+        if let Some(location) = &self.location {
+            view["location"] = json!(location);
+        }
+        view
     }
 }
 
@@ -175,24 +196,24 @@ pub(crate) fn duration(span: SignedDuration) -> String {
 }
 
 /// The key of a deployment that runs.
-pub(crate) fn key(group: &str, name: &str) -> String {
-    format!("{group}/{name}").to_lowercase()
+pub(crate) fn key(scope: &Scope, name: &str) -> String {
+    format!("{}/{name}", scope.key()).to_lowercase()
 }
 
-pub(crate) fn find(arm: &Arm, group: &str, name: &str) -> Result<Option<Deployment>, ArmError> {
-    Ok(arm.store().get(&table(group), &name.to_lowercase())?)
+pub(crate) fn find(arm: &Arm, scope: &Scope, name: &str) -> Result<Option<Deployment>, ArmError> {
+    Ok(arm.store().get(&table(scope), &name.to_lowercase())?)
 }
 
-pub(crate) fn get(arm: &Arm, group: &str, name: &str) -> Result<Deployment, ArmError> {
-    find(arm, group, name)?.ok_or_else(|| {
+pub(crate) fn get(arm: &Arm, scope: &Scope, name: &str) -> Result<Deployment, ArmError> {
+    find(arm, scope, name)?.ok_or_else(|| {
         ArmError::not_found("DeploymentNotFound", format!("Deployment '{name}' could not be found."))
     })
 }
 
 /// The newest first.
-pub(crate) fn list(arm: &Arm, group: &str) -> Result<Vec<Deployment>, ArmError> {
+pub(crate) fn list(arm: &Arm, scope: &Scope) -> Result<Vec<Deployment>, ArmError> {
     let mut all: Vec<Deployment> =
-        arm.store().list(&table(group))?.into_iter().map(|(_, found)| found).collect();
+        arm.store().list(&table(scope))?.into_iter().map(|(_, found)| found).collect();
     all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.name.cmp(&b.name)));
     Ok(all)
 }
@@ -201,8 +222,10 @@ pub(crate) fn list(arm: &Arm, group: &str) -> Result<Vec<Deployment>, ArmError> 
 /// the oldest deployments. Tells whether the name is new.
 pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Result<bool, ArmError> {
     let _guard = arm.lock();
-    groups::writable(arm, &deployment.group)?;
-    let before = find(arm, &deployment.group, &deployment.name)?;
+    if let Some(group) = deployment.scope.group() {
+        groups::writable(arm, group)?;
+    }
+    let before = find(arm, &deployment.scope, &deployment.name)?;
     if before.as_ref().is_some_and(|before| !before.state.is_final()) {
         return Err(ArmError::conflict(
             "DeploymentActive",
@@ -215,73 +238,101 @@ pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Res
     }
     let mut batch = Batch::new();
     if before.is_some() {
-        batch = forget(arm, batch, &deployment.group, &deployment.name)?;
+        batch = forget(arm, batch, &deployment.scope, &deployment.name)?;
     } else {
-        let all = list(arm, &deployment.group)?;
+        let all = list(arm, &deployment.scope)?;
         let excess = (all.len() + 1).saturating_sub(HISTORY);
-        for old in all.iter().rev().filter(|old| old.state.is_final()).take(excess) {
-            batch = forget(arm, batch, &old.group, &old.name)?;
+        let over = |old: &&Deployment| {
+            let id = old.id(arm).parse();
+            old.state.is_final() && id.is_ok_and(|id| locks::check(arm, &id, Change::Delete).is_ok())
+        };
+        let old: Vec<_> = if excess == 0 { Vec::new() } else { all.iter().rev().filter(over).take(excess).collect() };
+        if old.len() < excess {
+            return Err(quota_exceeded(&deployment.name, all.len()));
+        }
+        for old in old {
+            batch = forget(arm, batch, &old.scope, &old.name)?;
         }
     }
     let name = deployment.name.to_lowercase();
-    batch = batch.put(&table(&deployment.group), &name, deployment)?;
-    batch = batch.put(TEMPLATES, &key(&deployment.group, &deployment.name), template)?;
+    batch = batch.put(&table(&deployment.scope), &name, deployment)?;
+    batch = batch.put(TEMPLATES, &key(&deployment.scope, &deployment.name), template)?;
     arm.store().write(batch)?;
     Ok(before.is_none())
+}
+
+/// The history is full, and a lock or what still runs keeps it so (`azure-docs: deployment-quota-exceeded.md`).
+fn quota_exceeded(name: &str, count: usize) -> ArmError {
+    ArmError::conflict(
+        "DeploymentQuotaExceeded",
+        format!(
+            "Creating the deployment '{name}' would exceed the quota of '{HISTORY}'. The current deployment count is \
+             '{count}', please delete some deployments before creating a new one. Please see https://aka.ms/arm-deploy for \
+             usage details."
+        ),
+    )
 }
 
 /// Writes a state of a run, unless the run is over already or was replaced. Tells whether it was written.
 pub(crate) fn advance(arm: &Arm, deployment: &Deployment) -> Result<bool, ArmError> {
     let _guard = arm.lock();
-    let Some(stored) = find(arm, &deployment.group, &deployment.name)? else { return Ok(false) };
+    let Some(stored) = find(arm, &deployment.scope, &deployment.name)? else { return Ok(false) };
     if stored.state.is_final() || stored.operation_id != deployment.operation_id {
         return Ok(false);
     }
-    arm.store().put(&table(&deployment.group), &deployment.name.to_lowercase(), deployment)?;
+    arm.store().put(&table(&deployment.scope), &deployment.name.to_lowercase(), deployment)?;
     Ok(true)
 }
 
-pub(crate) fn template(arm: &Arm, group: &str, name: &str) -> Result<Value, ArmError> {
-    get(arm, group, name)?;
-    Ok(arm.store().get(TEMPLATES, &key(group, name))?.unwrap_or(Value::Null))
+pub(crate) fn template(arm: &Arm, scope: &Scope, name: &str) -> Result<Value, ArmError> {
+    get(arm, scope, name)?;
+    Ok(arm.store().get(TEMPLATES, &key(scope, name))?.unwrap_or(Value::Null))
 }
 
 pub(crate) fn save_step(
     arm: &Arm,
-    group: &str,
+    scope: &Scope,
     name: &str,
     order: usize,
     step: &Step,
 ) -> Result<(), ArmError> {
-    Ok(arm.store().put(&steps_table(group, name), &format!("{order:05}"), step)?)
+    Ok(arm.store().put(&steps_table(scope, name), &format!("{order:05}"), step)?)
 }
 
 /// In the order in which they began.
-pub(crate) fn steps(arm: &Arm, group: &str, name: &str) -> Result<Vec<Step>, ArmError> {
-    Ok(arm.store().list(&steps_table(group, name))?.into_iter().map(|(_, step)| step).collect())
+pub(crate) fn steps(arm: &Arm, scope: &Scope, name: &str) -> Result<Vec<Step>, ArmError> {
+    Ok(arm.store().list(&steps_table(scope, name))?.into_iter().map(|(_, step)| step).collect())
 }
 
 /// Removes a deployment from the history; its resources stay.
-pub(crate) fn remove(arm: &Arm, group: &str, name: &str) -> Result<(), ArmError> {
-    let batch = forget(arm, Batch::new(), group, name)?;
+pub(crate) fn remove(arm: &Arm, scope: &Scope, name: &str) -> Result<(), ArmError> {
+    let batch = forget(arm, Batch::new(), scope, name)?;
     Ok(arm.store().write(batch)?)
 }
 
-fn forget(arm: &Arm, mut batch: Batch, group: &str, name: &str) -> Result<Batch, ArmError> {
-    let steps = steps_table(group, name);
+fn forget(arm: &Arm, mut batch: Batch, scope: &Scope, name: &str) -> Result<Batch, ArmError> {
+    let steps = steps_table(scope, name);
     for (order, _) in arm.store().list::<Value>(&steps)? {
         batch = batch.delete(&steps, &order);
     }
-    Ok(batch.delete(&table(group), &name.to_lowercase()).delete(TEMPLATES, &key(group, name)))
+    Ok(batch.delete(&table(scope), &name.to_lowercase()).delete(TEMPLATES, &key(scope, name)))
 }
 
-/// Tables by group: names hold no slash, so two groups never meet.
-fn table(group: &str) -> String {
-    format!("{TABLE}/{}", group.to_lowercase())
+/// Replaces the tags.
+pub(crate) fn retag(arm: &Arm, id: &ResourceId, tags: Tags) -> Result<(), ArmError> {
+    let _guard = arm.lock();
+    let scope = Scope::of(id);
+    let deployment = Deployment { tags, ..get(arm, &scope, id.last_name())? };
+    Ok(arm.store().put(&table(&scope), &deployment.name.to_lowercase(), &deployment)?)
 }
 
-fn steps_table(group: &str, name: &str) -> String {
-    format!("{OPERATIONS}/{}", key(group, name))
+/// Tables by scope: names hold no slash, so two scopes never meet.
+fn table(scope: &Scope) -> String {
+    format!("{TABLE}/{}", scope.key())
+}
+
+fn steps_table(scope: &Scope, name: &str) -> String {
+    format!("{OPERATIONS}/{}", key(scope, name))
 }
 
 #[cfg(test)]

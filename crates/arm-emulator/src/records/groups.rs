@@ -8,7 +8,7 @@ use crate::app::Arm;
 use crate::error::ArmError;
 use crate::fields::Tags;
 use crate::location;
-use crate::records::roles;
+use crate::records::{resources, roles};
 
 const TABLE: &str = "arm.resource-groups";
 
@@ -177,7 +177,9 @@ pub(crate) fn keep(arm: &Arm, name: &str) -> Result<(), ArmError> {
 }
 
 pub(crate) fn remove(arm: &Arm, name: &str) -> Result<(), ArmError> {
-    roles::forget_scope(arm, &id(arm, name))?;
+    let scope = id(arm, name);
+    roles::forget_within(arm, &scope)?;
+    resources::remove_within(arm, &scope.parse().map_err(ArmError::internal)?)?;
     Ok(arm.store().delete(TABLE, &name.to_lowercase())?)
 }
 
@@ -196,7 +198,7 @@ fn being_deleted(name: &str) -> ArmError {
 }
 
 /// 1 to 90 characters of letters, digits, `_ - . ( )`, not ending in `.`.
-fn check_name(name: &str) -> Result<(), ArmError> {
+pub(crate) fn check_name(name: &str) -> Result<(), ArmError> {
     let length = name.chars().count();
     if length > 90 {
         return Err(ArmError::bad_request(

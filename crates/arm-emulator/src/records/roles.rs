@@ -68,9 +68,9 @@ pub(crate) fn remove(arm: &Arm, scope: &str, name: Uuid) -> Result<(), ArmError>
     Ok(arm.store().delete(TABLE, &key(scope, name))?)
 }
 
-/// Forgets what was assigned at a scope that is gone.
-pub(crate) fn forget_scope(arm: &Arm, scope: &str) -> Result<(), ArmError> {
-    for one in list(arm)?.iter().filter(|one| one.scope.eq_ignore_ascii_case(scope)) {
+/// Forgets what was assigned at a scope that is gone, and inside of it.
+pub(crate) fn forget_within(arm: &Arm, scope: &str) -> Result<(), ArmError> {
+    for one in list(arm)?.iter().filter(|one| covers(scope, &one.scope)) {
         remove(arm, &one.scope, one.name)?;
     }
     Ok(())
@@ -79,7 +79,7 @@ pub(crate) fn forget_scope(arm: &Arm, scope: &str) -> Result<(), ArmError> {
 /// Whether `scope` is `inner` or around it.
 pub(crate) fn covers(scope: &str, inner: &str) -> bool {
     let (scope, inner) = (scope.to_lowercase(), inner.to_lowercase());
-    inner.strip_prefix(&scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    inner.strip_prefix(scope.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a principal may pull from the registry with this id.

@@ -46,17 +46,37 @@ fn the_short_form_of_deployments_gains_its_provider() {
 fn what_is_not_an_id_is_refused_with_a_reason() {
     for (text, reason) in [
         ("", "does not start with"),
-        ("/resourceGroups/g", "does not start with"),
+        ("/resourceGroups/g", "`providers` was expected"),
+        ("providers/A.B/t/n", "does not start with"),
         ("/subscriptions/", "subscription is missing"),
         ("/subscriptions/s/resourceGroups", "name is missing"),
         ("/subscriptions/s/resourceGroups/g/containerGroups/c", "`providers` was expected"),
         ("/subscriptions/s/providers/A.B/t", "not followed by a name"),
         ("/subscriptions/s/providers/A.B", "not followed by a type"),
-        ("/subscriptions/s/providers/A.B/t/n/providers/C.D/x/y", "extension"),
+        ("/subscriptions/s/providers/A.B/t/n/providers/C.D/x", "not followed by a name"),
+        ("/subscriptions/s/providers/providers/t/n/x", "not followed by a name"),
     ] {
         let error = text.parse::<ResourceId>().expect_err(text).to_string();
         assert!(error.contains(reason), "{text}: {error}");
     }
+}
+
+#[test]
+fn parents_scopes_and_extensions_are_told_apart() {
+    let id = |text: &str| text.parse::<ResourceId>().unwrap();
+    let child = id("/subscriptions/s/resourceGroups/g/providers/A.B/t/n/c/m");
+    assert_eq!(child.parent(), Some(id("/subscriptions/s/resourceGroups/g/providers/A.B/t/n")));
+    assert!(!child.is_top_level() && !child.is_extension());
+    assert_eq!((child.name().unwrap(), child.last_name()), ("n/m".to_owned(), "m"));
+    let extension = id("/subscriptions/s/resourceGroups/g/providers/A.B/t/n/providers/C.D/x/y");
+    assert_eq!(extension.resource_type().unwrap(), "C.D/x");
+    assert_eq!(extension.scope(), id("/subscriptions/s/resourceGroups/g/providers/A.B/t/n"));
+    assert!(extension.is_extension() && extension.parent().is_none());
+    let at_tenant = id("/providers/Microsoft.Management/managementGroups/m/providers/C.D/x/y");
+    assert_eq!(at_tenant.scope().last_name(), "m");
+    assert!(at_tenant.is_within(&id("/")) && extension.is_within(&id("/subscriptions/S/resourceGroups/G")));
+    assert!(!extension.is_within(&id("/subscriptions/s/resourceGroups/g2")));
+    assert_eq!(id("/").to_string(), "/");
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -1,4 +1,4 @@
-//! Resource providers: what exists and that it is registered.
+//! Resource providers: what exists, and whether the subscription is registered for it.
 
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::location::LOCATIONS;
-use crate::providers::{Kind, unknown_type};
+use crate::providers::{catalogue, namespaces, registration};
 
 pub(crate) fn routes() -> Router<Arm> {
     Router::new()
@@ -16,13 +16,15 @@ pub(crate) fn routes() -> Router<Arm> {
         .route("/subscriptions/{subscription}/providers", get(list))
         .route("/providers/{namespace}", get(show_globally))
         .route("/subscriptions/{subscription}/providers/{namespace}", get(show))
-        .route("/subscriptions/{subscription}/providers/{namespace}/register", post(show))
+        .route("/subscriptions/{subscription}/providers/{namespace}/register", post(register))
+        .route("/subscriptions/{subscription}/providers/{namespace}/unregister", post(unregister))
         .route("/providers/microsoft.containerinstance/operations", get(operations))
 }
 
-async fn list(State(arm): State<Arm>) -> Json<Value> {
-    let all: Vec<_> = NAMESPACES.iter().map(|namespace| provider(&arm, namespace)).collect();
-    Json(json!({ "value": all }))
+async fn list(State(arm): State<Arm>) -> Result<Json<Value>, ArmError> {
+    let all: Result<Vec<_>, _> =
+        catalogue::all(&arm)?.iter().map(|namespace| provider(&arm, namespace)).collect();
+    Ok(Json(json!({ "value": all? })))
 }
 
 async fn show_globally(
@@ -32,7 +34,25 @@ async fn show_globally(
     find(&arm, &namespace).map(Json)
 }
 
-/// Every provider is registered, so that registering one changes nothing.
+async fn register(
+    State(arm): State<Arm>,
+    Path((_, namespace)): Path<(String, String)>,
+) -> Result<Json<Value>, ArmError> {
+    find(&arm, &namespace)?;
+    registration::register(&arm, &namespace)?;
+    find(&arm, &namespace).map(Json)
+}
+
+/// Changes of its resources are refused from now on; what is there stays.
+async fn unregister(
+    State(arm): State<Arm>,
+    Path((_, namespace)): Path<(String, String)>,
+) -> Result<Json<Value>, ArmError> {
+    find(&arm, &namespace)?;
+    registration::unregister(&arm, &namespace)?;
+    find(&arm, &namespace).map(Json)
+}
+
 async fn show(
     State(arm): State<Arm>,
     Path((_, namespace)): Path<(String, String)>,
@@ -80,31 +100,16 @@ const OPERATIONS: [(&str, &str, &str); 14] = [
     ("locations/operations/read", "Operation", "Get Async Operation"),
 ];
 
-const NAMESPACES: [&str; 5] = [
-    "Microsoft.Authorization",
-    "Microsoft.ContainerInstance",
-    "Microsoft.ContainerRegistry",
-    "Microsoft.ManagedIdentity",
-    "Microsoft.Resources",
-];
-
 fn find(arm: &Arm, namespace: &str) -> Result<Value, ArmError> {
-    let found = NAMESPACES.iter().find(|known| known.eq_ignore_ascii_case(namespace));
-    found.map(|known| provider(arm, known)).ok_or_else(|| unknown_type(namespace))
+    let listed = catalogue::all(arm)?;
+    match listed.iter().find(|(known, _)| known.eq_ignore_ascii_case(namespace)) {
+        Some(known) => provider(arm, known),
+        None if namespaces::is_namespace(namespace) => provider(arm, &(namespace.to_owned(), Vec::new())),
+        None => Err(namespaces::no_such_namespace(namespace)),
+    }
 }
 
-fn provider(arm: &Arm, namespace: &str) -> Value {
-    let mut types: Vec<&str> =
-        Kind::ALL.iter().filter(|kind| kind.namespace() == namespace).map(|kind| kind.short()).collect();
-    match namespace {
-        "Microsoft.Resources" => types.extend(["deployments", "resourceGroups", "subscriptions", "tenants"]),
-        "Microsoft.ContainerInstance" => {
-            types.extend(["locations/usages", "locations/capabilities", "locations/cachedImages"]);
-        }
-        "Microsoft.ContainerRegistry" => types.push("checkNameAvailability"),
-        "Microsoft.Authorization" => types.push("roleAssignments"),
-        _ => {}
-    }
+fn provider(arm: &Arm, (namespace, types): &catalogue::Listed) -> Result<Value, ArmError> {
     let locations: Vec<_> = LOCATIONS.iter().map(|(_, display)| display).collect();
     let types: Vec<_> = types
         .iter()
@@ -118,11 +123,12 @@ fn provider(arm: &Arm, namespace: &str) -> Value {
             })
         })
         .collect();
-    json!({
+    let state = if registration::is_registered(arm, namespace)? { "Registered" } else { "NotRegistered" };
+    Ok(json!({
         "id": format!("/subscriptions/{}/providers/{namespace}", arm.subscription()),
         "namespace": namespace,
         "resourceTypes": types,
-        "registrationState": "Registered",
+        "registrationState": state,
         "registrationPolicy": "RegistrationRequired",
-    })
+    }))
 }

@@ -13,7 +13,8 @@ use crate::engine::operation::{self, accepted};
 use crate::error::ArmError;
 use crate::fields::Fields;
 use crate::filter::{Filter, page};
-use crate::records::groups::{self, Wanted};
+use crate::providers;
+use crate::records::groups;
 use crate::request::{ApiVersion, Query};
 
 const FILTER_FIELDS: &[&str] = &["tagName", "tagValue", "name", "location"];
@@ -82,25 +83,9 @@ async fn put(
     Path((_, group)): Path<(String, String)>,
     body: RawBody,
 ) -> Result<Response, ArmError> {
-    let body = body.json()?;
-    let mut fields = Fields::of(&body, "")?;
-    // What a client read before and sends again.
-    for echoed in ["id", "name", "type", "properties"] {
-        fields.value(echoed);
-    }
-    let location = fields.string("location")?;
-    let tags = fields.tags()?.unwrap_or_default();
-    let managed_by = fields.string("managedBy")?.map(str::to_owned);
-    fields.finish()?;
-    let Some(location) = location.filter(|text| !text.is_empty()) else {
-        return Err(ArmError::bad_request(
-            "LocationRequired",
-            "The location property is required for this definition.",
-        ));
-    };
-    let (group, created) = groups::put(&arm, &group, Wanted { location, tags, managed_by })?;
-    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(group.view(&arm))).into_response())
+    let put = providers::resource_groups::put(&arm, &group, &body.json()?)?;
+    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(put.body)).into_response())
 }
 
 async fn patch(

@@ -8,12 +8,30 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::filter::Filter;
-use crate::providers::{self, Kind};
+use crate::providers::{self, Kind, stored};
 use crate::records::groups;
 use crate::request::{ApiVersion, Query};
 use crate::routes::resource_groups::list_page;
 
-const FILTER_FIELDS: &[&str] = &["resourceGroup", "resourceType", "name", "location", "tagName", "tagValue"];
+/// `azure-rest-api-specs: resources.json, Resources_List`.
+const FILTER_FIELDS: &[&str] = &[
+    "resourceGroup",
+    "resourceType",
+    "name",
+    "location",
+    "tagName",
+    "tagValue",
+    "kind",
+    "identity",
+    "identity/principalId",
+    "plan",
+    "plan/publisher",
+    "plan/product",
+    "plan/name",
+    "plan/version",
+    "plan/promotionCode",
+];
+const EXPANDED: [&str; 3] = ["createdTime", "changedTime", "provisioningState"];
 
 pub(crate) fn routes() -> Router<Arm> {
     Router::new()
@@ -49,28 +67,55 @@ fn list(
     path: &str,
 ) -> Result<Json<Value>, ArmError> {
     let filter = Filter::parse(query.get("$filter"), FILTER_FIELDS)?;
-    let with_state = query.get("$expand").is_some_and(|text| {
-        text.split(',').any(|word| word.trim().eq_ignore_ascii_case("provisioningState"))
-    });
+    let expanded = expanded(query.get("$expand"))?;
     let mut found = Vec::new();
     for kind in Kind::ALL {
-        found.extend(providers::list(arm, kind, group)?);
+        found.extend(providers::list(arm, kind, group)?.iter().map(generic));
     }
-    let views =
-        found.iter().filter(|view| filter.accepts(view)).map(|view| generic(view, with_state)).collect();
-    list_page(arm, views, query, version, path).map(Json)
+    found.extend(stored::tracked(arm, group)?.iter().map(stored::view::listed));
+    found.retain(|view| filter.accepts(view));
+    for view in &mut found {
+        for (name, wanted) in EXPANDED.iter().zip(expanded) {
+            if !wanted && let Some(members) = view.as_object_mut() {
+                members.remove(*name);
+            }
+        }
+    }
+    list_page(arm, found, query, version, path).map(Json)
 }
 
-/// What a list of all types shows of a resource.
-fn generic(view: &Value, with_state: bool) -> Value {
+/// Which of [`EXPANDED`] the caller wants.
+fn expanded(text: Option<&str>) -> Result<[bool; 3], ArmError> {
+    let mut wanted = [false; 3];
+    for word in text.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let place = EXPANDED.iter().position(|known| known.eq_ignore_ascii_case(word)).ok_or_else(|| {
+            ArmError::bad_request(
+                "InvalidExpandInQueryString",
+                format!(
+                    "Invalid $expand '{word}' specified in the query string. The supported values are: {}.",
+                    EXPANDED.join(", ")
+                ),
+            )
+        })?;
+        wanted[place] = true;
+    }
+    Ok(wanted)
+}
+
+/// What a list of all types shows of a resource of a type with behaviour.
+fn generic(view: &Value) -> Value {
     let mut shown = json!({});
-    for name in ["id", "name", "type", "location", "tags", "sku"] {
-        if let Some(value) = view.get(name) {
+    for name in ["id", "name", "type", "location", "tags", "sku", "kind", "identity", "zones"] {
+        if let Some(value) = view.get(name).filter(|value| !value.is_null()) {
             shown[name] = value.clone();
         }
     }
-    if with_state {
-        shown["provisioningState"] = view["properties"]["provisioningState"].clone();
+    let properties = &view["properties"];
+    let state = properties.get("provisioningState").cloned().unwrap_or_else(|| json!("Succeeded"));
+    shown["provisioningState"] = state;
+    // Nothing else of these types tells when it was made.
+    if let Some(created) = properties.get("creationDate") {
+        shown["createdTime"] = created.clone();
     }
     shown
 }

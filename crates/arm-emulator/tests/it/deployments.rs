@@ -219,7 +219,7 @@ async fn the_quota_is_named_where_a_deployment_exceeds_it() {
 async fn bad_templates_are_refused_before_anything_happens() {
     let stack = Stack::start().await;
     let unknown_type =
-        PLAIN.replace("Microsoft.ContainerInstance/containerGroups", "Microsoft.Compute/virtualMachines");
+        PLAIN.replace("Microsoft.ContainerInstance/containerGroups", "Contoso.Compute/virtualMachines");
     let unknown_property = PLAIN.replacen("\"osType\"", "\"osTypo\"", 1);
     for (what, template, parameters, code, named) in [
         ("unknown function", PLAIN.replace("length(", "lenght("), names(&["a"]), "InvalidTemplate", "lenght"),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod any_type;
 mod complete;
 mod container_groups;
 mod container_sessions;
@@ -10,10 +11,12 @@ mod deployments;
 mod envelope;
 mod identities;
 mod identity_endpoint;
+mod locks_and_tags;
 mod nested;
 mod registries;
 mod resource_groups;
 mod restart;
+mod scopes;
 mod secrets;
 mod stack;
 mod what_if;

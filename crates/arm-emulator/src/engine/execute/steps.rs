@@ -59,7 +59,7 @@ impl Run {
 
     fn save(&self, order: usize, step: &Step) -> Result<(), ArmError> {
         let deployment = &self.prepared.deployment;
-        deployments::save_step(&self.arm, &deployment.group, &deployment.name, order, step)
+        deployments::save_step(&self.arm, &deployment.scope, &deployment.name, order, step)
     }
 }
 

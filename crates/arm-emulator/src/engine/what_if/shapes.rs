@@ -1,6 +1,6 @@
 //! What is known of the properties of each resource type.
 
-use crate::engine::what_if::diff::Shape;
+pub(super) use crate::engine::what_if::diff::Shape;
 use crate::providers::Kind;
 
 pub(super) fn of(kind: Kind) -> &'static Shape {
@@ -10,6 +10,25 @@ pub(super) fn of(kind: Kind) -> &'static Shape {
         Kind::UserAssignedIdentity => &IDENTITY,
     }
 }
+
+/// Of any type without behaviour: only what the platform itself sets is known.
+pub(super) const STORED: Shape = Shape {
+    read_only: &[
+        "etag",
+        "systemData",
+        "identity.principalId",
+        "identity.tenantId",
+        "identity.userAssignedIdentities.*.principalId",
+        "identity.userAssignedIdentities.*.clientId",
+        "properties.provisioningState",
+        "properties.scope",
+        "properties.createdOn",
+        "properties.updatedOn",
+    ],
+    write_only: &[],
+    defaults: &[("properties", "{}"), ("properties.principalType", "\"ServicePrincipal\"")],
+    words: &["identity.type", "sku.name", "sku.tier", "kind"],
+};
 
 const CONTAINER_GROUP: Shape = Shape {
     read_only: &[

@@ -21,7 +21,10 @@ impl Condition {
     pub(crate) fn check(&self, present: Option<Uuid>) -> Result<(), ArmError> {
         let named = |wanted: &str| {
             present.is_some_and(|tag| {
-                wanted.split(',').map(bare).any(|one| one == "*" || one.eq_ignore_ascii_case(&tag.to_string()))
+                wanted
+                    .split(',')
+                    .map(bare)
+                    .any(|one| one == "*" || one.eq_ignore_ascii_case(&tag.to_string()))
             })
         };
         let (header, given) = match (&self.if_match, &self.if_none_match) {
@@ -51,7 +54,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Condition {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text =
+            |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Ok(Self { if_match: text("if-match"), if_none_match: text("if-none-match") })
     }
 }

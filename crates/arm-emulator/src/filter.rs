@@ -137,7 +137,8 @@ fn tag<'a>(resource: &'a Value, name: &str) -> Option<&'a str> {
 fn term<'a>(text: &'a str, fields: &'static [&'static str]) -> Option<(Term, &'a str)> {
     let field = |name: &str| fields.iter().copied().find(|field| field.eq_ignore_ascii_case(name.trim()));
     for (function, test) in [("substringof", Test::Contains), ("startswith", Test::Begins)] {
-        let Some(inner) = strip_start(text, function).and_then(|rest| rest.trim_start().strip_prefix('(')) else {
+        let Some(inner) = strip_start(text, function).and_then(|rest| rest.trim_start().strip_prefix('('))
+        else {
             continue;
         };
         let inner = inner.trim_start();

@@ -18,9 +18,9 @@ use serde_json::Value;
 
 use crate::app::Arm;
 use crate::error::{ArmError, ErrorBody};
+use crate::etag::Condition;
 use crate::fields::Tags;
 use crate::location;
-use crate::etag::Condition;
 use crate::providers::any::Place;
 use crate::records::{groups, resources, roles};
 use crate::resource_id::ResourceId;
@@ -109,7 +109,9 @@ pub(crate) fn unknown_type(resource_type: &str) -> ArmError {
     let supported = Kind::ALL.map(Kind::full).join(", ");
     ArmError::not_found(
         "InvalidResourceType",
-        format!("The resource type '{resource_type}' has no behaviour here. The types that have are: {supported}."),
+        format!(
+            "The resource type '{resource_type}' has no behaviour here. The types that have are: {supported}."
+        ),
     )
 }
 
@@ -229,7 +231,9 @@ pub(crate) fn ids_in_group(arm: &Arm, group: &str) -> Result<Vec<ResourceId>, Ar
     let by_itself = |record: &resources::Stored| {
         !record.id.is_extension() && (record.id.is_top_level() || record.body.contains_key("location"))
     };
-    let never = |id: &ResourceId| id.namespace().is_some_and(|own| own.eq_ignore_ascii_case("Microsoft.Authorization"));
+    let never = |id: &ResourceId| {
+        id.namespace().is_some_and(|own| own.eq_ignore_ascii_case("Microsoft.Authorization"))
+    };
     let stored = resources::list(arm)?.into_iter();
     ids.extend(stored.filter(|one| here(&one.id) && by_itself(one) && !never(&one.id)).map(|one| one.id));
     ids.sort_by_key(|id: &ResourceId| std::cmp::Reverse(id.depth()));

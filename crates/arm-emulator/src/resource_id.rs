@@ -181,10 +181,9 @@ impl FromStr for ResourceId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match Addressed::read(text)? {
             Addressed::One(id) => Ok(id),
-            Addressed::Many { .. } => Err(ResourceIdError {
-                text: text.to_owned(),
-                reason: "a type is not followed by a name",
-            }),
+            Addressed::Many { .. } => {
+                Err(ResourceIdError { text: text.to_owned(), reason: "a type is not followed by a name" })
+            }
         }
     }
 }
@@ -199,7 +198,8 @@ impl Addressed {
         let mut rest = text.split('/').filter(|segment| !segment.is_empty()).peekable();
         let mut id = ResourceId { subscription: None, resource_group: None, parts: Vec::new() };
         if rest.next_if(|word| word.eq_ignore_ascii_case("subscriptions")).is_some() {
-            id.subscription = Some(rest.next().ok_or_else(|| fail("the subscription is missing"))?.to_owned());
+            id.subscription =
+                Some(rest.next().ok_or_else(|| fail("the subscription is missing"))?.to_owned());
             if rest.next_if(|word| word.eq_ignore_ascii_case("resourceGroups")).is_some() {
                 let name = rest.next().ok_or_else(|| fail("the resource group's name is missing"))?;
                 id.resource_group = Some(name.to_owned());

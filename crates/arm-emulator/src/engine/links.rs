@@ -39,7 +39,8 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn read(mut fields: Fields<'_>) -> Result<Self, ArmError> {
-        let mut text = |name| fields.string(name).map(|text| text.filter(|text| !text.is_empty()).map(str::to_owned));
+        let mut text =
+            |name| fields.string(name).map(|text| text.filter(|text| !text.is_empty()).map(str::to_owned));
         let link = Self {
             uri: text("uri")?,
             id: text("id")?,
@@ -173,7 +174,8 @@ async fn check_address(at: &Url) -> Result<(), String> {
     }
     let (host, port) = (at.host_str().unwrap_or_default(), at.port_or_known_default().unwrap_or_default());
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| "the host has no address".to_owned())?;
+    let found =
+        tokio::net::lookup_host((host, port)).await.map_err(|_| "the host has no address".to_owned())?;
     for address in found {
         if is_link_local(address.ip()) {
             return Err("link-local addresses are not fetched from".to_owned());

@@ -103,7 +103,10 @@ pub(crate) async fn prepare(
     if mode == Mode::Complete && scope.group().is_none() {
         return Err(ArmError::bad_request(
             "InvalidDeployment",
-            format!("The deployment mode 'Complete' is not supported for '{name}' at {} scope.", scope.word()),
+            format!(
+                "The deployment mode 'Complete' is not supported for '{name}' at {} scope.",
+                scope.word()
+            ),
         ));
     }
     let location = location.map(|text| checked_location(arm, &scope, name, &text)).transpose()?;
@@ -125,8 +128,7 @@ pub(crate) async fn prepare(
         }
     };
     let checked = if check_resources { Checked::Resources } else { Checked::Places };
-    let run =
-        RunOf { name: name.to_owned(), scope, location, mode, tags, links, correlation_id, checked };
+    let run = RunOf { name: name.to_owned(), scope, location, mode, tags, links, correlation_id, checked };
     let (arm, linked) = (arm.clone(), Arc::new(Fetcher::new(arm)));
     // Links inside of the template are fetched while it is planned.
     blocking(move || {
@@ -267,7 +269,10 @@ fn parameter_file(text: &str) -> Result<Map<String, Value>, ArmError> {
     let document = jsonc::parse(text).map_err(|fault| violation(&[fault]))?;
     match document.get("parameters").map(jsonc::Node::to_value) {
         Some(Value::Object(parameters)) => Ok(parameters),
-        _ => Err(ArmError::invalid_content("properties.parametersLink", "The parameter file has no object 'parameters'.")),
+        _ => Err(ArmError::invalid_content(
+            "properties.parametersLink",
+            "The parameter file has no object 'parameters'.",
+        )),
     }
 }
 
@@ -288,8 +293,7 @@ pub(crate) fn template_scope(
             let group = groups::writable(arm, name)?;
             let tags = group.tags.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             let id = groups::id(arm, &group.name);
-            seen.resource_group =
-                ResourceGroupInfo { name: group.name, location: group.location, tags, id };
+            seen.resource_group = ResourceGroupInfo { name: group.name, location: group.location, tags, id };
         }
         Scope::Subscription => seen.level = Level::Subscription,
         Scope::ManagementGroup(name) => {

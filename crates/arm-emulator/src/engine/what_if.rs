@@ -126,7 +126,14 @@ impl Foreseen<'_> {
     fn other(&self, plan: &Plan, index: usize, id: &ResourceId) -> Result<Change, ArmError> {
         let target = Destination::Other(id.clone()).target();
         let before = any::get(self.arm, id)?;
-        self.compared(plan, index, id, &shapes::STORED, before, (last(&target.resource_name), target.resource_type))
+        self.compared(
+            plan,
+            index,
+            id,
+            &shapes::STORED,
+            before,
+            (last(&target.resource_name), target.resource_type),
+        )
     }
 
     fn compared(
@@ -151,11 +158,9 @@ impl Foreseen<'_> {
             .map_err(|fault| violation(&[fault]))?;
         let mut after = shape.shown(body);
         stored::read::without_write_only(&mut after);
-        for (name, value) in [
-            ("id", json!(id.to_string())),
-            ("name", json!(name)),
-            ("type", json!(resource_type)),
-        ] {
+        for (name, value) in
+            [("id", json!(id.to_string())), ("name", json!(name)), ("type", json!(resource_type))]
+        {
             after[name] = value;
         }
         let after = sorted(after, api_version);

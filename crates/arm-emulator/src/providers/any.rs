@@ -61,7 +61,9 @@ pub(crate) fn place(arm: &Arm, id: &ResourceId) -> Result<Place, ArmError> {
 /// The resource or scope as ARM shows it.
 pub(crate) fn get(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
     match place(arm, id)? {
-        Place::Scope if id.subscription().is_empty() => Ok(Some(json!({ "id": "/", "name": "", "properties": {} }))),
+        Place::Scope if id.subscription().is_empty() => {
+            Ok(Some(json!({ "id": "/", "name": "", "properties": {} })))
+        }
         Place::Scope => Ok(Some(json!({ "id": id, "name": id.subscription(), "properties": {} }))),
         Place::Group(name) => Ok(groups::find(arm, &name)?.map(|group| group.view(arm))),
         Place::Kind(kind, id) => super::get(arm, kind, &id),

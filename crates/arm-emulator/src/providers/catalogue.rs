@@ -21,7 +21,10 @@ const STORED: &[(&str, &[&str])] = &[
     ("Microsoft.ApiManagement", &["service", "service/apis", "service/products", "service/namedValues"]),
     ("Microsoft.App", &["containerApps", "jobs", "managedEnvironments"]),
     ("Microsoft.AppConfiguration", &["configurationStores", "configurationStores/keyValues"]),
-    ("Microsoft.Automation", &["automationAccounts", "automationAccounts/runbooks", "automationAccounts/variables"]),
+    (
+        "Microsoft.Automation",
+        &["automationAccounts", "automationAccounts/runbooks", "automationAccounts/variables"],
+    ),
     ("Microsoft.Batch", &["batchAccounts", "batchAccounts/pools"]),
     ("Microsoft.Cache", &["Redis", "redisEnterprise"]),
     ("Microsoft.Cdn", &["profiles", "profiles/endpoints", "profiles/afdEndpoints"]),
@@ -52,7 +55,17 @@ const STORED: &[(&str, &[&str])] = &[
     ("Microsoft.EventHub", &["namespaces", "namespaces/eventhubs", "namespaces/authorizationRules"]),
     (
         "Microsoft.Insights",
-        &["actionGroups", "autoscalesettings", "components", "dataCollectionRules", "diagnosticSettings", "metricAlerts", "scheduledQueryRules", "webtests", "workbooks"],
+        &[
+            "actionGroups",
+            "autoscalesettings",
+            "components",
+            "dataCollectionRules",
+            "diagnosticSettings",
+            "metricAlerts",
+            "scheduledQueryRules",
+            "webtests",
+            "workbooks",
+        ],
     ),
     ("Microsoft.KeyVault", &["vaults", "vaults/accessPolicies", "vaults/keys", "vaults/secrets"]),
     ("Microsoft.Logic", &["workflows", "integrationAccounts"]),
@@ -111,7 +124,15 @@ const STORED: &[(&str, &[&str])] = &[
     ("Microsoft.Synapse", &["workspaces"]),
     (
         "Microsoft.Web",
-        &["certificates", "connections", "serverfarms", "sites", "sites/config", "sites/slots", "staticSites"],
+        &[
+            "certificates",
+            "connections",
+            "serverfarms",
+            "sites",
+            "sites/config",
+            "sites/slots",
+            "staticSites",
+        ],
     ),
 ];
 

@@ -35,7 +35,11 @@ const READING: [&str; 9] = [
 /// inside of it likewise, since what is inside would go too.
 pub(crate) fn check(arm: &Arm, id: &ResourceId, change: Change) -> Result<(), ArmError> {
     let locks = resources::locks(arm)?;
-    let against: Vec<String> = locks.iter().filter(|lock| stands(lock, id, change)).map(|lock| lock.id.scope().to_string()).collect();
+    let against: Vec<String> = locks
+        .iter()
+        .filter(|lock| stands(lock, id, change))
+        .map(|lock| lock.id.scope().to_string())
+        .collect();
     if against.is_empty() {
         return Ok(());
     }
@@ -54,11 +58,14 @@ pub(crate) fn check(arm: &Arm, id: &ResourceId, change: Change) -> Result<(), Ar
 }
 
 fn stands(lock: &Stored, id: &ResourceId, change: Change) -> bool {
-    let level = lock.body.get("properties").and_then(|properties| properties["level"].as_str()).unwrap_or_default();
+    let level =
+        lock.body.get("properties").and_then(|properties| properties["level"].as_str()).unwrap_or_default();
     let at = lock.id.scope();
     match change {
         Change::Write => level.eq_ignore_ascii_case("ReadOnly") && id.is_within(&at),
-        Change::Delete => !level.eq_ignore_ascii_case("NotSpecified") && (id.is_within(&at) || at.is_within(id)),
+        Change::Delete => {
+            !level.eq_ignore_ascii_case("NotSpecified") && (id.is_within(&at) || at.is_within(id))
+        }
     }
 }
 
@@ -89,6 +96,8 @@ pub(crate) fn check_body(body: &Value) -> Result<(), ArmError> {
     }
     Err(ArmError::bad_request(
         "LockLevelInvalid",
-        format!("The lock level '{level}' is invalid. The supported levels are: CanNotDelete, ReadOnly, NotSpecified."),
+        format!(
+            "The lock level '{level}' is invalid. The supported levels are: CanNotDelete, ReadOnly, NotSpecified."
+        ),
     ))
 }

@@ -107,7 +107,8 @@ pub(crate) fn check_type(resource_type: &str, api_version: &str) -> Result<(), A
 
 /// Whether somebody of that name could offer types: Microsoft, or a partner that is listed.
 pub(crate) fn is_namespace(namespace: &str) -> bool {
-    let good = |word: &str| !word.is_empty() && word.chars().all(|one| one.is_ascii_alphanumeric() || one == '_');
+    let good =
+        |word: &str| !word.is_empty() && word.chars().all(|one| one.is_ascii_alphanumeric() || one == '_');
     let (vendor, product) = namespace.split_once('.').unwrap_or((namespace, ""));
     let microsoft = vendor.eq_ignore_ascii_case("Microsoft") && product.split('.').all(good);
     microsoft || PARTNERS.iter().any(|partner| partner.eq_ignore_ascii_case(namespace))
@@ -116,7 +117,9 @@ pub(crate) fn is_namespace(namespace: &str) -> bool {
 pub(crate) fn no_such_namespace(namespace: &str) -> ArmError {
     ArmError::not_found(
         "InvalidResourceNamespace",
-        format!("The resource namespace '{namespace}' is invalid. Namespaces of Microsoft and its partners are known."),
+        format!(
+            "The resource namespace '{namespace}' is invalid. Namespaces of Microsoft and its partners are known."
+        ),
     )
 }
 

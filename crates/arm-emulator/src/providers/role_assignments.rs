@@ -40,8 +40,7 @@ pub(crate) fn put_at(arm: &Arm, scope: &str, name: Uuid, body: &Value) -> Result
     if roles::list(arm)?.iter().any(same) {
         return Err(ArmError::conflict("RoleAssignmentExists", "The role assignment already exists."));
     }
-    let assignment =
-        RoleAssignment { scope: scope.to_owned(), name, role, principal_id, created: arm.now() };
+    let assignment = RoleAssignment { scope: scope.to_owned(), name, role, principal_id, created: arm.now() };
     roles::save(arm, &assignment)?;
     Ok(Put { created: true, body: view(arm, &assignment) })
 }

@@ -44,7 +44,9 @@ pub(crate) fn put(arm: &Arm, id: &ResourceId, body: &Value, asked: &Asked) -> Re
     let existing = resources::find(arm, id)?;
     asked.condition.check(existing.as_ref().map(|one| one.etag))?;
     if let Some(existing) = &existing {
-        let location = |from: &serde_json::Map<String, Value>| from.get("location").and_then(Value::as_str).map(str::to_owned);
+        let location = |from: &serde_json::Map<String, Value>| {
+            from.get("location").and_then(Value::as_str).map(str::to_owned)
+        };
         match (location(&existing.body), location(&body)) {
             (Some(before), Some(wanted)) => check_not_moved(id, &before, &wanted)?,
             (Some(_), None) => return Err(read::location_required()),

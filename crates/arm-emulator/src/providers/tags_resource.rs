@@ -145,7 +145,11 @@ mod tests {
     fn tags_are_merged_replaced_and_taken_away() {
         let before = || tags(&[("Team", "a"), ("env", "prod")]);
         for (operation, given, expected) in [
-            (Operation::Merge, tags(&[("team", "b"), ("new", "1")]), tags(&[("Team", "b"), ("env", "prod"), ("new", "1")])),
+            (
+                Operation::Merge,
+                tags(&[("team", "b"), ("new", "1")]),
+                tags(&[("Team", "b"), ("env", "prod"), ("new", "1")]),
+            ),
             (Operation::Replace, tags(&[("new", "1")]), tags(&[("new", "1")])),
             (Operation::Delete, tags(&[("TEAM", "a"), ("env", "test")]), tags(&[("env", "prod")])),
         ] {

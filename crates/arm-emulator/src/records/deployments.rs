@@ -246,7 +246,8 @@ pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Res
             let id = old.id(arm).parse();
             old.state.is_final() && id.is_ok_and(|id| locks::check(arm, &id, Change::Delete).is_ok())
         };
-        let old: Vec<_> = if excess == 0 { Vec::new() } else { all.iter().rev().filter(over).take(excess).collect() };
+        let old: Vec<_> =
+            if excess == 0 { Vec::new() } else { all.iter().rev().filter(over).take(excess).collect() };
         if old.len() < excess {
             return Err(quota_exceeded(&deployment.name, all.len()));
         }

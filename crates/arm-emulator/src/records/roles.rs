@@ -79,7 +79,9 @@ pub(crate) fn forget_within(arm: &Arm, scope: &str) -> Result<(), ArmError> {
 /// Whether `scope` is `inner` or around it.
 pub(crate) fn covers(scope: &str, inner: &str) -> bool {
     let (scope, inner) = (scope.to_lowercase(), inner.to_lowercase());
-    inner.strip_prefix(scope.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    inner
+        .strip_prefix(scope.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether a principal may pull from the registry with this id.

@@ -43,7 +43,8 @@ pub(crate) async fn route(
                 Some(namespace) => format!("{namespace}/{word}"),
                 None => format!("{}/{word}", of.resource_type().unwrap_or_default()),
             };
-            many(&arm, &of, &resource_type, &version, &Query::of(request.uri()), &path).map(IntoResponse::into_response)
+            many(&arm, &of, &resource_type, &version, &Query::of(request.uri()), &path)
+                .map(IntoResponse::into_response)
         }
         Addressed::Many { of, namespace: None, word } if method == Method::POST => {
             Err(action(&arm, &of, &word, &path))
@@ -87,9 +88,13 @@ async fn delete(arm: &Arm, id: &ResourceId, asked: &Asked) -> Result<Response, A
         Place::Stored(id) => {
             let deleted = stored::delete(arm, &id, &asked.condition)?;
             roles::forget_within(arm, &id.to_string())?;
-            return Ok(if deleted.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT }.into_response());
+            return Ok(
+                if deleted.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT }.into_response()
+            );
         }
-        Place::Tags(scope) => return tags_resource::delete(arm, &scope).map(|()| StatusCode::OK.into_response()),
+        Place::Tags(scope) => {
+            return tags_resource::delete(arm, &scope).map(|()| StatusCode::OK.into_response());
+        }
         _ => providers::delete(arm, id).await?,
     };
     Ok(match deleted {
@@ -168,7 +173,9 @@ fn decoded(path: &str) -> Result<String, ArmError> {
             continue;
         }
         let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        let value = digit(rest.next()).zip(digit(rest.next())).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        let value = digit(rest.next())
+            .zip(digit(rest.next()))
+            .and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
         bytes.push(value.filter(|byte| *byte != b'/').ok_or_else(|| invalid_uri(path))?);
     }
     String::from_utf8(bytes).map_err(|_| invalid_uri(path))

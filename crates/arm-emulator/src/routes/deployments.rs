@@ -58,7 +58,8 @@ impl FromRequestParts<Arm> for At {
 
     async fn from_request_parts(parts: &mut Parts, arm: &Arm) -> Result<Self, Self::Rejection> {
         let words = Path::<HashMap<String, String>>::from_request_parts(parts, arm).await;
-        let Path(mut words) = words.map_err(|error| ArmError::bad_request("InvalidRequestUri", error.body_text()))?;
+        let Path(mut words) =
+            words.map_err(|error| ArmError::bad_request("InvalidRequestUri", error.body_text()))?;
         let mut word = |name: &str| words.remove(name);
         let scope = match (word("group"), word("management_group"), word("subscription")) {
             (Some(group), ..) => Scope::Group(groups::get(arm, &group)?.name),

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::stack::{API, Stack, SUBSCRIPTION, TENANT, group, group_body, resource_group};
+use crate::stack::{API, SUBSCRIPTION, Stack, TENANT, group, group_body, resource_group};
 
 fn network(name: &str) -> String {
     format!("{}/providers/Microsoft.Network/virtualNetworks/{name}", resource_group())
@@ -27,7 +27,10 @@ async fn any_type_is_kept_and_shown_as_arm_would() {
     let created = stack.put(&network("Net-1"), body()).await.expect(201);
     let shown = &created.body;
     assert_eq!(shown["id"], network("Net-1"));
-    assert_eq!((&shown["name"], &shown["type"]), (&json!("Net-1"), &json!("Microsoft.Network/virtualNetworks")));
+    assert_eq!(
+        (&shown["name"], &shown["type"]),
+        (&json!("Net-1"), &json!("Microsoft.Network/virtualNetworks"))
+    );
     assert_eq!(shown["location"], "westeurope");
     assert_eq!(shown["properties"]["provisioningState"], "Succeeded");
     assert_eq!(shown["properties"]["addressSpace"]["addressPrefixes"][0], "10.0.0.0/16");
@@ -55,7 +58,8 @@ async fn a_patch_merges_properties_and_replaces_tags() {
     let stack = Stack::start().await;
     stack.patch(&network("a"), json!({"tags": {}})).await.refused(404, "ResourceNotFound");
     stack.put(&network("a"), body()).await.expect(201);
-    let changes = json!({"properties": {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "enableDdos": true}});
+    let changes =
+        json!({"properties": {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "enableDdos": true}});
     let patched = stack.patch(&network("a"), changes).await.expect(200).body;
     assert_eq!(patched["properties"]["addressSpace"]["addressPrefixes"], json!(["10.1.0.0/16"]));
     assert_eq!(patched["tags"], json!({"owner": "me", "cost": "1"}));
@@ -78,12 +82,27 @@ async fn children_and_extensions_need_what_they_belong_to_and_go_with_it() {
     stack.put(&setting, json!({"properties": {}})).await.refused(404, "ResourceNotFound");
     stack.put(&network("a"), body()).await.expect(201);
     let shown = stack.put(&subnet, prefix).await.expect(201).body;
-    assert_eq!((&shown["name"], &shown["type"]), (&json!("one"), &json!("Microsoft.Network/virtualNetworks/subnets")));
+    assert_eq!(
+        (&shown["name"], &shown["type"]),
+        (&json!("one"), &json!("Microsoft.Network/virtualNetworks/subnets"))
+    );
     stack.put(&setting, json!({"properties": {}})).await.expect(201);
     // Parts of a resource that are there with it need nobody to make them.
-    stack.put(&account("store1"), json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}})).await.expect(201);
-    stack.put(&format!("{}/blobServices/default/containers/c", account("store1")), json!({})).await.expect(201);
-    stack.put(&format!("{}/blobServices/default/containers/c", account("none")), json!({})).await.refused(404, "ParentResourceNotFound");
+    stack
+        .put(
+            &account("store1"),
+            json!({"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}),
+        )
+        .await
+        .expect(201);
+    stack
+        .put(&format!("{}/blobServices/default/containers/c", account("store1")), json!({}))
+        .await
+        .expect(201);
+    stack
+        .put(&format!("{}/blobServices/default/containers/c", account("none")), json!({}))
+        .await
+        .refused(404, "ParentResourceNotFound");
     for (list, names) in [
         (format!("{}/providers/Microsoft.Network/virtualNetworks", resource_group()), vec!["a"]),
         (format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Network/virtualNetworks"), vec!["a"]),
@@ -92,7 +111,8 @@ async fn children_and_extensions_need_what_they_belong_to_and_go_with_it() {
         (format!("{}/providers/Microsoft.Network/publicIPAddresses", resource_group()), vec![]),
     ] {
         let listed = stack.get(&list).await.expect(200).body;
-        let got: Vec<_> = listed["value"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+        let got: Vec<_> =
+            listed["value"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
         assert_eq!(got, names, "{list}");
     }
     stack.get(&format!("{}/subnets", network("none"))).await.refused(404, "ResourceNotFound");
@@ -151,7 +171,9 @@ async fn a_body_or_a_name_that_no_type_takes_is_refused() {
     moved["location"] = json!("northeurope");
     stack.put(&network("a"), moved).await.refused(409, "InvalidResourceLocation");
     stack.put(&network("a"), json!({})).await.refused(400, "LocationRequired");
-    let missing = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/none/providers/Microsoft.Network/virtualNetworks/a");
+    let missing = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/none/providers/Microsoft.Network/virtualNetworks/a"
+    );
     stack.put(&missing, body()).await.refused(404, "ResourceGroupNotFound");
     stack.get(&missing).await.refused(404, "ResourceGroupNotFound");
     let foreign = format!("{}/providers/Foo.Bar/things/a", resource_group());
@@ -186,7 +208,9 @@ async fn what_a_provider_never_shows_is_not_kept() {
             ]}},
         }],
     });
-    let done = stack.deploy("secret", "Incremental", &template.to_string(), json!({"secret": {"value": "hunter2-site"}})).await;
+    let done = stack
+        .deploy("secret", "Incremental", &template.to_string(), json!({"secret": {"value": "hunter2-site"}}))
+        .await;
     assert_eq!(done["properties"]["provisioningState"], "Succeeded", "{done:#}");
     let site = format!("{}/providers/Microsoft.Web/sites/site", resource_group());
     let shown = stack.get(&site).await.expect(200).body;
@@ -203,14 +227,21 @@ async fn identities_of_any_type_are_made_known_and_lost() {
     with["identity"] = json!({"type": "SystemAssigned"});
     let first = stack.put(&network("a"), with.clone()).await.expect(201).body["identity"].clone();
     assert_eq!(first["tenantId"], TENANT);
-    assert_eq!(stack.put(&network("a"), with).await.expect(200).body["identity"], first, "the same principal stays");
+    assert_eq!(
+        stack.put(&network("a"), with).await.expect(200).body["identity"],
+        first,
+        "the same principal stays"
+    );
     let user = format!("{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/who", resource_group());
     let mut with = body();
     with["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {user.clone(): {}}});
     stack.put(&network("a"), with.clone()).await.refused(400, "FailedIdentityOperation");
     let known = stack.put(&user, json!({"location": "westeurope"})).await.expect(201).body;
     let shown = stack.put(&network("a"), with).await.expect(200).body;
-    assert_eq!(shown["identity"]["userAssignedIdentities"][&user]["clientId"], known["properties"]["clientId"]);
+    assert_eq!(
+        shown["identity"]["userAssignedIdentities"][&user]["clientId"],
+        known["properties"]["clientId"]
+    );
     stack.finish().await;
 }
 
@@ -235,7 +266,11 @@ async fn conditions_on_the_entity_tag_are_honoured() {
     assert_eq!(send(Method::PUT, "if-none-match", "*", body()).await, 412);
     let first = stack.get(&network("a")).await.header("etag").to_owned();
     assert_eq!(send(Method::PUT, "if-match", &first, body()).await, 200);
-    assert_eq!(send(Method::PATCH, "if-match", &first, json!({"tags": {}})).await, 412, "somebody was faster");
+    assert_eq!(
+        send(Method::PATCH, "if-match", &first, json!({"tags": {}})).await,
+        412,
+        "somebody was faster"
+    );
     assert_eq!(send(Method::DELETE, "if-match", &first, json!({})).await, 412);
     let second = stack.get(&network("a")).await.header("etag").to_owned();
     assert_eq!(send(Method::DELETE, "if-match", &second, json!({})).await, 200);
@@ -253,18 +288,25 @@ async fn lists_of_all_types_filter_expand_and_page() {
     let all = format!("/subscriptions/{SUBSCRIPTION}/resources");
     let names = async |query: &str| {
         let listed = stack.get(&format!("{all}?{query}")).await.expect(200).body;
-        let names = listed["value"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+        let names =
+            listed["value"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
         names.collect::<Vec<_>>().join(",")
     };
     assert_eq!(names("").await, "agent,a,b,c", "a subnet has no location and is not listed");
     assert_eq!(names("$filter=resourceType eq 'microsoft.network/VIRTUALNETWORKS'").await, "a,b,c");
-    assert_eq!(names("$filter=resourceType eq 'Microsoft.Network/virtualNetworks' and name eq 'b'").await, "b");
+    assert_eq!(
+        names("$filter=resourceType eq 'Microsoft.Network/virtualNetworks' and name eq 'b'").await,
+        "b"
+    );
     assert_eq!(names("$filter=name eq 'b' or name eq 'agent'").await, "agent,b");
     assert_eq!(names("$filter=substringof('gen', name)").await, "agent");
     assert_eq!(names("$filter=tagName eq 'cost' and tagValue eq '1'").await, "a,b,c");
     assert_eq!(names("$filter=resourceGroup eq 'none'").await, "");
     let plain = stack.get(&all).await.expect(200).body;
-    assert!(plain["value"][1].get("createdTime").is_none() && plain["value"][1].get("provisioningState").is_none());
+    assert!(
+        plain["value"][1].get("createdTime").is_none()
+            && plain["value"][1].get("provisioningState").is_none()
+    );
     let query = "$filter=resourceGroup eq 'Fleet'&$expand=createdTime,changedTime,provisioningState";
     let expanded = stack.get(&format!("{all}?{query}")).await.expect(200).body["value"][1].clone();
     assert_eq!(expanded["provisioningState"], "Succeeded");
@@ -335,10 +377,18 @@ async fn what_if_compares_any_type_property_by_property() {
         assert_eq!(change["changeType"], "NoChange", "{change:#}");
     }
     let changed = what_if(json!({"prefix": {"value": "10.0.2.0/24"}})).await;
-    let subnet = changed.as_array().unwrap().iter().find(|one| one["resourceId"].as_str().unwrap().ends_with("/inner")).unwrap();
+    let subnet = changed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["resourceId"].as_str().unwrap().ends_with("/inner"))
+        .unwrap();
     assert_eq!(subnet["changeType"], "Modify");
     assert_eq!(subnet["delta"][0]["path"], "properties.addressPrefix");
-    assert_eq!((&subnet["delta"][0]["before"], &subnet["delta"][0]["after"]), (&json!("10.0.1.0/24"), &json!("10.0.2.0/24")));
+    assert_eq!(
+        (&subnet["delta"][0]["before"], &subnet["delta"][0]["after"]),
+        (&json!("10.0.1.0/24"), &json!("10.0.2.0/24"))
+    );
     stack.finish().await;
 }
 
@@ -351,6 +401,9 @@ async fn a_group_that_goes_takes_everything_in_it() {
     stack.located(&started).await.expect(204);
     stack.put(&resource_group(), json!({"location": "westeurope"})).await.expect(201);
     stack.get(&network("a")).await.refused(404, "ResourceNotFound");
-    assert_eq!(stack.get(&format!("{}/resources", resource_group())).await.expect(200).body["value"], json!([]));
+    assert_eq!(
+        stack.get(&format!("{}/resources", resource_group())).await.expect(200).body["value"],
+        json!([])
+    );
     stack.finish().await;
 }

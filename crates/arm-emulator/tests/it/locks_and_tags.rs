@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::stack::{Stack, SUBSCRIPTION, deployment, deployment_body, group, group_body, resource_group};
+use crate::stack::{SUBSCRIPTION, Stack, deployment, deployment_body, group, group_body, resource_group};
 
 const LOCK: &str = "/providers/Microsoft.Authorization/locks/keep";
 
@@ -19,11 +19,20 @@ async fn a_lock_against_deletion_holds_below_and_above_it() {
     stack.put(&lock, json!({"properties": {"level": "Sometimes"}})).await.refused(400, "LockLevelInvalid");
     stack.put(&lock, json!({"properties": {"level": "CanNotDelete"}})).await.expect(201);
     let refused = stack.delete(&network("a")).await.refused(409, "ScopeLocked");
-    assert!(refused.text.contains("delete operation") && refused.text.contains("virtualNetworks/a"), "{}", refused.text);
+    assert!(
+        refused.text.contains("delete operation") && refused.text.contains("virtualNetworks/a"),
+        "{}",
+        refused.text
+    );
     stack.delete(&resource_group()).await.refused(409, "ScopeLocked");
     stack.put(&network("a"), json!({"location": "westeurope", "tags": {"a": "b"}})).await.expect(200);
     stack.delete(&group("agent")).await.expect(200);
-    let at = async |scope: String| stack.get(&format!("{scope}/providers/Microsoft.Authorization/locks")).await.expect(200).body["value"].as_array().unwrap().len();
+    let at = async |scope: String| {
+        stack.get(&format!("{scope}/providers/Microsoft.Authorization/locks")).await.expect(200).body["value"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!(at(network("a")).await, 1);
     assert_eq!(at(format!("/subscriptions/{SUBSCRIPTION}")).await, 1);
     stack.delete(&lock).await.expect(200);
@@ -75,20 +84,36 @@ async fn tags_are_a_resource_of_every_scope() {
     let tags = |scope: &str| format!("{scope}/providers/Microsoft.Resources/tags/default");
     for scope in [network("a"), group("agent"), resource_group(), format!("/subscriptions/{SUBSCRIPTION}")] {
         let path = tags(&scope);
-        let put = stack.put(&path, json!({"properties": {"tags": {"team": "x", "env": "prod"}}})).await.expect(200).body;
+        let put = stack
+            .put(&path, json!({"properties": {"tags": {"team": "x", "env": "prod"}}}))
+            .await
+            .expect(200)
+            .body;
         assert_eq!((&put["name"], &put["properties"]["tags"]["team"]), (&json!("default"), &json!("x")));
-        stack.patch(&path, json!({"operation": "Merge", "properties": {"tags": {"TEAM": "y", "new": "1"}}})).await.expect(200);
-        stack.patch(&path, json!({"operation": "Delete", "properties": {"tags": {"env": "prod", "new": "2"}}})).await.expect(200);
+        stack
+            .patch(&path, json!({"operation": "Merge", "properties": {"tags": {"TEAM": "y", "new": "1"}}}))
+            .await
+            .expect(200);
+        stack
+            .patch(&path, json!({"operation": "Delete", "properties": {"tags": {"env": "prod", "new": "2"}}}))
+            .await
+            .expect(200);
         let got = stack.get(&path).await.expect(200).body;
         assert_eq!(got["properties"]["tags"], json!({"team": "y", "new": "1"}), "{scope}");
-        stack.patch(&path, json!({"operation": "Replace", "properties": {"tags": {"only": "1"}}})).await.expect(200);
+        stack
+            .patch(&path, json!({"operation": "Replace", "properties": {"tags": {"only": "1"}}}))
+            .await
+            .expect(200);
         if scope != format!("/subscriptions/{SUBSCRIPTION}") {
             assert_eq!(stack.get(&scope).await.expect(200).body["tags"], json!({"only": "1"}), "{scope}");
         }
         stack.delete(&path).await.expect(200);
         assert_eq!(stack.get(&path).await.expect(200).body["properties"]["tags"], json!({}));
     }
-    stack.patch(&tags(&network("a")), json!({"operation": "Shuffle", "properties": {"tags": {}}})).await.refused(400, "InvalidRequestContent");
+    stack
+        .patch(&tags(&network("a")), json!({"operation": "Shuffle", "properties": {"tags": {}}}))
+        .await
+        .refused(400, "InvalidRequestContent");
     stack.get(&tags(&network("none"))).await.refused(404, "ResourceNotFound");
     stack.finish().await;
 }

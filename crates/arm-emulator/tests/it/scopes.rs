@@ -10,7 +10,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use service_kit::{Shutdown, serve_http};
 
-use crate::stack::{Stack, SUBSCRIPTION, TENANT, deployment, resource_group};
+use crate::stack::{SUBSCRIPTION, Stack, TENANT, deployment, resource_group};
 
 const SUBSCRIPTION_TEMPLATE: &str = include_str!("templates/subscription.json");
 
@@ -27,13 +27,22 @@ fn body(template: &str) -> Value {
 async fn a_deployment_into_the_subscription_makes_groups_and_what_is_in_them() {
     let stack = Stack::start().await;
     let path = at_subscription("land");
-    let validated = stack.post(&format!("{path}/validate"), body(SUBSCRIPTION_TEMPLATE)).await.expect(200).body;
+    let validated =
+        stack.post(&format!("{path}/validate"), body(SUBSCRIPTION_TEMPLATE)).await.expect(200).body;
     assert_eq!(validated["location"], "westeurope");
     stack.get(&path).await.refused(404, "DeploymentNotFound");
     let foreseen = stack.post(&format!("{path}/whatIf"), body(SUBSCRIPTION_TEMPLATE)).await.expect(202);
     let foreseen = stack.located(&foreseen).await.expect(200).body;
     let changes = foreseen["properties"]["changes"].as_array().unwrap();
-    let created: Vec<_> = changes.iter().map(|one| (one["changeType"].as_str().unwrap(), one["resourceId"].as_str().unwrap().rsplit('/').next().unwrap())).collect();
+    let created: Vec<_> = changes
+        .iter()
+        .map(|one| {
+            (
+                one["changeType"].as_str().unwrap(),
+                one["resourceId"].as_str().unwrap().rsplit('/').next().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(created, [("Create", "landing"), ("Create", "inner")], "{foreseen:#}");
     let started = stack.put(&path, body(SUBSCRIPTION_TEMPLATE)).await.expect(201);
     let ended = stack.ended(&started).await;
@@ -50,7 +59,14 @@ async fn a_deployment_into_the_subscription_makes_groups_and_what_is_in_them() {
     assert_eq!(stack.get(&nested).await.expect(200).body["properties"]["provisioningState"], "Succeeded");
     for (of, targets) in [(&path, vec!["landing", "inside", ""]), (&nested, vec!["inner", ""])] {
         let steps = stack.get(&format!("{of}/operations")).await.expect(200).body;
-        let names: Vec<_> = steps["value"].as_array().unwrap().iter().map(|one| one["properties"]["targetResource"]["resourceName"].as_str().unwrap_or_default().to_owned()).collect();
+        let names: Vec<_> = steps["value"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                one["properties"]["targetResource"]["resourceName"].as_str().unwrap_or_default().to_owned()
+            })
+            .collect();
         assert_eq!(names, targets, "{of}");
     }
     let again = stack.post(&format!("{path}/whatIf"), body(SUBSCRIPTION_TEMPLATE)).await.expect(202);
@@ -60,7 +76,10 @@ async fn a_deployment_into_the_subscription_makes_groups_and_what_is_in_them() {
     }
     let listed = stack.get(&at_subscription("")).await.expect(200).body;
     assert_eq!(listed["value"].as_array().unwrap().len(), 1);
-    assert!(stack.post(&format!("{path}/exportTemplate"), json!({})).await.expect(200).body["template"].is_object());
+    assert!(
+        stack.post(&format!("{path}/exportTemplate"), json!({})).await.expect(200).body["template"]
+            .is_object()
+    );
     stack.head(&path).await.expect(204);
     let gone = stack.delete(&path).await.expect(202);
     stack.located(&gone).await.expect(204);
@@ -85,7 +104,8 @@ async fn a_scope_says_what_it_cannot_take() {
     let mut moved = body(SUBSCRIPTION_TEMPLATE);
     moved["location"] = json!("northeurope");
     stack.put(&path, moved).await.refused(409, "InvalidDeploymentLocation");
-    let nowhere = "/providers/Microsoft.Management/managementGroups/none/providers/Microsoft.Resources/deployments/a";
+    let nowhere =
+        "/providers/Microsoft.Management/managementGroups/none/providers/Microsoft.Resources/deployments/a";
     stack.put(nowhere, body(SUBSCRIPTION_TEMPLATE)).await.refused(404, "ResourceNotFound");
     stack.finish().await;
 }
@@ -104,12 +124,19 @@ async fn management_groups_and_the_tenant_take_deployments() {
     .to_string();
     for scope in [format!("/providers/Microsoft.Management/managementGroups/{TENANT}"), String::new()] {
         let path = format!("{scope}/providers/Microsoft.Resources/deployments/d");
-        let template = if scope.is_empty() { template.replace("managementGroupDeployment", "tenantDeployment") } else { template.clone() };
+        let template = if scope.is_empty() {
+            template.replace("managementGroupDeployment", "tenantDeployment")
+        } else {
+            template.clone()
+        };
         stack.post(&format!("{path}/validate"), body(&template)).await.expect(200);
         let started = stack.put(&path, body(&template)).await.expect(201);
         let ended = stack.ended(&started).await;
         assert_eq!(ended["status"], "Succeeded", "{ended:#}");
-        stack.get(&format!("{scope}/providers/Microsoft.Authorization/policyDefinitions/p")).await.expect(200);
+        stack
+            .get(&format!("{scope}/providers/Microsoft.Authorization/policyDefinitions/p"))
+            .await
+            .expect(200);
         assert_eq!(stack.get(&path).await.expect(200).body["id"], path);
     }
     stack.finish().await;
@@ -154,13 +181,20 @@ async fn templates_and_parameters_are_fetched_where_a_link_says() {
     let shutdown = Shutdown::new();
     let (base, asked) = files(&shutdown).await;
     let link = |link: Value| json!({"properties": {"mode": "Incremental", "templateLink": link}});
-    let started = stack.put(&deployment("l"), link(json!({"uri": format!("{base}/a/main.json"), "contentVersion": "1.0.0.0"}))).await.expect(201);
+    let started = stack
+        .put(
+            &deployment("l"),
+            link(json!({"uri": format!("{base}/a/main.json"), "contentVersion": "1.0.0.0"})),
+        )
+        .await
+        .expect(201);
     let ended = stack.ended(&started).await;
     assert_eq!(ended["status"], "Succeeded", "{ended:#}");
     let done = stack.get(&deployment("l")).await.expect(200).body;
     assert_eq!(done["properties"]["outputs"]["prefix"]["value"], "10.0.1.0/24");
     assert_eq!(done["properties"]["templateLink"]["uri"], format!("{base}/a/main.json"));
-    let exported = stack.post(&format!("{}/exportTemplate", deployment("l")), json!({})).await.expect(200).body;
+    let exported =
+        stack.post(&format!("{}/exportTemplate", deployment("l")), json!({})).await.expect(200).body;
     assert_eq!(exported["template"]["resources"][0]["name"], "linked");
     let mut with = link(json!({"uri": format!("{base}/moved?sig=hunter2")}));
     with["properties"]["parametersLink"] = json!({"uri": format!("{base}/a/values.json")});
@@ -177,7 +211,8 @@ async fn templates_and_parameters_are_fetched_where_a_link_says() {
         ("ftp://127.0.0.1/a.json".to_owned(), "scheme"),
         ("main.json".to_owned(), "absolute"),
     ] {
-        let refused = stack.put(&deployment("n"), link(json!({"uri": uri}))).await.refused(400, "InvalidContentLink");
+        let refused =
+            stack.put(&deployment("n"), link(json!({"uri": uri}))).await.refused(400, "InvalidContentLink");
         assert!(refused.text.contains(why), "{uri}: {}", refused.text);
     }
     let other = link(json!({"uri": format!("{base}/a/main.json"), "contentVersion": "2.0.0.0"}));
@@ -198,7 +233,10 @@ async fn a_template_spec_is_linked_by_its_id() {
     let version = format!("{spec}/versions/1.0");
     let template: Value = serde_json::from_str(include_str!("templates/network.json")).unwrap();
     stack.put(&spec, json!({"location": "westeurope", "properties": {}})).await.expect(201);
-    stack.put(&version, json!({"location": "westeurope", "properties": {"mainTemplate": template}})).await.expect(201);
+    stack
+        .put(&version, json!({"location": "westeurope", "properties": {"mainTemplate": template}}))
+        .await
+        .expect(201);
     let link = |id: &str| json!({"properties": {"mode": "Incremental", "templateLink": {"id": id}}});
     let started = stack.put(&deployment("s"), link(&version)).await.expect(201);
     assert_eq!(stack.ended(&started).await["status"], "Succeeded");

@@ -41,7 +41,9 @@ pub(super) fn destinations(
         let checked = destination(arm, scope, resource, (&new_groups, depth)).and_then(|destination| {
             registration::check(arm, destination.id())?;
             // What depends on resources that are still to be deployed cannot be checked before they are.
-            if depth == Checked::Resources && let Ok(body) = plan.body(index, &Live(arm)) {
+            if depth == Checked::Resources
+                && let Ok(body) = plan.body(index, &Live(arm))
+            {
                 match &destination {
                     Destination::Resource(kind, id) => providers::check(*kind, id, &body)?,
                     Destination::Other(id) => any::check(arm, id, &body, &resource.api_version)?,
@@ -63,9 +65,8 @@ pub(super) fn destinations(
 
 /// The resource groups that the template creates, in lower case: others of its resources may go into them.
 fn new_groups(plan: &Plan) -> BTreeSet<String> {
-    let is_group = |one: &&PlannedResource| {
-        one.resource_type.eq_ignore_ascii_case("Microsoft.Resources/resourceGroups")
-    };
+    let is_group =
+        |one: &&PlannedResource| one.resource_type.eq_ignore_ascii_case("Microsoft.Resources/resourceGroups");
     plan.resources().iter().filter(is_group).map(|one| one.name.to_lowercase()).collect()
 }
 

@@ -118,7 +118,10 @@ fn read_template(
             properties.required("template")?;
             let found = document.get("properties").and_then(|properties| properties.get("template"));
             let node = found.ok_or_else(|| {
-                ArmError::invalid_content("properties.template", "Required property 'template' not found in JSON.")
+                ArmError::invalid_content(
+                    "properties.template",
+                    "Required property 'template' not found in JSON.",
+                )
             })?;
             Ok(Source::Here((text.to_owned(), node.clone())))
         }
@@ -128,7 +131,9 @@ fn read_template(
 fn read_parameters(properties: &mut Fields<'_>) -> Result<Source<Map<String, Value>>, ArmError> {
     let given = properties.value("parameters");
     match (properties.object("parametersLink")?, given) {
-        (Some(_), Some(Value::Object(given))) if !given.is_empty() => Err(both("parameters", "parametersLink")),
+        (Some(_), Some(Value::Object(given))) if !given.is_empty() => {
+            Err(both("parameters", "parametersLink"))
+        }
         (Some(link), _) => Link::read(link).map(Source::Linked),
         (None, None) => Ok(Source::Here(Map::new())),
         (None, Some(Value::Object(parameters))) => Ok(Source::Here(parameters.clone())),
@@ -139,7 +144,9 @@ fn read_parameters(properties: &mut Fields<'_>) -> Result<Source<Map<String, Val
 fn both(one: &str, other: &str) -> ArmError {
     ArmError::bad_request(
         "InvalidRequestContent",
-        format!("The request content is invalid: '{one}' and '{other}' exclude each other; give one of them."),
+        format!(
+            "The request content is invalid: '{one}' and '{other}' exclude each other; give one of them."
+        ),
     )
     .with_target(json!([one, other]).to_string())
 }

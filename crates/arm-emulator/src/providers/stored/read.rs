@@ -139,7 +139,8 @@ fn members(body: &Value) -> Result<Map<String, Value>, ArmError> {
 }
 
 fn check_shapes(kept: &Map<String, Value>) -> Result<(), ArmError> {
-    let wrong = |name: &str, expected: &str| Err(ArmError::invalid_content(name, format!("Expected {expected}.")));
+    let wrong =
+        |name: &str, expected: &str| Err(ArmError::invalid_content(name, format!("Expected {expected}.")));
     for (name, value) in kept {
         match name.as_str() {
             "location" | "kind" | "managedBy" if !value.is_string() => return wrong(name, "a string"),
@@ -186,7 +187,9 @@ pub(crate) fn without_write_only(value: &mut Value) {
     match value {
         Value::Object(members) => {
             // An object of this name, such as a table of settings, is looked into.
-            members.retain(|name, value| !is_write_only(name) || !(value.is_string() || name.eq_ignore_ascii_case("protectedSettings")));
+            members.retain(|name, value| {
+                !is_write_only(name) || !(value.is_string() || name.eq_ignore_ascii_case("protectedSettings"))
+            });
             members.values_mut().for_each(without_write_only);
         }
         Value::Array(values) => values.iter_mut().for_each(without_write_only),

@@ -25,7 +25,9 @@ pub(crate) fn one(record: &Stored) -> Value {
 /// GenericResourceExpanded`).
 pub(crate) fn listed(record: &Stored) -> Value {
     let mut shown = identity(record, &record.id.name().unwrap_or_default());
-    for name in ["location", "tags", "sku", "kind", "identity", "plan", "zones", "managedBy", "extendedLocation"] {
+    for name in
+        ["location", "tags", "sku", "kind", "identity", "plan", "zones", "managedBy", "extendedLocation"]
+    {
         if let Some(value) = record.body.get(name) {
             shown.insert(name.to_owned(), value.clone());
         }

@@ -80,9 +80,8 @@ pub(crate) fn check_request(arm: &Arm, method: &Method, path: &str) -> Result<()
     if *method == Method::POST && READING.iter().any(|word| word.eq_ignore_ascii_case(last)) {
         return Ok(());
     }
-    let id = match Addressed::read(path) {
-        Ok(Addressed::One(id) | Addressed::Many { of: id, .. }) => id,
-        Err(_) => return Ok(()),
+    let Ok(Addressed::One(id) | Addressed::Many { of: id, .. }) = Addressed::read(path) else {
+        return Ok(());
     };
     let is_lock = id.resource_type().is_some_and(|kind| kind.eq_ignore_ascii_case(LOCK_TYPE));
     if is_lock { Ok(()) } else { check(arm, &id, change) }

@@ -123,9 +123,9 @@ pub(crate) fn no_such_namespace(namespace: &str) -> ArmError {
     )
 }
 
-fn no_such_type(namespace: &str, short: &str, api_version: &str, types: &[&str]) -> ArmError {
+fn no_such_type(namespace: &str, short: &str, api_version: &str, types: &[&'static str]) -> ArmError {
     let own = Kind::ALL.into_iter().filter(|kind| kind.namespace().eq_ignore_ascii_case(namespace));
-    let supported: Vec<&str> = own.map(|kind| kind.short()).chain(types.iter().copied()).collect();
+    let supported: Vec<&str> = own.map(Kind::short).chain(types.iter().copied()).collect();
     ArmError::not_found(
         "InvalidResourceType",
         format!(

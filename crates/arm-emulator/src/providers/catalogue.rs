@@ -9,7 +9,10 @@ use crate::records::resources;
 /// Namespaces with behaviour, and the types that Resource Manager or the emulator serves beside those of [`Kind`].
 const BEHAVIOUR: [(&str, &[&str]); 6] = [
     ("Microsoft.Authorization", &["locks", "roleAssignments"]),
-    ("Microsoft.ContainerInstance", &["locations/usages", "locations/capabilities", "locations/cachedImages"]),
+    (
+        "Microsoft.ContainerInstance",
+        &["locations/usages", "locations/capabilities", "locations/cachedImages"],
+    ),
     ("Microsoft.ContainerRegistry", &["checkNameAvailability"]),
     ("Microsoft.ManagedIdentity", &[]),
     ("Microsoft.Management", &["managementGroups"]),

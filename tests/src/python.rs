@@ -47,6 +47,8 @@ impl Client<'_> {
         let clients = clients(self.stack)?;
         let mut command = Command::new(clients.join(format!("python{}", std::env::consts::EXE_SUFFIX)));
         command
+            // Nothing is written beside the scripts.
+            .arg("-B")
             .arg(scripts.join(script))
             .current_dir(self.home.path())
             .env_clear()

@@ -5,6 +5,7 @@ mod crash;
 mod credentials;
 mod forced_update;
 mod foreign_clients;
+mod https;
 mod identity;
 mod image;
 mod isolation;

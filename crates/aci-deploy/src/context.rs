@@ -68,6 +68,7 @@ pub(crate) mod tests {
             authority: base.clone(),
             resource_manager: base.clone(),
             ca_file: None,
+            container_authorities: None,
             resource_group: "agents".to_owned(),
             location: Some("westeurope".to_owned()),
             fleet: "mayfly".parse().unwrap(),

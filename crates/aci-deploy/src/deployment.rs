@@ -270,6 +270,7 @@ impl FleetDeployment<'_> {
             ("registryResourceGroup", json!(spec.registry.resource_group)),
             ("registryName", json!(spec.registry.name)),
             ("azdoUrl", json!(self.settings.organization.as_str().trim_end_matches('/'))),
+            ("azdoCaCertificate", json!(self.settings.container_authorities.as_deref().unwrap_or_default())),
             ("azdoPool", json!(self.settings.pool)),
             ("azdoToken", json!(self.settings.token.expose_secret())),
         ]

@@ -5,6 +5,9 @@
 pub const AZDO_URL: &str = "AZDO_URL";
 /// Token that may read and manage agents of the pool. Also what the agents register with.
 pub const AZDO_TOKEN: &str = "AZDO_TOKEN";
+/// PEM file of the authorities that the agents' containers are to trust beside the public ones: those of an Azure DevOps
+/// Server with a certificate of its own.
+pub const AZDO_CA_FILE: &str = "AZDO_CA_FILE";
 /// Name of the agent pool.
 pub const AZDO_POOL: &str = "AZDO_POOL";
 /// Entra tenant of the service principal.

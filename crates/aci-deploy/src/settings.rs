@@ -116,6 +116,8 @@ pub struct Settings {
     pub resource_manager: Url,
     /// PEM file of the only trusted authorities.
     pub ca_file: Option<PathBuf>,
+    /// PEM text of the authorities that the agents' containers are to trust beside the public ones.
+    pub container_authorities: Option<String>,
     /// Resource group of the fleet.
     pub resource_group: String,
     /// Region; by default the one of the resource group.
@@ -168,6 +170,7 @@ impl Settings {
             authority: reader.url(names::AZURE_AUTHORITY_HOST, Some("https://login.microsoftonline.com")),
             resource_manager: reader.url(names::ARM_ENDPOINT, Some("https://management.azure.com")),
             ca_file: reader.optional(names::MAYFLY_CA_FILE).map(PathBuf::from),
+            container_authorities: reader.authorities(names::AZDO_CA_FILE),
             resource_group: reader.resource_group(),
             location: reader.optional(names::MAYFLY_LOCATION),
             fleet: reader.fleet(),
@@ -220,6 +223,21 @@ impl Reader<'_> {
             _ => self.problem(format!("{name} is not an absolute http or https URL")),
         }
         placeholder()
+    }
+
+    /// The text of a PEM file that is sent along. It goes into a deployment and a container's environment, so nothing but
+    /// certificates may be in it.
+    fn authorities(&mut self, name: &str) -> Option<String> {
+        let path = self.optional(name)?;
+        match fs_err::read_to_string(&path) {
+            Ok(text) if text.contains("PRIVATE KEY-----") => {
+                self.problem(format!("{name}: `{path}` holds a private key, which no container may be given"));
+            }
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
+            Ok(_) => self.problem(format!("{name}: there is no PEM certificate in `{path}`")),
+            Err(error) => self.problem(format!("{name}: {error}")),
+        }
+        None
     }
 
     /// A tenant or an application: a UUID or a domain; it becomes part of a path.
@@ -295,6 +313,36 @@ mod tests {
         assert_eq!(settings.authority.as_str(), "https://login.microsoftonline.com/");
         assert_eq!(settings.resource_group, "mayfly-agents");
         assert_eq!(settings.fleet.as_str(), "mayfly");
+    }
+
+    #[test]
+    fn containers_get_certificates_and_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs_err::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        let good = file("ca.pem", certificate);
+        let read = |path: &str| {
+            let values = complete();
+            let path = path.to_owned();
+            Settings::from_lookup(&|name| match name {
+                names::AZDO_CA_FILE => Some(path.clone()),
+                name => values.get(name).map(|value| (*value).to_owned()),
+            })
+        };
+        assert_eq!(read(&good).unwrap().container_authorities.as_deref(), Some(certificate));
+        let key = file("both.pem", &format!("{certificate}-----BEGIN PRIVATE KEY-----\n"));
+        let empty = file("empty.pem", "");
+        let absent = folder.path().join("absent.pem").display().to_string();
+        for (path, says) in
+            [(key, "holds a private key"), (empty, "no PEM certificate"), (absent, "AZDO_CA_FILE: ")]
+        {
+            let error = read(&path).unwrap_err();
+            assert!(error.problems.len() == 1 && error.problems[0].contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub(crate) async fn configure(agent: &Agent, arguments: &Arguments) -> anyhow::R
     let certificates = CertificateSettings {
         ca_certificate_file: absolute(arguments.value("sslcacert"))?,
         skip_server_certificate_validation: arguments.flag("sslskipcertvalidation"),
-    };
+    }
+    .checked()?;
     let http = agent.http(&certificates, &base)?;
     let credential = Credential::new(Identity::Pat(pat(arguments, &base)?));
 

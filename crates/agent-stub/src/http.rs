@@ -152,12 +152,10 @@ impl HttpClient {
             .http1_only()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
-        let mut own = Vec::new();
-        if let Some(file) = &certificates.ca_certificate_file {
-            own = reqwest::Certificate::from_pem_bundle(&fs_err::read(file)?)?;
+        // With HTTPS the system's store decides: on Linux OpenSSL's, so `SSL_CERT_FILE` counts, as for .NET.
+        if url.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
         }
-        builder =
-            if url.scheme() == "https" { builder.tls_certs_merge(own) } else { builder.tls_certs_only(own) };
         if certificates.skip_server_certificate_validation {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{hidden, layout::Layout};
@@ -35,13 +36,26 @@ pub(crate) struct CredentialData {
     pub(crate) oauth_endpoint_url: String,
 }
 
-/// `.certificates`: how the server's certificate is judged. The vendor's own field names are not published;
-/// no other program reads this file.
+/// `.certificates` (azure-pipelines-agent: AgentCertificateManager.cs).
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct CertificateSettings {
+    /// For the tools of a job. The agent's own client trusts the system's store and nothing else, as .NET does
+    /// (azure-pipelines-agent: docs/design/clientcert.md).
+    #[serde(rename = "caCert", skip_serializing_if = "Option::is_none")]
     pub(crate) ca_certificate_file: Option<String>,
+    #[serde(rename = "skipServerCertValidation")]
     pub(crate) skip_server_certificate_validation: bool,
+}
+
+impl CertificateSettings {
+    /// Refuses a file that is not there, as the vendor's agent does whenever it reads the setting.
+    pub(crate) fn checked(self) -> anyhow::Result<Self> {
+        match &self.ca_certificate_file {
+            Some(file) if !Path::new(file).is_file() => bail!("File not found: '{file}'"),
+            _ => Ok(self),
+        }
+    }
 }
 
 impl Layout {
@@ -58,7 +72,10 @@ impl Layout {
     }
     pub(crate) fn read_certificates(&self) -> anyhow::Result<CertificateSettings> {
         let file = self.certificates();
-        if file.exists() { read(&file) } else { Ok(CertificateSettings::default()) }
+        if !file.exists() {
+            return Ok(CertificateSettings::default());
+        }
+        read::<CertificateSettings>(&file)?.checked()
     }
 
     pub(crate) fn write_settings(&self, settings: &AgentSettings) -> anyhow::Result<()> {

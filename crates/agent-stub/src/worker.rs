@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     diagnostics::Diagnostics, environment::Environment, layout::Layout, masking::Masker,
-    settings::AgentSettings, wire::JobMessage,
+    settings::{AgentSettings, CertificateSettings}, wire::JobMessage,
 };
 
 /// How a job or a step ended.
@@ -90,6 +90,7 @@ pub(crate) struct WorkerContext {
     pub(crate) layout: Layout,
     pub(crate) environment: Environment,
     pub(crate) settings: AgentSettings,
+    pub(crate) certificates: CertificateSettings,
     pub(crate) masker: Masker,
     pub(crate) diagnostics: Diagnostics,
 }
@@ -153,9 +154,9 @@ async fn start() -> anyhow::Result<JobResult> {
             }
         }
     });
-    let settings = layout.read_settings()?;
-    let context =
-        WorkerContext { layout, environment: Environment::of_process(), settings, masker, diagnostics };
+    let (settings, certificates) = (layout.read_settings()?, layout.read_certificates()?);
+    let environment = Environment::of_process();
+    let context = WorkerContext { layout, environment, settings, certificates, masker, diagnostics };
     Ok(job::run(&context, &message, &cancelled).await)
 }
 

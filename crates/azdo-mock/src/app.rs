@@ -1,6 +1,8 @@
 //! The service: one state behind one mutex, and what a request needs beside it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod places;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,18 +26,22 @@ use crate::settings::{Settings, Switches};
 use crate::state::documents::Document;
 use crate::state::event::Event;
 use crate::state::{Moment, State};
-use crate::wire::job::Origin;
 
 /// How often sessions and locks are looked at while nobody asks.
 const TICK: SignedDuration = SignedDuration::from_secs(1);
 
-/// The emulated Azure DevOps organization. Cheap to clone.
+/// The emulated Azure DevOps organization as it is reached at one of its addresses. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AzureDevOps(Arc<Inner>);
+pub struct AzureDevOps {
+    inner: Arc<Inner>,
+    /// What answers to those who came by this address name as theirs.
+    addresses: Arc<Addresses>,
+}
 
 #[derive(Debug)]
 struct Inner {
-    addresses: Addresses,
+    /// The token endpoints of all addresses: an assertion may name any of them as its audience.
+    token_endpoints: RwLock<Vec<String>>,
     switches: Switches,
     state: Mutex<State>,
     /// Held from a change to the end of its write, so that writes come in the order of the changes while readers
@@ -72,8 +78,8 @@ impl AzureDevOps {
             state.put_member(member, moment.now);
         }
         let files = Files::open(settings.logs_dir).map_err(StartError::Logs)?;
-        let service = Self(Arc::new(Inner {
-            addresses,
+        let inner = Inner {
+            token_endpoints: RwLock::new(vec![addresses.token_endpoint()]),
             switches: settings.switches,
             state: Mutex::new(state),
             order: Mutex::new(()),
@@ -88,7 +94,8 @@ impl AzureDevOps {
             entropy: settings.entropy,
             store: settings.store,
             shutdown: settings.shutdown,
-        }));
+        };
+        let service = Self { inner: Arc::new(inner), addresses: Arc::new(addresses) };
         service.save()?;
         service.start_clockwork();
         Ok(service)
@@ -106,8 +113,8 @@ impl AzureDevOps {
 
     fn start_clockwork(&self) {
         let service = self.clone();
-        self.0.shutdown.spawn(async move {
-            let clock = &service.0.clock;
+        self.inner.shutdown.spawn(async move {
+            let clock = &service.inner.clock;
             loop {
                 clock.wait_until(clock.now().saturating_add(TICK).unwrap_or(Timestamp::MAX)).await;
                 if let Err(error) = service.read(|_| ()) {
@@ -125,8 +132,8 @@ impl AzureDevOps {
     where
         ApiError: From<E>,
     {
-        let _order = self.0.order.lock().unwrap_or_else(PoisonError::into_inner);
-        let moment = Moment { now: self.0.clock.now(), entropy: self.0.entropy.as_ref() };
+        let _order = self.inner.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = Moment { now: self.inner.clock.now(), entropy: self.inner.entropy.as_ref() };
         let (outcome, batch, events) = {
             let mut state = self.state();
             state.settle(moment);
@@ -140,7 +147,7 @@ impl AzureDevOps {
         let (batch, dirty) = batch;
         if !dirty.is_empty() || !events.is_empty() {
             let batch = persist::with_events(batch, &events)?;
-            if let Err(error) = self.0.store.write(batch) {
+            if let Err(error) = self.inner.store.write(batch) {
                 // The next change tries again.
                 let mut state = self.state();
                 state.dirty.extend(dirty);
@@ -148,8 +155,8 @@ impl AzureDevOps {
                 return Err(error.into());
             }
             self.tell(events);
-            self.0.changed.send_modify(|count| *count += 1);
-            self.0.bells.ring(&dirty);
+            self.inner.changed.send_modify(|count| *count += 1);
+            self.inner.bells.ring(&dirty);
         }
         outcome.map_err(ApiError::from)
     }
@@ -168,7 +175,7 @@ impl AzureDevOps {
         let events = std::mem::take(&mut state.events);
         let batch = persist::with_events(persist::batch(&state, &dirty)?, &events)?;
         drop(state);
-        self.0.store.write(batch)?;
+        self.inner.store.write(batch)?;
         self.tell(events);
         Ok(())
     }
@@ -194,61 +201,57 @@ impl AzureDevOps {
 
     /// Looks at the state without letting time pass.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.0.journal.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells when the state changed.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changed.subscribe()
+        self.inner.changed.subscribe()
     }
 
     /// Wakes the polls of sessions.
     pub(crate) fn bells(&self) -> &Bells {
-        &self.0.bells
+        &self.inner.bells
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.inner.clock.now()
     }
 
     pub(crate) fn clock(&self) -> &SharedClock {
-        &self.0.clock
+        &self.inner.clock
     }
 
     /// Ends when so much time of the service's clock has passed.
     pub(crate) async fn wait(&self, time: Duration) {
         let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
-        self.0.clock.wait_until(self.now().saturating_add(time).unwrap_or(Timestamp::MAX)).await;
+        self.inner.clock.wait_until(self.now().saturating_add(time).unwrap_or(Timestamp::MAX)).await;
     }
 
     pub(crate) fn entropy(&self) -> &SharedEntropy {
-        &self.0.entropy
-    }
-
-    pub(crate) fn addresses(&self) -> &Addresses {
-        &self.0.addresses
+        &self.inner.entropy
     }
 
     pub(crate) fn switches(&self) -> &Switches {
-        &self.0.switches
+        &self.inner.switches
     }
 
     pub(crate) fn faults(&self) -> &Faults {
-        &self.0.faults
+        &self.inner.faults
     }
 
     /// Whose access tokens are taken.
     pub(crate) fn entra(&self) -> Option<&Entra> {
-        self.0.entra.as_ref()
+        self.inner.entra.as_ref()
     }
 
     /// The packages that are offered, newest first.
     pub(crate) fn packages(&self) -> Vec<Arc<Package>> {
-        self.0.packages.newest_first()
+        self.inner.packages.newest_first()
     }
 
     /// Offers a further package, or another file under the same name.
@@ -258,25 +261,15 @@ impl AzureDevOps {
             state.dirty.insert(Document::Offer(package.file_name.clone()));
             Ok::<_, ApiError>(())
         })?;
-        self.0.packages.add(package);
+        self.inner.packages.add(package);
         Ok(())
     }
 
     pub(crate) fn files(&self) -> &Files {
-        &self.0.files
+        &self.inner.files
     }
 
     pub(crate) fn shutdown(&self) -> &Shutdown {
-        &self.0.shutdown
-    }
-
-    /// What job messages say about the organization.
-    pub(crate) fn origin<'a>(&'a self, state: &State) -> Origin<'a> {
-        Origin {
-            url: self.addresses().organization_url(),
-            organization: &self.addresses().organization,
-            collection_id: state.meta.instance_id,
-            project_id: state.meta.project_id,
-        }
+        &self.inner.shutdown
     }
 }

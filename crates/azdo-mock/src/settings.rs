@@ -76,7 +76,7 @@ impl Default for Switches {
 #[derive(Debug)]
 pub struct Settings {
     /// The organization's address, for example `http://172.30.0.1:4080/acme`: every address that the service gives
-    /// out begins with it, whatever the `Host` header says.
+    /// out begins with it, whatever the `Host` header says. [`crate::AzureDevOps::at`] adds further ones.
     pub base: Url,
     /// The organization's name: the path of `base`.
     pub organization: String,

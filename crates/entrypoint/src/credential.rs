@@ -22,6 +22,7 @@ pub(crate) use read::read;
 
 use crate::exit::Failure;
 use crate::preflight::AgentProxy;
+use crate::trust::Authorities;
 
 /// Azure DevOps as a resource of Entra: the same application in every tenant.
 const AZURE_DEVOPS: &str = "499b84ac-1321-427f-aa17-267ca6975798";
@@ -113,6 +114,7 @@ impl Credential {
 #[derive(Debug)]
 pub(crate) struct Ways<'a> {
     pub(crate) proxy: Option<&'a AgentProxy>,
+    pub(crate) authorities: Option<&'a Authorities>,
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) deadline: Instant,
 }

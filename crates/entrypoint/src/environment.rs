@@ -75,8 +75,9 @@ fn ignored(declared: Option<&str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(",")
 }
 
-const INPUTS: [&str; 10] =
-    ["URL", "AUTH", "TOKEN", "POOL", "AGENT", "WORK", "REPLACE", "UNATTENDED", "ACCEPTTEEEULA", "PASSWORD"];
+const INPUTS: [&str; 11] = [
+    "URL", "AUTH", "TOKEN", "POOL", "AGENT", "WORK", "REPLACE", "UNATTENDED", "ACCEPTTEEEULA", "PASSWORD", "SSLCACERT",
+];
 
 /// A variable of the agent's environment whose value holds the token, if there is one.
 pub(crate) fn holding<'a>(environment: &'a BTreeMap<String, String>, token: &str) -> Option<&'a str> {

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) pool: String,
     pub(crate) agent: String,
     pub(crate) work: PathBuf,
+    /// File of the authorities that the tools of a job are to trust.
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) image: Option<String>,
     /// Host name of the container.
     pub(crate) container: String,

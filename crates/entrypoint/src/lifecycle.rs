@@ -1,5 +1,7 @@
 //! The agent's life as types: what is not configured cannot run, and what has run cannot be configured again.
 
+use std::path::Path;
+
 use fs_err as fs;
 use serde::Deserialize;
 
@@ -73,7 +75,7 @@ impl<'a> Agent<'a, Unconfigured> {
 }
 
 fn register(plan: &Plan, token: &Token, signals: &Signals) -> Result<(), Failure> {
-    let inputs = [
+    let mut inputs = vec![
         ("URL", plan.url.as_str()),
         ("AUTH", "PAT"),
         ("TOKEN", token.expose()),
@@ -84,9 +86,12 @@ fn register(plan: &Plan, token: &Token, signals: &Signals) -> Result<(), Failure
         ("UNATTENDED", "true"),
         ("ACCEPTTEEEULA", "true"),
     ];
-    let names = inputs.map(|(name, _)| format!("{}{name}", variables::AGENT_INPUT_PREFIX));
-    let inputs: Vec<(&str, &str)> =
-        names.iter().map(String::as_str).zip(inputs.map(|(_, value)| value)).collect();
+    inputs.extend(plan.ca_file.as_deref().and_then(Path::to_str).map(|file| ("SSLCACERT", file)));
+    let inputs: Vec<(String, &str)> = inputs
+        .into_iter()
+        .map(|(name, value)| (format!("{}{name}", variables::AGENT_INPUT_PREFIX), value))
+        .collect();
+    let inputs: Vec<(&str, &str)> = inputs.iter().map(|(name, value)| (name.as_str(), *value)).collect();
     let launch = launch(plan, &["configure", "--unattended"], &inputs);
     let mut health = Health::open(plan.life.health, &plan.agent, State::Registering).map_err(unhealthy)?;
     let mut child = Child::start(&launch, signals).map_err(|error| unable(plan, &error))?;

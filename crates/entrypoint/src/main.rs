@@ -28,6 +28,7 @@ mod resume;
 mod settings;
 mod start;
 mod token;
+mod trust;
 mod update;
 mod variables;
 mod watch;

@@ -20,7 +20,9 @@ pub(crate) use self::answer::Verdict;
 use crate::credential::{self, Credential, Endpoint, Ways};
 use crate::exit::{Exit, Failure};
 use crate::report::log;
+use crate::trust::{self, Authorities};
 use crate::update::{self, Version};
+use crate::variables;
 
 /// What is asked.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct Questions<'a> {
     pub(crate) pool: &'a str,
     pub(crate) server_wait: Duration,
     pub(crate) proxy: Option<AgentProxy>,
+    pub(crate) authorities: Option<&'a Authorities>,
     pub(crate) agent_version: Option<&'a str>,
     pub(crate) follow_updates: bool,
 }
@@ -96,7 +99,8 @@ async fn token_and_answers(
     prove_identities: bool,
 ) -> Result<SecretString, Failure> {
     let deadline = Instant::now() + questions.server_wait;
-    let ways = Ways { proxy: questions.proxy.as_ref(), endpoint, deadline };
+    let (proxy, authorities) = (questions.proxy.as_ref(), questions.authorities);
+    let ways = Ways { proxy, authorities, endpoint, deadline };
     // Beside everything else, so that it costs no time of its own.
     let proof =
         async { if prove_identities { credential::prove(endpoint, questions).await } else { Ok(()) } };
@@ -192,7 +196,7 @@ struct Server<'a> {
 
 impl<'a> Server<'a> {
     fn new(questions: &'a Questions<'a>, token: &SecretString) -> Result<Self, Failure> {
-        let client = client(questions.url.scheme() == "http", questions.proxy.as_ref())?;
+        let client = client(questions.url, questions.proxy.as_ref(), questions.authorities)?;
         // The user name is a literal of the agent; servers look at the password alone
         // (azure-pipelines-agent: CredentialProvider.cs).
         let pair = Zeroizing::new(format!("VstsAgent:{}", token.expose_secret()));
@@ -217,6 +221,7 @@ impl<'a> Server<'a> {
                 (Verdict::Good(value), _) => return Ok(value),
                 (Verdict::Refused(reason), _) => return Err(self.refused(&reason)),
                 (Verdict::Wrong(reason), _) => return Err(self.wrong(&reason)),
+                (Verdict::Distrusted(reason), _) => return Err(distrusted(self.questions.url, &reason)),
                 (Verdict::Away(reason), retry_after) => (reason, retry_after),
             };
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -257,7 +262,7 @@ impl<'a> Server<'a> {
             .header("X-TFS-FedAuthRedirect", "Suppress");
         let mut response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return (Verdict::Away(causes(&error.without_url())), None),
+            Err(error) => return (unanswered(error), None),
         };
         let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let answer = Answer {
@@ -303,16 +308,36 @@ impl<'a> Server<'a> {
     }
 }
 
-/// A client for one server. `plain` is one without TLS.
-pub(crate) fn client(plain: bool, proxy: Option<&AgentProxy>) -> Result<reqwest::Client, Failure> {
+/// What it means that there was no answer.
+pub(crate) fn unanswered<T>(error: reqwest::Error) -> Verdict<T> {
+    let causes = causes(&error.without_url());
+    trust::distrust(&causes).map_or(Verdict::Away(causes), Verdict::Distrusted)
+}
+
+pub(crate) fn distrusted(url: &Url, reason: &str) -> Failure {
+    Failure::configuration(format!("the server at {url} is not trusted: {reason}")).hint(format!(
+        "{} or {} names the authorities of a server whose certificate is of no public one",
+        variables::CA_FILE.name,
+        variables::CA_CERTIFICATE.name
+    ))
+}
+
+/// A client for one server.
+pub(crate) fn client(
+    server: &Url,
+    proxy: Option<&AgentProxy>,
+    authorities: Option<&Authorities>,
+) -> Result<reqwest::Client, Failure> {
     let mut client = reqwest::Client::builder()
         .user_agent(concat!("mayfly-entrypoint/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .connect_timeout(CONNECT_LIMIT)
         .timeout(REQUEST_LIMIT);
-    if plain {
+    if server.scheme() == "http" {
         // Without TLS an image needs no certificates, and the client must not ask for them.
         client = client.tls_certs_only([]);
+    } else if let Some(authorities) = authorities {
+        client = client.tls_certs_merge(authorities.certificates());
     }
     if let Some(proxy) = proxy {
         client = client.proxy(proxy.proxy()?);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::credential::{self, Source};
+use crate::trust;
 use crate::variables::{self, Variable, Variables};
 
 mod life;
@@ -53,6 +54,8 @@ pub(crate) struct Reading {
     pub(crate) settings: Option<Settings>,
     /// Read on its own, so that a bad token file is reported along with all the rest.
     pub(crate) credential: Option<Source>,
+    /// Likewise: the variable and the authorities it names.
+    pub(crate) authorities: Option<(Variable, trust::Source)>,
     /// An identity that every job can use may register agents.
     pub(crate) allow_identity: bool,
     /// How long to hold before a fatal exit; its default where the variable itself is wrong.
@@ -72,6 +75,7 @@ pub(crate) fn read(variables: &Variables) -> Reading {
     let url = reader.required(&variables::URL).and_then(|value| reader.url(value));
     let plain = url.as_ref().is_some_and(|url| url.scheme() == "http");
     let credential = credential::read(&mut reader, plain);
+    let authorities = trust::read(&mut reader);
     let allow_identity = reader.flag(&variables::ALLOW_IDENTITY);
     let pool = reader.required(&variables::POOL).and_then(|value| reader.name(value));
     let agent = reader.required(&variables::AGENT_NAME).and_then(|value| reader.name(value));
@@ -97,7 +101,8 @@ pub(crate) fn read(variables: &Variables) -> Reading {
         }),
         _ => None,
     };
-    Reading { settings, credential, allow_identity, fatal_hold, problems, unknown: unknown(variables) }
+    let unknown = unknown(variables);
+    Reading { settings, credential, authorities, allow_identity, fatal_hold, problems, unknown }
 }
 
 /// Rules for a token, wherever it came from: one line of visible ASCII, so that a header and an environment can hold it.

@@ -18,6 +18,7 @@ use crate::platform::{self, Signals};
 use crate::preflight::{self, AgentProxy, Questions};
 use crate::report::{self, log};
 use crate::settings::{self, Life, Problem, Settings};
+use crate::trust::{self, Authorities};
 use crate::update;
 use crate::variables::{self, Variables};
 
@@ -63,14 +64,20 @@ fn prepare(
         log(format_args!("warning: {name} is no setting of this program (see --help)"));
     }
     let prove_identities = !reading.allow_identity;
-    let (plan, credential, settings) = check(reading, layout, &environment, started)?;
+    let Checked { plan, credential, settings, authorities, declared } = check(reading, layout, &environment, started)?;
     layer::check_agent_folder(&plan.layout)?;
+    if let Some(authorities) = &authorities {
+        authorities.install(&plan.layout, declared.as_deref()).map_err(|error| {
+            Failure::configuration(format!("write the trusted authorities for the agent: {error}"))
+        })?;
+    }
     platform::prepare_work_folder(&plan.work, &plan.layout).map_err(Failure::configuration)?;
     let questions = Questions {
         url: &settings.url,
         pool: &plan.pool,
         server_wait: settings.server_wait,
         proxy: agent_proxy(&environment),
+        authorities: authorities.as_ref(),
         agent_version: plan.layout.agent_version.as_deref(),
         follow_updates: plan.life.follow_updates,
     };
@@ -96,13 +103,23 @@ pub(crate) fn hand_over(
     .map_err(|error| Failure::agent(format!("begin the next stage of this process: {error}")))
 }
 
+/// What was found good.
+struct Checked {
+    plan: Plan,
+    credential: Credential,
+    settings: Settings,
+    authorities: Option<Authorities>,
+    /// The file of authorities that the agent would use without them.
+    declared: Option<String>,
+}
+
 /// All checks that need no server, and all their problems together.
 fn check(
     reading: settings::Reading,
     layout: Layout,
     environment: &Variables,
     started: Timestamp,
-) -> Result<(Plan, Credential, Settings), Failure> {
+) -> Result<Checked, Failure> {
     let mut problems = reading.problems;
     let life = reading.settings.as_ref().map(|settings| settings.life);
     if life.is_some_and(|life| life.as_root)
@@ -114,6 +131,9 @@ fn check(
     let credential = reading
         .credential
         .and_then(|source| credential::load(source).map_err(|problem| problems.push(problem)).ok());
+    let authorities = reading
+        .authorities
+        .and_then(|named| Authorities::load(named).map_err(|problem| problems.push(problem)).ok());
     let image_file = layout.image_file.display().to_string();
     let layout = platform::read_image_file(&layout.image_file)
         .map_err(|text| Problem::new(image_file, text))
@@ -127,12 +147,17 @@ fn check(
     if let (Some(settings), Some(credential), Some(layout), true) =
         (reading.settings, credential, layout, problems.is_empty())
     {
-        let agent_environment =
+        let mut agent_environment =
             environment::of_agent(&layout, environment, &settings.pass_environment, settings.life);
+        let declared = authorities.as_ref().and_then(|_| {
+            let bundle = trust::bundle(&layout).display().to_string();
+            agent_environment.insert(trust::BUNDLE.to_owned(), bundle)
+        });
         let secret = credential.secret().unwrap_or_default();
         let Some(problem) = exposed(&agent_environment, secret) else {
-            let plan = plan(&settings, layout, agent_environment, started);
-            return Ok((plan, credential, settings));
+            let mut plan = plan(&settings, layout, agent_environment, started);
+            plan.ca_file = authorities.is_some().then(|| trust::own_file(&plan.layout));
+            return Ok(Checked { plan, credential, settings, authorities, declared });
         };
         problems.push(problem);
     }
@@ -205,6 +230,7 @@ fn plan(
         pool: settings.pool.clone(),
         agent: settings.agent.clone(),
         work: settings.work.clone().unwrap_or_else(|| layout.work_directory.clone()),
+        ca_file: None,
         image: settings.image.clone(),
         container: platform::host_name(),
         started,

@@ -71,6 +71,14 @@ pub(crate) const ALLOW_IDENTITY: Variable = variable(
     "1 accepts an identity that registers agents and that every job can use",
     "0",
 );
+pub(crate) const CA_FILE: Variable = variable(
+    "AZDO_CA_FILE",
+    None,
+    "PEM file of authorities to be trusted beside the public ones (Linux)",
+    "this, the next one, or none",
+);
+pub(crate) const CA_CERTIFICATE: Variable =
+    variable("AZDO_CA_CERTIFICATE", None, "the text of such a file", "none");
 pub(crate) const POOL: Variable = variable("AZDO_POOL", Some("AZP_POOL"), "pool to register in", "required");
 pub(crate) const AGENT_NAME: Variable = variable(
     "AZDO_AGENT_NAME",
@@ -128,6 +136,8 @@ pub(crate) const ALL: &[Variable] = &[
     AUTHORITY_HOST,
     IDENTITY,
     ALLOW_IDENTITY,
+    CA_FILE,
+    CA_CERTIFICATE,
     POOL,
     AGENT_NAME,
     WORK,

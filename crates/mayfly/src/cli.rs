@@ -142,6 +142,9 @@ pub(crate) struct Up {
     /// What becomes of an open session when its agent is registered anew
     #[arg(long, value_enum, default_value_t)]
     pub(crate) session_after_replace: OldSession,
+    /// Give agents and commands Azure DevOps' HTTPS address instead of that by HTTP; both are served in any case
+    #[arg(long)]
+    pub(crate) azdo_https: bool,
     /// Let containers reach Entra ID, for agents that register with a service principal; by default they do not
     #[arg(long)]
     pub(crate) entra_in_containers: bool,

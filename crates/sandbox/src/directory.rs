@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use arm_emulator::Arm;
 use entra_tokens::{AZURE_DEVOPS, Entra, EntraSettings};
-use service_kit::{Shutdown, serve_http};
+use service_kit::{Shutdown, serve_http, serve_https};
 use url::Url;
 
+use crate::azdo;
 use crate::up::{Base, UpError, at};
 
 /// The tenant, with the applications that were registered in it.
@@ -59,10 +60,8 @@ pub(crate) async fn serve_identities(
     Ok(())
 }
 
-/// Serves Entra ID to the containers, where that was asked for.
-///
-/// Over HTTP, as Azure DevOps beside it: the token that is fetched here goes to that over HTTP anyway, and HTTPS would
-/// want the sandbox's authority in every image or in one more variable of every group.
+/// Serves Entra ID to the containers, where that was asked for: by HTTP or HTTPS, as they reach Azure DevOps. The token
+/// that is fetched here goes there, and a container that trusts the one trusts the other.
 pub(crate) async fn serve_inside(
     base: &Base<'_>,
     gateway: IpAddr,
@@ -73,8 +72,14 @@ pub(crate) async fn serve_inside(
         return Ok(None);
     }
     let address = SocketAddr::new(gateway, base.identity.ports.entra_inside);
-    let url: Url = format!("http://{address}/").parse().map_err(at("make an address"))?;
+    let scheme = if base.options.azdo_https { "https" } else { "http" };
+    let url: Url = format!("{scheme}://{address}/").parse().map_err(at("make an address"))?;
     let router = entra.router_at(url.clone());
-    serve_http(address, router, shutdown).await.map_err(at("serve Entra ID to containers"))?;
+    if base.options.azdo_https {
+        serve_https(address, router, &azdo::certificate(base, gateway)?, shutdown).await
+    } else {
+        serve_http(address, router, shutdown).await
+    }
+    .map_err(at("serve Entra ID to containers"))?;
     Ok(Some(url))
 }

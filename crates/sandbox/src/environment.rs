@@ -37,6 +37,10 @@ pub fn environment(instance: &Instance, record: &Record) -> Vec<(&'static str, S
         ("MAYFLY_IDENTITY_ENDPOINT", record.identity_endpoint.clone()),
         ("MAYFLY_SANDBOX_PID", record.process_id.to_string()),
     ];
+    // What an agent's container is given to trust, where it needs any.
+    if record.azdo_url.scheme() == "https" {
+        variables.push(("AZDO_CA_FILE", record.ca_file.display().to_string()));
+    }
     // What a container is to be given that registers its agent with a principal of the directory.
     variables.extend(record.container_authority_host.iter().map(|url| ("AZDO_AUTHORITY_HOST", bare(url))));
     variables

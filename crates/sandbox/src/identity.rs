@@ -35,6 +35,9 @@ pub(crate) struct Ports {
     pub(crate) entra: u16,
     pub(crate) registry: u16,
     pub(crate) control: u16,
+    /// Azure DevOps by HTTPS.
+    #[serde(default)]
+    pub(crate) azdo_https: u16,
     /// The identity endpoint, on the containers' network.
     #[serde(default)]
     pub(crate) identity: u16,
@@ -141,11 +144,15 @@ fn personal_access_token(entropy: &SharedEntropy) -> String {
 impl Ports {
     /// Draws the ports that an instance of an earlier version has not; tells whether there were any.
     fn complete(&mut self, gateway: IpAddr) -> Result<bool, IdentityError> {
-        if self.identity != 0 && self.entra_inside != 0 {
+        let absent = [&mut self.azdo_https, &mut self.identity, &mut self.entra_inside];
+        let absent: Vec<&mut u16> = absent.into_iter().filter(|port| **port == 0).collect();
+        if absent.is_empty() {
             return Ok(false);
         }
         let drawn = Self::free(gateway)?;
-        (self.identity, self.entra_inside) = (drawn.identity, drawn.entra_inside);
+        for (port, drawn) in absent.into_iter().zip([drawn.azdo_https, drawn.identity, drawn.entra_inside]) {
+            *port = drawn;
+        }
         Ok(true)
     }
 
@@ -159,9 +166,10 @@ impl Ports {
         };
         let (azdo, arm, entra, registry, control) =
             (draw(gateway)?, draw(local)?, draw(local)?, draw(local)?, draw(local)?);
-        let (identity, entra_inside) = (draw(gateway)?, draw(gateway)?);
+        let (azdo_https, identity, entra_inside) = (draw(gateway)?, draw(gateway)?, draw(gateway)?);
         Ok(Self {
             azdo: azdo.1,
+            azdo_https: azdo_https.1,
             arm: arm.1,
             entra: entra.1,
             registry: registry.1,

@@ -6,6 +6,7 @@
 //! It emulates nothing itself: Azure DevOps, Entra ID, Resource Manager, the registry and Container Instances are
 //! crates of their own. What is here is composition: addresses, ports, keys, readiness and shutdown.
 
+mod azdo;
 mod control;
 mod directory;
 mod down;

@@ -21,8 +21,12 @@ pub struct Record {
     pub process_id: u32,
     /// When that process started, UTC.
     pub started: Timestamp,
-    /// The organization's URL, reachable from the host and from the containers alike.
+    /// The organization's URL, reachable from the host and from the containers alike: one of the two that follow.
     pub azdo_url: Url,
+    /// The same organization by HTTP.
+    pub azdo_http_url: Url,
+    /// The same organization by HTTPS, with a certificate of the sandbox's authority.
+    pub azdo_https_url: Url,
     /// The pool that agents register in.
     pub azdo_pool: String,
     /// A personal access token that may register agents.

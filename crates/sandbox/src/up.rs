@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use acr_registry::{CreateRegistry, Registries, RegistrySettings};
 use arm_emulator::{Arm, ArmSettings};
-use azdo_mock::{AzureDevOps, Member, PoolRights};
+use azdo_mock::PoolRights;
 use container_groups::{ConnectError, DockerRuntime, GroupSettings, Groups, NetworkSettings, Quota};
 use entra_tokens::Entra;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +20,7 @@ use service_kit::{
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::azdo;
 use crate::control::{self, Control};
 use crate::directory;
 use crate::identity::Identity;
@@ -27,8 +28,6 @@ use crate::instance::{Instance, InstanceError};
 use crate::probe;
 use crate::record::{Record, RecordError};
 
-const ORGANIZATION: &str = "mayfly";
-const POOL: &str = "Default";
 const LOCATION: &str = "westeurope";
 const REGISTRY_GROUP: &str = "mayfly-registry";
 /// How long open requests and tasks may take to end.
@@ -41,6 +40,8 @@ pub struct Options {
     pub groups: container_groups::Switches,
     /// Behaviour of Azure DevOps that is not documented.
     pub azdo: azdo_mock::Switches,
+    /// Whether agents and commands are given Azure DevOps' HTTPS address. It is served by HTTP and by HTTPS in any case.
+    pub azdo_https: bool,
     /// Whether containers reach Entra ID, which they do not on their own: for agents that register with a principal.
     pub entra_in_containers: bool,
     /// Makes the subscription's owner a member of the organization with these rights on pools; `None`: it is nobody
@@ -183,7 +184,7 @@ fn open_store(instance: &Instance, entropy: &SharedEntropy) -> Result<Store, UpE
 
 /// What every service is made from.
 pub(crate) struct Base<'a> {
-    instance: &'a Instance,
+    pub(crate) instance: &'a Instance,
     network: String,
     pub(crate) options: &'a Options,
     pub(crate) identity: &'a Identity,
@@ -208,7 +209,7 @@ async fn serve(
     let (arm_url, entra_url) = (localhost(identity.ports.arm)?, localhost(identity.ports.entra)?);
 
     let entra = directory::entra(base, &entra_url, &arm_url)?;
-    let azdo = start_azdo(base, gateway, &entra, shutdown).await?;
+    let azdo = azdo::start(base, gateway, &entra, shutdown).await?;
     serve_https(local(identity.ports.entra), entra.router(), &tls, shutdown)
         .await
         .map_err(at("serve Entra ID"))?;
@@ -297,7 +298,9 @@ async fn serve(
         process_id: std::process::id(),
         started: base.clock.now(),
         azdo_url: azdo.url,
-        azdo_pool: POOL.to_owned(),
+        azdo_http_url: azdo.http,
+        azdo_https_url: azdo.https,
+        azdo_pool: azdo::POOL.to_owned(),
         azdo_token: identity.azdo_token.clone(),
         tenant_id: identity.tenant_id,
         client_id: identity.client_id,
@@ -321,42 +324,6 @@ async fn serve(
     };
     record.write(base.instance)?;
     Ok(Running { record, remarks, instance: base.instance.clone(), shutdown: shutdown.clone(), stop })
-}
-
-struct Azdo {
-    service: AzureDevOps,
-    url: Url,
-}
-
-async fn start_azdo(
-    base: &Base<'_>,
-    gateway: IpAddr,
-    entra: &Entra,
-    shutdown: &Shutdown,
-) -> Result<Azdo, UpError> {
-    let address = SocketAddr::new(gateway, base.identity.ports.azdo);
-    let url: Url = format!("http://{address}/{ORGANIZATION}").parse().map_err(at("make an address"))?;
-    let service = AzureDevOps::new(azdo_mock::Settings {
-        base: url.clone(),
-        organization: ORGANIZATION.to_owned(),
-        pools: vec![POOL.to_owned()],
-        personal_access_tokens: vec![base.identity.azdo_token.clone()],
-        entra: Some(entra.clone()),
-        members: base.options.service_principal_pools.map_or_else(Vec::new, |pools| {
-            let display_name = "owner of the subscription".to_owned();
-            vec![Member { object_id: entra.object_id(), display_name, pools }]
-        }),
-        packages: base.options.packages.clone(),
-        switches: base.options.azdo,
-        store: base.store.clone(),
-        logs_dir: base.instance.folder().join("job-logs"),
-        clock: base.clock.clone(),
-        entropy: base.entropy.clone(),
-        shutdown: shutdown.clone(),
-    })
-    .map_err(at("make Azure DevOps"))?;
-    serve_http(address, service.router(), shutdown).await.map_err(at("serve Azure DevOps"))?;
-    Ok(Azdo { service, url })
 }
 
 struct Login {

@@ -37,8 +37,7 @@ pub(crate) async fn connect(
         None => url.clone(),
     };
     let credential = job_credential(message)?;
-    let certificates = context.layout.read_certificates()?;
-    let http = HttpClient::new(&context.environment, &certificates, &context.layout.agent_version(), &url)?;
+    let http = HttpClient::new(&context.environment, &context.certificates, &context.layout.agent_version(), &url)?;
     let plan = PlanServer::connect(&http, &url, &credential, message).await?;
     let tasks = TaskServer::connect(&http, &task_url, &credential).await?;
     if !hosted {

@@ -74,12 +74,14 @@ impl<'a> Job<'a> {
         cancelled: &'a CancellationToken,
     ) -> Self {
         let work = context.layout.work(&context.settings.work_folder);
+        let mut variables = Variables::of_job(&message.variables);
+        variables.set_certificates(&context.certificates);
         Self {
             context,
             message,
             queue,
             cancelled,
-            variables: Variables::of_job(&message.variables),
+            variables,
             outputs: Vec::new(),
             path_additions: Vec::new(),
             definitions: HashMap::new(),

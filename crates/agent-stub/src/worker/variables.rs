@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{environment::Environment, masking::Masker, wire::Variable};
+use crate::{environment::Environment, masking::Masker, settings::CertificateSettings, wire::Variable};
 
 /// Macros inside macros are followed this deep; one inside itself is left as it stands.
 const DEPTH: usize = 10;
@@ -47,6 +47,16 @@ impl Variables {
     pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         let secret = self.0.get(&name.to_ascii_lowercase()).is_some_and(|held| held.secret);
         self.insert(name, value.into(), secret, false);
+    }
+
+    /// Tells the tools of a job how to judge the server's certificate (azure-pipelines-agent: ExecutionContext.cs).
+    pub(crate) fn set_certificates(&mut self, certificates: &CertificateSettings) {
+        if certificates.skip_server_certificate_validation {
+            self.set("agent.skipcertvalidation", "True");
+        }
+        if let Some(file) = &certificates.ca_certificate_file {
+            self.set("agent.cainfo", file.clone());
+        }
     }
 
     /// Sets a secret of the agent's own.

@@ -1,6 +1,7 @@
-//! HTTPS with an authority of one's own.
+//! HTTPS with an authority of one's own. What the agent trusts is the system's store: `--sslcacert` is for the tools of a
+//! job (azure-pipelines-agent: docs/design/clientcert.md).
 
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, path::Path, time::Duration};
 
 use axum::{
     Router,
@@ -40,22 +41,27 @@ async fn refusing_server() -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_is_trusted_by_its_authority_or_not_at_all() {
+async fn a_certificate_is_trusted_by_the_systems_store_or_not_at_all() {
     let (port, authority) = refusing_server().await;
     let agent = InstalledAgent::new(&format!("https://localhost:{port}/acme"));
     let file = agent.path("authority.pem");
     fs_err::write(&file, authority).expect("written");
-    let config = |arguments: &[&str]| {
-        let output =
-            finish(agent.config().args(arguments).spawn().expect("config.sh"), Duration::from_secs(60));
+    let config = |arguments: &[&str], store: Option<&Path>| {
+        let mut command = agent.config();
+        command.args(arguments).env_remove("SSL_CERT_FILE").envs(store.map(|file| ("SSL_CERT_FILE", file)));
+        let output = finish(command.spawn().expect("config.sh"), Duration::from_secs(60));
         assert_eq!(output.status.code(), Some(1), "{}", text(&output));
         text(&output)
     };
     let reached = "VS30063: You are not authorized to access https://localhost";
-    let stranger = config(&[]);
+    let stranger = config(&[], None);
     assert!(!stranger.contains(reached), "{stranger}");
-    let trusted = config(&["--sslcacert", &file.display().to_string()]);
+    let for_tools_alone = config(&["--sslcacert", &file.display().to_string()], None);
+    assert!(!for_tools_alone.contains(reached), "{for_tools_alone}");
+    let trusted = config(&["--sslcacert", &file.display().to_string()], Some(&file));
     assert!(trusted.contains(reached), "{trusted}");
-    let careless = config(&["--sslskipcertvalidation"]);
+    let careless = config(&["--sslskipcertvalidation"], None);
     assert!(careless.contains(reached), "{careless}");
+    let absent = config(&["--sslcacert", "/nowhere/ca.pem"], Some(&file));
+    assert!(absent.contains("File not found: '/nowhere/ca.pem'"), "{absent}");
 }

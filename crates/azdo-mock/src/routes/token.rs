@@ -19,9 +19,9 @@ pub(crate) async fn issue(
     Peer(from): Peer,
     form: Result<Form<TokenRequest>, FormRejection>,
 ) -> Response {
-    let audience = service.addresses().token_endpoint();
     let issued = match form {
         Ok(Form(request)) => request.assertion().map(|assertion| {
+            let audience = service.audience(&assertion.claims.aud);
             service.try_change(|state, moment| state.issue_token_to(&assertion, &audience, from, moment))
         }),
         Err(rejection) => Err(TokenRefusal { error: "invalid_request", description: rejection.body_text() }),

@@ -1,6 +1,6 @@
 //! One running service and a plain HTTP client for it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use entra_tokens::{AZURE_DEVOPS, Entra, EntraSettings, SigningKey};
 use jiff::SignedDuration;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
-use service_kit::{ManualClock, SeededEntropy, SharedEntropy, Shutdown, Store, serve_http};
+use service_kit::{
+    Authority, ManualClock, SeededEntropy, SharedEntropy, Shutdown, Store, SystemClock, serve_http, serve_https,
+};
 use tempfile::TempDir;
 
 /// The address that the service believes to have. Nothing listens there: what it gives out comes from its settings
@@ -33,6 +35,7 @@ pub(crate) struct Server {
 }
 
 struct Running {
+    service: AzureDevOps,
     address: SocketAddr,
     shutdown: Shutdown,
 }
@@ -86,7 +89,22 @@ impl Server {
         let router =
             Router::new().nest("/control", service.control_router()).fallback_service(service.router());
         let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
-        self.running = Some(Running { address, shutdown });
+        self.running = Some(Running { service, address, shutdown });
+    }
+
+    /// Serves the same organization by HTTPS too, at the address that is given out there: a client that trusts its
+    /// certificate, and the address.
+    pub(crate) async fn serve_sealed(&self) -> (reqwest::Client, String) {
+        let running = self.running.as_ref().unwrap();
+        // A client looks at its own clock.
+        let authority = Authority::create(&SystemClock::shared()).unwrap();
+        let tls = authority.issue(&["127.0.0.1".into()]).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let base = format!("https://127.0.0.1:{port}/acme");
+        let router = running.service.at(&base.parse().unwrap()).unwrap().router();
+        serve_https(([127, 0, 0, 1], port).into(), router, &tls, &running.shutdown).await.unwrap();
+        let root = reqwest::Certificate::from_pem(authority.cert_pem().as_bytes()).unwrap();
+        (reqwest::Client::builder().tls_certs_only([root]).build().unwrap(), base)
     }
 
     /// What is asked from now on comes from another address.

@@ -24,7 +24,7 @@ struct Fault {
 
 pub(super) async fn token(principal: &Principal<Evidence>, ways: &Ways<'_>) -> Result<SecretString, Failure> {
     let authority = &principal.authority;
-    let client = preflight::client(authority.scheme() == "http", ways.proxy)?;
+    let client = preflight::client(authority, ways.proxy, ways.authorities)?;
     let mut url = authority.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend([principal.tenant.as_str(), "oauth2", "v2.0", "token"]);
@@ -55,6 +55,7 @@ pub(super) async fn token(principal: &Principal<Evidence>, ways: &Ways<'_>) -> R
             variables::TENANT_ID.name,
             variables::AUTHORITY_HOST.name
         ))),
+        Verdict::Distrusted(reason) => Err(preflight::distrusted(authority, &reason)),
         Verdict::Away(reason) => Err(Failure::new(
             Exit::ServerAway,
             format!("no answer from Entra ID at {authority} in time: {reason}"),

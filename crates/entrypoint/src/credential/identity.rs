@@ -94,7 +94,7 @@ pub(super) async fn token(identity: Option<&str>, ways: &Ways<'_>) -> Result<Sec
             format!("no answer from the identity endpoint in time: {reason}"),
         )
         .hint("has the container group an identity?")),
-        Verdict::Refused(reason) | Verdict::Wrong(reason) => Err(Failure::configuration(format!(
+        Verdict::Refused(reason) | Verdict::Wrong(reason) | Verdict::Distrusted(reason) => Err(Failure::configuration(format!(
             "the identity endpoint gives no token for {}: {reason}",
             variables::IDENTITY.name
         ))
@@ -124,7 +124,7 @@ pub(crate) async fn prove(endpoint: &Endpoint, questions: &Questions<'_>) -> Res
         Verdict::Good(token) => unable(questions, &token).await,
         // No token for Azure DevOps: nothing to register with.
         Verdict::Wrong(_) => Ok(()),
-        Verdict::Refused(reason) => Err(refusal(format!(
+        Verdict::Refused(reason) | Verdict::Distrusted(reason) => Err(refusal(format!(
             "this container has identities of which it cannot be shown that none may register agents: {reason}"
         ))),
         Verdict::Away(reason) => Err(Failure::new(

@@ -8,8 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::preflight::Verdict;
-use crate::preflight::causes;
+use crate::preflight::{Verdict, causes, unanswered};
 use crate::report::log;
 
 /// No answer with a token comes near this size.
@@ -53,7 +52,7 @@ pub(super) async fn once<T>(
 ) -> (Verdict<T>, Option<Duration>) {
     let mut response = match request.send().await {
         Ok(response) => response,
-        Err(error) => return (Verdict::Away(causes(&error.without_url())), None),
+        Err(error) => return (unanswered(error), None),
     };
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value: &HeaderValue| value.to_str().ok());

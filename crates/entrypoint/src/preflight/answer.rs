@@ -13,6 +13,8 @@ pub(crate) enum Verdict<T> {
     Refused(String),
     /// This is not the server that was meant.
     Wrong(String),
+    /// It is not known whether it is: its certificate is of nobody whom this container trusts, or of another server.
+    Distrusted(String),
 }
 
 /// The head of an answer.

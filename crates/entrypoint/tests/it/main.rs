@@ -18,4 +18,5 @@ mod root;
 mod server;
 mod settings;
 mod stop;
+mod tls;
 mod update;

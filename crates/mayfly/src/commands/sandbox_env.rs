@@ -77,7 +77,7 @@ fn way_back(present: &Environment) -> Vec<Assignment> {
 }
 
 /// The names that [`environment`] sets. A test holds the two together.
-fn environment_names() -> [&'static str; 27] {
+fn environment_names() -> [&'static str; 28] {
     [
         "AZDO_URL",
         "AZDO_TOKEN",
@@ -105,6 +105,7 @@ fn environment_names() -> [&'static str; 27] {
         "MAYFLY_CONTROL_TOKEN",
         "MAYFLY_IDENTITY_ENDPOINT",
         "MAYFLY_SANDBOX_PID",
+        "AZDO_CA_FILE",
         "AZDO_AUTHORITY_HOST",
     ]
 }

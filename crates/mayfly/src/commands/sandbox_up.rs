@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sandbox::{Instance, Options, Record, UpError, environment as variables};
 use serde_json::json;
+use url::Url;
 
 use super::sandbox_env::instance;
 use super::{build_image, deploy};
@@ -87,6 +88,7 @@ fn options(words: &Up, environment: &Environment) -> Result<Options> {
             },
             ..sandbox::AzdoSwitches::default()
         },
+        azdo_https: words.azdo_https,
         entra_in_containers: words.entra_in_containers,
         service_principal_pools: words.service_principal_pools.map(|rights| match rights {
             cli::PoolRights::None => sandbox::PoolRights::None,
@@ -236,6 +238,7 @@ fn announce(instance: &Instance, record: &Record, common: &Common) -> Result<()>
     if common.output == Format::Json {
         return output::document(&json!({
             "instance": instance.name(), "processId": record.process_id, "azdoUrl": record.azdo_url,
+            "azdoHttpUrl": record.azdo_http_url, "azdoHttpsUrl": record.azdo_https_url,
             "armEndpoint": record.arm_endpoint, "authorityHost": record.authority_host,
             "loginServer": record.login_server, "controlUrl": record.control_url,
         }));
@@ -243,6 +246,7 @@ fn announce(instance: &Instance, record: &Record, common: &Common) -> Result<()>
     output::result(&format!("sandbox `{instance}` is ready (process {})", record.process_id));
     for (what, address) in [
         ("Azure DevOps", record.azdo_url.to_string()),
+        ("the same, by", other_azdo(record).to_string()),
         ("Resource Manager", record.arm_endpoint.to_string()),
         ("Entra ID", record.authority_host.to_string()),
         ("registry", record.login_server.clone()),
@@ -252,6 +256,11 @@ fn announce(instance: &Instance, record: &Record, common: &Common) -> Result<()>
     }
     output::note("next: eval \"$(mayfly sandbox env)\"");
     Ok(())
+}
+
+/// The address of Azure DevOps that nobody is given unless he asks.
+fn other_azdo(record: &Record) -> &Url {
+    if record.azdo_url == record.azdo_https_url { &record.azdo_http_url } else { &record.azdo_https_url }
 }
 
 fn problem(error: UpError) -> Problem {

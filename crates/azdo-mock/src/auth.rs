@@ -18,6 +18,7 @@ use crate::state::members::PoolRights;
 use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
 use crate::wire::ids::{AgentId, PlanId};
+use crate::wire::scopes::Scopes;
 use crate::wire::version;
 
 /// The page that a browser is sent to.
@@ -94,6 +95,12 @@ fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>,
     if caller.is_none() && !open {
         return Err(Box::new(challenge(service, request.headers(), ApiError::unauthorized())));
     }
+    if let Some(Caller::User { scopes, .. }) = caller
+        && !open
+        && !scopes.reach(request.method().as_str(), rest)
+    {
+        return Err(Box::new(challenge(service, request.headers(), ApiError::out_of_scope())));
+    }
     check_version(&request).map_err(|error| Box::new(error.into_response()))?;
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
@@ -154,7 +161,9 @@ fn identify(service: &AzureDevOps, credential: &str) -> Result<Option<Caller>, A
     };
     let member = service.state().members.get(&claims.oid).map(|member| member.pools);
     match member {
-        Some(pools) => Ok(Some(Caller::User { pools, member: Some(claims.oid) })),
+        Some(pools) => {
+            Ok(Some(Caller::User { pools, scopes: Scopes::FULL, member: Some(claims.oid) }))
+        }
         None => Err(ApiError::stranger(claims.tid, claims.oid)),
     }
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
-use crate::state::members::PoolRights;
+use crate::wire::scopes::{Scopes, UnknownScope};
 
 /// The routes, to be nested where the sandbox wants them.
 pub(crate) fn router(service: &AzureDevOps) -> Router {
@@ -104,32 +104,10 @@ struct TokenBody {
 #[serde(deny_unknown_fields)]
 struct NewToken {
     token: SecretString,
-    /// All scopes when absent.
-    scope: Option<Scope>,
+    /// What it is made for, parted by blanks; all scopes when absent.
+    scope: Option<String>,
     /// From when on it is refused; never when absent.
     expires: Option<Timestamp>,
-}
-
-/// What a personal access token was made for, as far as pools are concerned.
-#[derive(Debug, Clone, Copy, Deserialize)]
-enum Scope {
-    #[serde(rename = "vso.agentpools")]
-    Pools,
-    #[serde(rename = "vso.agentpools_manage")]
-    PoolsManage,
-    /// Something without pools.
-    #[serde(rename = "vso.code")]
-    Code,
-}
-
-impl Scope {
-    fn pools(self) -> PoolRights {
-        match self {
-            Self::Pools => PoolRights::Read,
-            Self::PoolsManage => PoolRights::Manage,
-            Self::Code => PoolRights::None,
-        }
-    }
 }
 
 async fn add_token(
@@ -140,9 +118,10 @@ async fn add_token(
     if body.token.expose_secret().is_empty() {
         return Err(ControlError::bad("the token is empty"));
     }
+    let scopes = body.scope.as_deref().map_or(Ok(Scopes::FULL), str::parse);
+    let scopes = scopes.map_err(|error: UnknownScope| ControlError::bad(error.to_string()))?;
     service.change(|state, moment| {
-        let pools = body.scope.map_or(PoolRights::Manage, Scope::pools);
-        state.add_pat_until(body.token.expose_secret(), pools, body.expires, moment.now);
+        state.add_pat_until(body.token.expose_secret(), scopes, body.expires, moment.now);
         Ok::<_, ApiError>(())
     })?;
     Ok(StatusCode::NO_CONTENT)

@@ -106,6 +106,18 @@ impl ApiError {
         )
     }
 
+    /// A good personal access token that was made for something else. Status and body are those of a recording
+    /// (microsoft/azure-pipelines-tasks#11559); tokens with too few scopes are reported to get 401
+    /// (microsoft/azure-pipelines-agent#519, rfennell/AzurePipelines#1547).
+    pub(crate) fn out_of_scope() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            FRAMEWORK,
+            "UnauthorizedRequestException",
+            "TF400813: The user '' is not authorized to access this resource.",
+        )
+    }
+
     /// A personal access token whose time is over.
     pub(crate) fn expired_token() -> Self {
         Self::new(

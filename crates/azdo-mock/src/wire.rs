@@ -12,6 +12,7 @@ pub(crate) mod paths;
 pub(crate) mod project_bodies;
 pub(crate) mod record_id;
 pub(crate) mod result;
+pub(crate) mod scopes;
 pub(crate) mod task;
 pub(crate) mod time;
 pub(crate) mod version;

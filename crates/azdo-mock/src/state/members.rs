@@ -11,6 +11,7 @@ use super::documents::Document;
 use super::event::EventKind;
 use super::{Refusal, State};
 use crate::wire::ids::PoolId;
+use crate::wire::scopes::Scopes;
 
 /// What somebody may do with agent pools; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +29,17 @@ impl PoolRights {
     /// What tokens have had that were kept before there were rights.
     pub(crate) fn manage() -> Self {
         Self::Manage
+    }
+
+    /// What a token made for these scopes may do, whoever made it.
+    pub(crate) fn of(scopes: Scopes) -> Self {
+        if scopes.allows("vso.agentpools_manage") {
+            Self::Manage
+        } else if scopes.allows("vso.agentpools") {
+            Self::Read
+        } else {
+            Self::None
+        }
     }
 
     /// Whether pools are shown; one that is not is as good as absent.

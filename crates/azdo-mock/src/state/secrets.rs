@@ -18,6 +18,7 @@ use crate::settings::OldToken;
 use crate::wire::assertion::{SignedAssertion, TokenRefusal};
 use crate::wire::crypto::sha256_hex;
 use crate::wire::ids::{AgentId, PlanId, RequestId};
+use crate::wire::scopes::Scopes;
 
 /// How long an agent's access token lives.
 pub(crate) const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(1);
@@ -29,16 +30,33 @@ const COMPLETION_GRACE: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Pat {
     pub(crate) revoked: bool,
-    #[serde(default = "PoolRights::manage")]
-    pub(crate) pools: PoolRights,
+    /// What it was made for; all where it was kept before there were scopes and had all rights.
+    #[serde(default)]
+    scopes: Option<Scopes>,
+    /// How tokens were kept before there were scopes.
+    #[serde(default = "PoolRights::manage", rename = "pools", skip_serializing)]
+    kept_pools: PoolRights,
     /// From when on it is refused; `None`: never.
     #[serde(default)]
     pub(crate) expires: Option<Timestamp>,
 }
 
 impl Pat {
+    fn new(scopes: Scopes, expires: Option<Timestamp>) -> Self {
+        Self { revoked: false, scopes: Some(scopes), kept_pools: PoolRights::None, expires }
+    }
+
     fn lives(self, now: Timestamp) -> bool {
         !self.revoked && self.expires.is_none_or(|end| now < end)
+    }
+
+    fn scopes(self) -> Scopes {
+        let kept = || match self.kept_pools {
+            PoolRights::None => Scopes::NONE,
+            PoolRights::Read => Scopes::POOLS,
+            PoolRights::Manage => Scopes::FULL,
+        };
+        self.scopes.unwrap_or_else(kept)
     }
 }
 
@@ -86,7 +104,7 @@ impl TokenKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// Somebody with a personal access token, or a principal of the directory.
-    User { pools: PoolRights, member: Option<Uuid> },
+    User { pools: PoolRights, scopes: Scopes, member: Option<Uuid> },
     /// A registered agent, with the key generation its token was issued to.
     Agent { id: AgentId, generation: u32 },
     /// A running job.
@@ -95,20 +113,20 @@ pub(crate) enum Caller {
 
 impl State {
     /// Makes a personal access token valid.
-    pub(crate) fn add_pat(&mut self, token: &str, pools: PoolRights, now: Timestamp) {
-        self.add_pat_until(token, pools, None, now);
+    pub(crate) fn add_pat(&mut self, token: &str, scopes: Scopes, now: Timestamp) {
+        self.add_pat_until(token, scopes, None, now);
     }
 
     /// The same for one that ends at a time.
     pub(crate) fn add_pat_until(
         &mut self,
         token: &str,
-        pools: PoolRights,
+        scopes: Scopes,
         expires: Option<Timestamp>,
         now: Timestamp,
     ) {
         let hash = sha256_hex(token.as_bytes());
-        self.pats.insert(hash.clone(), Pat { revoked: false, pools, expires });
+        self.pats.insert(hash.clone(), Pat::new(scopes, expires));
         self.dirty.insert(Document::Pat(hash));
         self.note(now, EventKind::TokenAdded);
     }
@@ -116,7 +134,7 @@ impl State {
     /// Makes a personal access token valid unless it is known: a revoked one stays revoked over a restart.
     pub(crate) fn seed_pat(&mut self, token: &str, now: Timestamp) {
         if !self.pats.contains_key(&sha256_hex(token.as_bytes())) {
-            self.add_pat(token, PoolRights::Manage, now);
+            self.add_pat(token, Scopes::FULL, now);
         }
     }
 
@@ -152,7 +170,9 @@ impl State {
     pub(crate) fn caller(&self, credential: &str, now: Timestamp) -> Option<Caller> {
         // Found by hash: the comparison tells nothing about the token's text.
         if let Some(pat) = self.pats.get(&sha256_hex(credential.as_bytes())) {
-            return pat.lives(now).then_some(Caller::User { pools: pat.pools, member: None });
+            let scopes = pat.scopes();
+            let user = Caller::User { pools: PoolRights::of(scopes), scopes, member: None };
+            return pat.lives(now).then_some(user);
         }
         match self.meta.token_key.open(credential)? {
             TokenClaims::Agent { id, generation, expires, .. } => {

@@ -22,6 +22,7 @@ mod pipelines;
 mod pipelines_rest;
 mod registration;
 mod restart;
+mod scopes;
 mod server;
 mod session_conflict;
 mod sessions;

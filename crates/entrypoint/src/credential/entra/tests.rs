@@ -6,6 +6,7 @@ fn kind(status: u16, body: &str) -> (&'static str, String) {
         Verdict::Away(text) => ("away", text),
         Verdict::Refused(text) => ("refused", text),
         Verdict::Wrong(text) => ("wrong", text),
+        Verdict::Distrusted(text) => ("distrusted", text),
     }
 }
 

@@ -40,6 +40,7 @@ fn no_token_is_no_danger_but_a_choice_is() {
         Verdict::Away(_) => "away",
         Verdict::Refused(_) => "several",
         Verdict::Wrong(_) => "none",
+        Verdict::Distrusted(_) => "distrusted",
     };
     assert_eq!(kind(200, r#"{"access_token":"abc","expires_in":"28799"}"#), "good");
     assert_eq!(kind(200, "hello"), "none");

@@ -7,6 +7,7 @@ fn kind(status: u16, content_type: &str) -> &'static str {
         Some(Verdict::Away(_)) => "away",
         Some(Verdict::Refused(_)) => "refused",
         Some(Verdict::Wrong(_)) => "wrong",
+        Some(Verdict::Distrusted(_)) => "distrusted",
     }
 }
 

@@ -10,7 +10,8 @@ impl Stack {
     /// A call of Azure DevOps with the token, below the organization.
     pub async fn azdo(&self, method: &str, path: &str) -> Result<Value> {
         let url = format!("{}{path}", self.variable("AZDO_URL"));
-        let request = self.trusting()?.request(method.parse()?, url).basic_auth("", Some(self.variable("AZDO_TOKEN")));
+        let request =
+            self.trusting()?.request(method.parse()?, url).basic_auth("", Some(self.variable("AZDO_TOKEN")));
         answer(request, path).await
     }
 

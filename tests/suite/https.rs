@@ -9,7 +9,8 @@ use serde_json::Value;
 async fn agents_register_and_run_jobs_by_https() -> Result<()> {
     let stack = Stack::builder().up(&["--azdo-https"]).agents(2).start().await?;
     ensure!(stack.variable("AZDO_URL").starts_with("https://"), "{}", stack.variable("AZDO_URL"));
-    let script = "echo \"url=$SYSTEM_COLLECTIONURI\"; echo \"ca=$AGENT_CAINFO\"; echo \"store=$SSL_CERT_FILE\"";
+    let script =
+        "echo \"url=$SYSTEM_COLLECTIONURI\"; echo \"ca=$AGENT_CAINFO\"; echo \"store=$SSL_CERT_FILE\"";
     let job = stack.job(script).await?;
     ensure!(job.result == "succeeded", "{job:?}");
     let url = format!("{}/", stack.variable("AZDO_URL"));
@@ -20,7 +21,10 @@ async fn agents_register_and_run_jobs_by_https() -> Result<()> {
     // Nothing of the agents went by HTTP.
     let http = reqwest::Client::builder().no_proxy().build()?;
     let refused = http.get(stack.variable("AZDO_URL")).send().await;
-    ensure!(refused.is_err_and(|error| error.is_connect()), "control: a client without the authority gets nowhere");
+    ensure!(
+        refused.is_err_and(|error| error.is_connect()),
+        "control: a client without the authority gets nowhere"
+    );
     let agents = stack.azdo("GET", "/_apis/distributedtask/pools/1/agents").await?;
     ensure!(agents["count"] == 2 && !agents.to_string().contains("http://"), "{agents}");
     stack.finish().await

@@ -231,7 +231,9 @@ impl Reader<'_> {
         let path = self.optional(name)?;
         match fs_err::read_to_string(&path) {
             Ok(text) if text.contains("PRIVATE KEY-----") => {
-                self.problem(format!("{name}: `{path}` holds a private key, which no container may be given"));
+                self.problem(format!(
+                    "{name}: `{path}` holds a private key, which no container may be given"
+                ));
             }
             Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
             Ok(_) => self.problem(format!("{name}: there is no PEM certificate in `{path}`")),

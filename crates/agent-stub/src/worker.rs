@@ -28,8 +28,12 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    diagnostics::Diagnostics, environment::Environment, layout::Layout, masking::Masker,
-    settings::{AgentSettings, CertificateSettings}, wire::JobMessage,
+    diagnostics::Diagnostics,
+    environment::Environment,
+    layout::Layout,
+    masking::Masker,
+    settings::{AgentSettings, CertificateSettings},
+    wire::JobMessage,
 };
 
 /// How a job or a step ended.

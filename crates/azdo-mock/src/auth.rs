@@ -161,9 +161,7 @@ fn identify(service: &AzureDevOps, credential: &str) -> Result<Option<Caller>, A
     };
     let member = service.state().members.get(&claims.oid).map(|member| member.pools);
     match member {
-        Some(pools) => {
-            Ok(Some(Caller::User { pools, scopes: Scopes::FULL, member: Some(claims.oid) }))
-        }
+        Some(pools) => Ok(Some(Caller::User { pools, scopes: Scopes::FULL, member: Some(claims.oid) })),
         None => Err(ApiError::stranger(claims.tid, claims.oid)),
     }
 }

@@ -76,7 +76,17 @@ fn ignored(declared: Option<&str>) -> String {
 }
 
 const INPUTS: [&str; 11] = [
-    "URL", "AUTH", "TOKEN", "POOL", "AGENT", "WORK", "REPLACE", "UNATTENDED", "ACCEPTTEEEULA", "PASSWORD", "SSLCACERT",
+    "URL",
+    "AUTH",
+    "TOKEN",
+    "POOL",
+    "AGENT",
+    "WORK",
+    "REPLACE",
+    "UNATTENDED",
+    "ACCEPTTEEEULA",
+    "PASSWORD",
+    "SSLCACERT",
 ];
 
 /// A variable of the agent's environment whose value holds the token, if there is one.

@@ -64,7 +64,8 @@ fn prepare(
         log(format_args!("warning: {name} is no setting of this program (see --help)"));
     }
     let prove_identities = !reading.allow_identity;
-    let Checked { plan, credential, settings, authorities, declared } = check(reading, layout, &environment, started)?;
+    let Checked { plan, credential, settings, authorities, declared } =
+        check(reading, layout, &environment, started)?;
     layer::check_agent_folder(&plan.layout)?;
     if let Some(authorities) = &authorities {
         authorities.install(&plan.layout, declared.as_deref()).map_err(|error| {

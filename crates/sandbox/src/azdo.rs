@@ -30,14 +30,13 @@ pub(crate) async fn start(
     shutdown: &Shutdown,
 ) -> Result<Azdo, UpError> {
     let ports = base.identity.ports;
-    let (plain, sealed) =
-        (SocketAddr::new(gateway, ports.azdo), SocketAddr::new(gateway, ports.azdo_https));
+    let (plain, sealed) = (SocketAddr::new(gateway, ports.azdo), SocketAddr::new(gateway, ports.azdo_https));
     let url = |scheme, address| {
         format!("{scheme}://{address}/{ORGANIZATION}").parse::<Url>().map_err(at("make an address"))
     };
     let (http, https) = (url("http", plain)?, url("https", sealed)?);
-    let service = AzureDevOps::new(settings(base, http.clone(), entra, shutdown))
-        .map_err(at("make Azure DevOps"))?;
+    let service =
+        AzureDevOps::new(settings(base, http.clone(), entra, shutdown)).map_err(at("make Azure DevOps"))?;
     let by_https = service.at(&https).map_err(at("make Azure DevOps"))?;
     let tls = certificate(base, gateway)?;
     serve_http(plain, service.router(), shutdown).await.map_err(at("serve Azure DevOps"))?;

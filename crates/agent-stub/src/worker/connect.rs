@@ -37,7 +37,8 @@ pub(crate) async fn connect(
         None => url.clone(),
     };
     let credential = job_credential(message)?;
-    let http = HttpClient::new(&context.environment, &context.certificates, &context.layout.agent_version(), &url)?;
+    let http =
+        HttpClient::new(&context.environment, &context.certificates, &context.layout.agent_version(), &url)?;
     let plan = PlanServer::connect(&http, &url, &credential, message).await?;
     let tasks = TaskServer::connect(&http, &task_url, &credential).await?;
     if !hosted {

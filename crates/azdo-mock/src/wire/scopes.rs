@@ -132,7 +132,11 @@ const ROWS: &[Row] = &[
     row("_apis/distributedtask/queues", POOLS, POOLS_MANAGE),
     row("*/_apis/distributedtask/queues", POOLS, POOLS_MANAGE),
     row("_apis/distributedtask/variablegroups", &["vso.variablegroups_read"], &["vso.variablegroups_manage"]),
-    row("*/_apis/distributedtask/variablegroups", &["vso.variablegroups_read"], &["vso.variablegroups_manage"]),
+    row(
+        "*/_apis/distributedtask/variablegroups",
+        &["vso.variablegroups_read"],
+        &["vso.variablegroups_manage"],
+    ),
     row("*/_apis/distributedtask/hubs", BUILD, BUILD_EXECUTE),
     row("_apis/build", BUILD, BUILD_EXECUTE),
     row("*/_apis/build", BUILD, BUILD_EXECUTE),
@@ -203,10 +207,12 @@ pub(crate) fn needed(method: &str, path: &str) -> &'static [&'static str] {
     let path: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let fits = |row: &&Row| {
         let mut own = path.iter();
-        row.path.split('/').all(|wanted| own.next().is_some_and(|segment| {
-            // A segment of the caller's own is never the word that parts it from the routes.
-            if wanted == "*" { *segment != "_apis" } else { segment.eq_ignore_ascii_case(wanted) }
-        }))
+        row.path.split('/').all(|wanted| {
+            own.next().is_some_and(|segment| {
+                // A segment of the caller's own is never the word that parts it from the routes.
+                if wanted == "*" { *segment != "_apis" } else { segment.eq_ignore_ascii_case(wanted) }
+            })
+        })
     };
     match ROWS.iter().find(fits) {
         None => &[],
@@ -291,7 +297,9 @@ mod tests {
         assert!(scopes("vso.project_manage").reach("GET", "/_apis/projects"));
         assert!(!scopes("vso.profile").reach("PATCH", "/_apis/projects/1"));
         assert!(scopes("vso.build").reach("GET", "/_apis/projects"), "over the service hooks, as documented");
-        assert!(scopes("vso.environment_manage").reach("POST", pools) && !scopes("vso.code").reach("GET", pools));
+        assert!(
+            scopes("vso.environment_manage").reach("POST", pools) && !scopes("vso.code").reach("GET", pools)
+        );
     }
 
     #[test]

@@ -24,8 +24,7 @@ impl Sealed {
     }
 
     async fn bearer(&self, agent: &Agent, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&agent.token);
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&agent.token);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -44,7 +43,10 @@ async fn what_is_given_out_begins_with_the_address_that_was_asked() {
         "/_apis/distributedtask/pools/1/agents?includeCapabilities=true",
     ] {
         let (by_https, by_http) = (sealed.get(path).await.to_string(), server.get(path).await.to_string());
-        assert!(by_https.contains(&format!("{}/", sealed.base)) && !by_https.contains("http://"), "{by_https}");
+        assert!(
+            by_https.contains(&format!("{}/", sealed.base)) && !by_https.contains("http://"),
+            "{by_https}"
+        );
         assert!(by_http.contains(&format!("{BASE}/")) && !by_http.contains("https://"), "{by_http}");
     }
 }
@@ -55,8 +57,7 @@ async fn an_agent_that_registers_by_https_gets_everything_by_https() {
     let sealed = Sealed::of(&server).await;
     let key = Key::generate();
     let request = sealed.http.post(format!("{}{POOL}/agents", sealed.base)).json(&body("web01", &key));
-    let registered =
-        request.header(header::AUTHORIZATION, basic("", PAT)).answer().await.expect(200);
+    let registered = request.header(header::AUTHORIZATION, basic("", PAT)).answer().await.expect(200);
     let endpoint = registered["authorization"]["authorizationUrl"].as_str().unwrap().to_owned();
     assert_eq!(endpoint, format!("{}/_apis/oauth2/token", sealed.base));
     assert_eq!(registered["properties"]["ServerUrl"]["$value"], format!("{}/", sealed.base));
@@ -101,5 +102,9 @@ async fn an_agent_that_registers_by_https_gets_everything_by_https() {
     assert_eq!(job["variables"]["system.collectionUri"]["value"], format!("{}/", sealed.base));
     assert!(!job.to_string().contains(BASE), "no address by HTTP is in the job: {job}");
     let by_http = agent.poll(&server, &session, None).await.unwrap();
-    assert_eq!(by_http.body["resources"]["endpoints"][0]["url"], format!("{BASE}/"), "control: the other one");
+    assert_eq!(
+        by_http.body["resources"]["endpoints"][0]["url"],
+        format!("{BASE}/"),
+        "control: the other one"
+    );
 }

@@ -28,8 +28,16 @@ async fn a_token_reaches_what_it_was_made_for_and_gets_401_elsewhere() {
     let agents = format!("{POOL}/agents");
     let one = format!("{agents}/{}?api-version=7.1-preview.1", agent.id);
     for (scope, reached, refused) in [
-        ("vso.agentpools", vec![(Method::GET, &agents)], vec![(Method::DELETE, &one), (Method::GET, &timelines)]),
-        ("vso.build", vec![(Method::GET, &timelines)], vec![(Method::GET, &agents), (Method::POST, &timelines)]),
+        (
+            "vso.agentpools",
+            vec![(Method::GET, &agents)],
+            vec![(Method::DELETE, &one), (Method::GET, &timelines)],
+        ),
+        (
+            "vso.build",
+            vec![(Method::GET, &timelines)],
+            vec![(Method::GET, &agents), (Method::POST, &timelines)],
+        ),
         ("vso.build_execute vso.agentpools", vec![(Method::GET, &timelines), (Method::GET, &agents)], vec![]),
         ("vso.code", vec![], vec![(Method::GET, &agents), (Method::GET, &timelines)]),
         ("app_token", vec![(Method::GET, &agents), (Method::GET, &timelines)], vec![]),

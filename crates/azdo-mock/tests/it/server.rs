@@ -13,7 +13,8 @@ use jiff::SignedDuration;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 use service_kit::{
-    Authority, ManualClock, SeededEntropy, SharedEntropy, Shutdown, Store, SystemClock, serve_http, serve_https,
+    Authority, ManualClock, SeededEntropy, SharedEntropy, Shutdown, Store, SystemClock, serve_http,
+    serve_https,
 };
 use tempfile::TempDir;
 

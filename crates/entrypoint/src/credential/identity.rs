@@ -94,11 +94,13 @@ pub(super) async fn token(identity: Option<&str>, ways: &Ways<'_>) -> Result<Sec
             format!("no answer from the identity endpoint in time: {reason}"),
         )
         .hint("has the container group an identity?")),
-        Verdict::Refused(reason) | Verdict::Wrong(reason) | Verdict::Distrusted(reason) => Err(Failure::configuration(format!(
-            "the identity endpoint gives no token for {}: {reason}",
-            variables::IDENTITY.name
-        ))
-        .hint("`system` or the client id of an identity of this container group")),
+        Verdict::Refused(reason) | Verdict::Wrong(reason) | Verdict::Distrusted(reason) => {
+            Err(Failure::configuration(format!(
+                "the identity endpoint gives no token for {}: {reason}",
+                variables::IDENTITY.name
+            ))
+            .hint("`system` or the client id of an identity of this container group"))
+        }
     }
 }
 

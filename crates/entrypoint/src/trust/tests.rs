@@ -20,12 +20,10 @@ fn source(pairs: &[(&str, &str)]) -> Result<Option<(Variable, Source)>, Vec<Prob
 
 #[test]
 fn one_of_two_variables_names_them() {
-    let named = |pairs: &[(&str, &str)]| source(pairs).unwrap().map(|(variable, source)| (variable.name, source));
+    let named =
+        |pairs: &[(&str, &str)]| source(pairs).unwrap().map(|(variable, source)| (variable.name, source));
     assert_eq!(named(&[]), None);
-    assert_eq!(
-        named(&[("AZDO_CA_FILE", FILE)]),
-        Some(("AZDO_CA_FILE", Source::File(FILE.into())))
-    );
+    assert_eq!(named(&[("AZDO_CA_FILE", FILE)]), Some(("AZDO_CA_FILE", Source::File(FILE.into()))));
     assert_eq!(
         named(&[("AZDO_CA_CERTIFICATE", "text")]),
         Some(("AZDO_CA_CERTIFICATE", Source::Text("text".into())))
@@ -72,7 +70,9 @@ fn distrust_is_told_from_a_wrong_clock_and_from_no_answer() {
     for reason in ["UnknownIssuer", "BadSignature", "certificate not valid for name \"10.0.0.1\""] {
         assert_eq!(of(reason), Some(format!("invalid certificate: {reason}")));
     }
-    for reason in ["certificate expired: verification time 1", "certificate not valid yet: verification time 1"] {
+    for reason in
+        ["certificate expired: verification time 1", "certificate not valid yet: verification time 1"]
+    {
         assert_eq!(of(reason), None, "time may cure it");
     }
     assert_eq!(distrust("connection refused"), None);

@@ -153,7 +153,7 @@ async fn attach_stream(
     let Some(promise) = arm.promises().take(&format!("{caas}/{bridge}"), arm.now()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+    let given = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes).unwrap_or_default();
     // The specification names the header's value and no scheme; a client may add the usual one.
     let bare = given.strip_prefix(b"Bearer ").unwrap_or(given);
     if !promise.opens_with(bare) {

@@ -59,7 +59,7 @@ async fn the_python_libraries_walk_through_all_of_it() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_azure_devops_library_finds_disables_and_deletes_an_agent() -> Result<()> {
+async fn the_azure_devops_library_follows_runs_and_cancels_disables_and_deletes() -> Result<()> {
     let stack = Stack::builder().agents(1).start().await?;
     stack.client()?.walk("azdo.py").await?;
     stack.finish().await

@@ -1,8 +1,12 @@
 //! Doors for the fuzz targets alone, behind the feature `fuzzing`. They panic where a law is broken.
 
+use axum::Router;
+
+use crate::Registries;
 use crate::acr_path::AcrTarget;
 use crate::manifest::Manifest;
 use crate::path::Target;
+use crate::routes::{self, Door};
 
 /// What is printed of a path is read as the same path.
 pub fn path(text: &str) {
@@ -19,4 +23,11 @@ pub fn acr_path(text: &str) {
 /// Any bytes are a manifest or are refused.
 pub fn manifest(media_type: &str, content: &[u8]) {
     let _ = Manifest::parse(media_type, content);
+}
+
+/// The routes of a registry, as its listener serves them.
+pub fn router(registries: &Registries, name: &str) -> Option<Router> {
+    let door = Door::default();
+    door.open(registries.find(name)?);
+    Some(routes::router(door))
 }

@@ -3,6 +3,8 @@
 //! The programs under `targets/` give these functions to libFuzzer (`cargo xtask fuzz`); the test `replay` gives them the
 //! inputs under `fixtures/fuzz`, so that what was found once stays fixed.
 
+mod routers;
+
 use std::sync::OnceLock;
 
 use arm_template::{Placeholders, PlanRequest, Scope, Template};
@@ -13,6 +15,8 @@ use service_kit::{ManualClock, SeededEntropy};
 use url::Url;
 use uuid::Uuid;
 
+pub use routers::{arm_router, azdo_router, entra_router, registry_router};
+
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -20,14 +24,18 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("arm-expression", arm_expression),
     ("arm-path", arm_path),
+    ("arm-router", arm_router),
     ("arm-template", arm_template),
+    ("azdo-router", azdo_router),
     ("azdo-wire", azdo_wire),
     ("container-group", container_group),
+    ("entra-router", entra_router),
     ("entra-token", entra_token),
     ("image-archive", image_archive),
     ("image-text", image_text),
     ("pipeline-yaml", pipeline_yaml),
     ("registry", registry),
+    ("registry-router", registry_router),
     ("stub-job", stub_job),
 ];
 

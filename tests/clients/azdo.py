@@ -11,7 +11,7 @@ from azure.devops.v7_1.pipelines.models import RunPipelineParameters, Variable
 from azure.devops.v7_1.task_agent.models import TaskAgent
 from msrest.authentication import BasicAuthentication
 
-from check import equal, eventually, fail, that
+from check import equal, fail, that
 
 POOL = os.environ["AZDO_POOL"]
 # Stands for the file in a repository.

@@ -205,11 +205,15 @@ async fn ask(router: Router, request: Request<Body>, known: &mut BTreeMap<String
     if asked.starts_with("POST /control/faults") && head.status.is_success() {
         known.insert("faulted".to_owned(), String::new());
     }
-    let json = head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let json = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if !json || asked.starts_with("HEAD") || body.is_empty() || own {
         return;
     }
-    let Value::Object(members) = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{asked}: {error}: {said}"))
+    let Value::Object(members) =
+        serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{asked}: {error}: {said}"))
     else {
         return;
     };

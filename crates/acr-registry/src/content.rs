@@ -235,6 +235,15 @@ impl Content {
         Ok(found)
     }
 
+    /// Bytes of all blobs and manifests.
+    pub(crate) fn used(&self) -> io::Result<u64> {
+        let mut sum = 0_u64;
+        for entry in fs_err::read_dir(self.root.join("blobs"))? {
+            sum = sum.saturating_add(entry?.metadata().map(|found| found.len()).unwrap_or_default());
+        }
+        Ok(sum)
+    }
+
     /// All uploads that are there.
     pub(crate) async fn uploads(&self) -> io::Result<Vec<Uuid>> {
         let mut listed = fs::read_dir(self.root.join("uploads")).await?;

@@ -221,6 +221,12 @@ impl Registries {
         Ok(registry.admin_login())
     }
 
+    /// Bytes of all blobs and manifests; what several repositories have counts once.
+    pub fn size(&self, name: &str) -> Result<u64, RegistryError> {
+        let registry = self.find(name).ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;
+        registry.content.used().map_err(|source| RegistryError::Files { name: name.to_owned(), source })
+    }
+
     /// Replaces password 0 or 1. The old one is refused from now on; tokens that were issued for it run out.
     pub fn regenerate(&self, name: &str, which: usize) -> Result<(), RegistryError> {
         let registry = self.find(name).ok_or_else(|| RegistryError::Unknown(name.to_owned()))?;

@@ -6,4 +6,5 @@ pub(crate) mod identities;
 pub(crate) mod operations;
 pub(crate) mod registries;
 pub(crate) mod resources;
+pub(crate) mod registry_access;
 pub(crate) mod roles;

@@ -10,6 +10,7 @@ mod metadata;
 mod operations;
 mod providers;
 mod registries;
+mod registry_access;
 mod resource_groups;
 mod resources;
 mod subscriptions;

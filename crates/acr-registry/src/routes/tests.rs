@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::digest::Digest;
 use crate::scene::{DOCKER, NAME, SECRET, Scene, check_refused, json};
 
+mod acr;
 mod docker;
 mod transfers;
 

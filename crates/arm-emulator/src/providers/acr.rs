@@ -1,5 +1,6 @@
 //! `Microsoft.ContainerRegistry`: ARM's side of registries. What is pushed and pulled is `acr_registry`'s business.
 
+pub(crate) mod access;
 pub(crate) mod read;
 
 use acr_registry::CreateRegistry;
@@ -27,6 +28,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
                 tags: wanted.tags,
                 sku: wanted.sku,
                 admin_user_enabled: wanted.admin_user_enabled,
+                anonymous_pull: wanted.anonymous_pull,
                 ..existing.clone()
             }
         }
@@ -37,6 +39,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
             tags: wanted.tags,
             sku: wanted.sku,
             admin_user_enabled: wanted.admin_user_enabled,
+            anonymous_pull: wanted.anonymous_pull,
             created: arm.now(),
         },
     };
@@ -47,8 +50,11 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
 /// Brings the registry into the state of the record, then keeps the record: a crash in between leaves a registry that
 /// the next PUT finds again by its name.
 async fn apply(arm: &Arm, record: &RegistryRecord) -> Result<(), ArmError> {
-    let wanted =
-        CreateRegistry { admin_enabled: record.admin_user_enabled, anonymous_pull: false, port: None };
+    let wanted = CreateRegistry {
+        admin_enabled: record.admin_user_enabled,
+        anonymous_pull: record.anonymous_pull,
+        port: None,
+    };
     arm.settings().registries.create(&record.name, wanted).await.map_err(ArmError::internal)?;
     registries::save(arm, record)
 }
@@ -60,6 +66,8 @@ pub(crate) async fn patch(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Va
     record.tags = changes.tags.unwrap_or(record.tags);
     record.sku = changes.sku.unwrap_or(record.sku);
     record.admin_user_enabled = changes.admin_user_enabled.unwrap_or(record.admin_user_enabled);
+    record.anonymous_pull = changes.anonymous_pull.unwrap_or(record.anonymous_pull);
+    read::check_sku(&record.sku, record.anonymous_pull)?;
     apply(arm, &record).await?;
     view(arm, &record)
 }
@@ -86,6 +94,7 @@ pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, 
     let Some(record) = find(arm, id)? else { return Ok(None) };
     let shown = view(arm, &record)?;
     arm.settings().registries.delete(&record.name).await.map_err(ArmError::internal)?;
+    access::forget(arm, &record.name)?;
     registries::remove(arm, &record.name)?;
     Ok(Some(shown))
 }
@@ -145,12 +154,22 @@ fn show_credentials(username: &str, passwords: &[secrecy::SecretString; 2]) -> V
     })
 }
 
-/// What is used of the registry's limits.
+/// What is used of the registry's limits, which the sku sets (`container-registry-skus` of ACR's documentation).
 pub(crate) fn usages(arm: &Arm, id: &ResourceId) -> Result<Value, ArmError> {
-    existing(arm, id)?;
+    const GIB: u64 = 1 << 30;
+    let record = existing(arm, id)?;
+    let size = arm.settings().registries.size(&record.name).map_err(ArmError::internal)?;
+    let (bytes, webhooks, tokens) = match record.sku.as_str() {
+        "Premium" => (500 * GIB, 500, 50_000),
+        "Standard" => (100 * GIB, 10, 500),
+        _ => (10 * GIB, 2, 100),
+    };
+    let usage = |name: &str, limit: u64, current: u64, unit: &str| json!({ "name": name, "limit": limit, "currentValue": current, "unit": unit });
     Ok(json!({ "value": [
-        { "name": "Size", "limit": 10_737_418_240_u64, "currentValue": 0, "unit": "Bytes" },
-        { "name": "Webhooks", "limit": 2, "currentValue": 0, "unit": "Count" },
+        usage("Size", bytes, size, "Bytes"),
+        usage("Webhooks", webhooks, 0, "Count"),
+        usage("ScopeMaps", tokens, access::count_scope_maps(arm, &record)?, "Count"),
+        usage("Tokens", tokens, access::count_tokens(arm, &record)?, "Count"),
     ]}))
 }
 
@@ -224,7 +243,7 @@ fn view(arm: &Arm, record: &RegistryRecord) -> Result<Value, ArmError> {
             "publicNetworkAccess": "Enabled",
             "networkRuleBypassOptions": "AzureServices",
             "zoneRedundancy": "Disabled",
-            "anonymousPullEnabled": false,
+            "anonymousPullEnabled": record.anonymous_pull,
         },
     }))
 }

@@ -20,6 +20,8 @@ pub(crate) struct RegistryRecord {
     pub(crate) tags: Tags,
     pub(crate) sku: String,
     pub(crate) admin_user_enabled: bool,
+    #[serde(default)]
+    pub(crate) anonymous_pull: bool,
     pub(crate) created: Timestamp,
 }
 

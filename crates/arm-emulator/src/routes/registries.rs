@@ -14,6 +14,7 @@ use crate::providers::{self, Kind, acr};
 use crate::records::groups;
 use crate::request::{ApiVersion, Query};
 use crate::resource_id::ResourceId;
+use crate::routes::registry_access;
 use crate::routes::resource_groups::list_page;
 
 type RegistryPath = Path<(String, String, String)>;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<Arm> {
         .route(&format!("{one}/listcredentials"), post(credentials))
         .route(&format!("{one}/regeneratecredential"), post(regenerate))
         .route(&format!("{one}/listusages"), get(usages))
+        .merge(registry_access::routes(&one))
 }
 
 fn id(arm: &Arm, group: &str, name: &str) -> Result<ResourceId, ArmError> {

@@ -97,7 +97,7 @@ async fn a_bad_registry_is_refused() {
     for (pointer, value, named) in [
         ("/sku", json!({"name": "Gold"}), "sku.name"),
         ("/sku", json!(null), "sku"),
-        ("/properties", json!({"anonymousPullEnabled": true}), "anonymousPullEnabled"),
+        ("/properties", json!({"dataEndpointEnabled": true}), "dataEndpointEnabled"),
         ("/properties", json!({"adminEnabled": true}), "adminUserEnabled"),
         ("/identity", json!({"type": "SystemAssigned"}), "identity.type"),
     ] {
@@ -106,5 +106,68 @@ async fn a_bad_registry_is_refused() {
         let refused = stack.put(&registry("fleetimages"), body).await.refused(400, "InvalidRequestContent");
         assert!(refused.text.contains(named), "{}", refused.text);
     }
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn scope_maps_and_tokens_are_kept_and_passwords_shown_once() {
+    let stack = Stack::start().await;
+    let path = registry("fleetimages");
+    let body = json!({"location": "westeurope", "sku": {"name": "Standard"}, "properties": {"anonymousPullEnabled": true}});
+    stack.put(&path, body).await.expect(201);
+    let system = stack.get(&format!("{path}/scopeMaps")).await.expect(200).body;
+    assert_eq!(system["value"].as_array().unwrap().len(), 5);
+    stack.get(&format!("{path}/scopeMaps/_repositories_pull")).await.expect(200);
+    stack.delete(&format!("{path}/scopeMaps/_repositories_pull")).await.refused(400, "SystemDefinedScopeMap");
+
+    let map = format!("{path}/scopeMaps/developers");
+    let actions = |action: &str| json!({"properties": {"description": "d", "actions": [action]}});
+    stack.put(&map, actions("repositories/a/content/fly")).await.refused(400, "InvalidRequestContent");
+    let created = stack.put(&map, actions("repositories/team/*/content/read")).await.expect(201).body;
+    assert_eq!(created["properties"]["type"], "UserDefined");
+    let patched =
+        stack.patch(&map, json!({"properties": {"actions": ["repositories/*/content/write"]}})).await;
+    let patched = patched.expect(200).body;
+    assert_eq!(patched["properties"]["actions"], json!(["repositories/*/content/write"]));
+    assert_eq!(patched["properties"]["description"], "d");
+
+    let token = format!("{path}/tokens/builder");
+    let with_map = |name: &str| json!({"properties": {"scopeMapId": format!("{path}/scopeMaps/{name}")}});
+    stack.put(&token, with_map("nobodys")).await.refused(404, "ResourceNotFound");
+    let created = stack.put(&token, with_map("developers")).await.expect(201).body;
+    assert_eq!(created["properties"]["status"], "enabled");
+    assert_eq!(created["properties"]["credentials"]["passwords"], json!([]));
+    let disabled = stack.patch(&token, json!({"properties": {"status": "disabled"}})).await.expect(200).body;
+    assert_eq!(disabled["properties"]["status"], "disabled");
+
+    let generate = format!("{path}/generateCredentials");
+    let body = json!({"tokenId": token, "name": "password2", "expiry": "2030-01-01T00:00:00Z"});
+    stack.post(&generate, body).await.expect(202);
+    stack
+        .post(&generate, json!({"tokenId": format!("{path}/tokens/other")}))
+        .await
+        .refused(404, "ResourceNotFound");
+    let shown = stack.get(&token).await.expect(200).body;
+    let passwords = &shown["properties"]["credentials"]["passwords"];
+    assert_eq!(
+        (&passwords[0]["name"], &passwords[0]["expiry"]),
+        (&json!("password2"), &json!("2030-01-01T00:00:00Z"))
+    );
+    assert!(passwords[0].get("value").is_none() && passwords.as_array().unwrap().len() == 1);
+
+    let usages = stack.get(&format!("{path}/listUsages")).await.expect(200).body;
+    let usage = |name: &str| {
+        usages["value"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        (&usage("Size")["limit"], &usage("Tokens")["currentValue"]),
+        (&json!(107_374_182_400_u64), &json!(1))
+    );
+    stack.delete(&map).await.expect(200);
+    stack.delete(&map).await.expect(204);
+    stack.delete(&token).await.expect(200);
+    stack.get(&token).await.refused(404, "ResourceNotFound");
+    let basic = json!({"sku": {"name": "Basic"}});
+    stack.patch(&path, basic).await.refused(400, "UnsupportedSkuFeature");
     stack.finish().await;
 }

@@ -5,6 +5,6 @@ pub(crate) mod groups;
 pub(crate) mod identities;
 pub(crate) mod operations;
 pub(crate) mod registries;
-pub(crate) mod resources;
 pub(crate) mod registry_access;
+pub(crate) mod resources;
 pub(crate) mod roles;

@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "arm-emulator",
             "arm-template",
             "azdo-mock",
+            "container-groups",
             "entra-tokens",
             "image-builder",
             "pipeline-yaml",

@@ -129,6 +129,15 @@ impl Arm {
         engine::restore::restore(self).map_err(start)
     }
 
+    /// Puts the subscription back to how it began: deployments are cancelled, container groups go with their containers,
+    /// registries with their images, and every record but those of the sandbox's own registry and of the resource group
+    /// it is in. Gives the names of the container groups that went.
+    pub async fn reset(&self, group: &str, registry: &str) -> Result<Vec<String>, StartError> {
+        let failed =
+            |error: ArmError| StartError { action: "reset the subscription".into(), source: Box::new(error) };
+        engine::reset::reset(self, engine::reset::Kept { group, registry }).await.map_err(failed)
+    }
+
     pub(crate) fn settings(&self) -> &ArmSettings {
         &self.0.settings
     }

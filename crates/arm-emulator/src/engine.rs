@@ -5,5 +5,6 @@ pub(crate) mod links;
 pub(crate) mod live;
 pub(crate) mod operation;
 pub(crate) mod plan;
+pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod what_if;

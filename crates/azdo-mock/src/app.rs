@@ -1,5 +1,6 @@
 //! The service: one state behind one mutex, and what a request needs beside it.
 
+pub(crate) mod lifecycle;
 mod places;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -8,10 +9,10 @@ use std::time::Duration;
 use axum::Router;
 use entra_tokens::Entra;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::ExposeSecret;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store};
 use tokio::sync::watch;
 
+use self::lifecycle::Beginning;
 use crate::addresses::Addresses;
 use crate::bells::Bells;
 use crate::control;
@@ -43,6 +44,9 @@ struct Inner {
     /// The token endpoints of all addresses: an assertion may name any of them as its audience.
     token_endpoints: RwLock<Vec<String>>,
     switches: Switches,
+    beginning: Beginning,
+    /// Nothing was in the store when this process came.
+    is_new: bool,
     state: Mutex<State>,
     /// Held from a change to the end of its write, so that writes come in the order of the changes while readers
     /// need not wait for the disk.
@@ -67,20 +71,22 @@ impl AzureDevOps {
         let addresses = Addresses::new(&settings.base, &settings.organization)?;
         let moment = Moment { now: settings.clock.now(), entropy: settings.entropy.as_ref() };
         let mut state = persist::restore(&settings.store, settings.switches, moment)?;
+        // What was read from the store need not be written.
+        let is_new = state.dirty.contains(&Document::Meta);
         let packages = Packages::restore(&settings.packages, &mut state)?;
-        for pool in &settings.pools {
-            state.ensure_pool(pool, moment.now);
-        }
-        for token in &settings.personal_access_tokens {
-            state.seed_pat(token.expose_secret(), moment.now);
-        }
-        for member in settings.members {
-            state.put_member(member, moment.now);
-        }
+        let beginning = Beginning {
+            pools: settings.pools,
+            tokens: settings.personal_access_tokens,
+            members: settings.members,
+            packages: settings.packages,
+        };
+        beginning.make(&mut state, moment.now);
         let files = Files::open(settings.logs_dir).map_err(StartError::Logs)?;
         let inner = Inner {
             token_endpoints: RwLock::new(vec![addresses.token_endpoint()]),
             switches: settings.switches,
+            beginning,
+            is_new,
             state: Mutex::new(state),
             order: Mutex::new(()),
             changed: watch::Sender::new(0),

@@ -30,6 +30,13 @@ impl Bells {
         }
     }
 
+    /// Wakes everybody: nothing is as it was.
+    pub(crate) fn ring_all(&self) {
+        for bell in self.lock().values() {
+            bell.send_modify(|()| ());
+        }
+    }
+
     /// Wakes those whose sessions are among what changed.
     pub(crate) fn ring<'a>(&self, changed: impl IntoIterator<Item = &'a Document>) {
         let bells = self.lock();

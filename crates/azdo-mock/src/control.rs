@@ -5,6 +5,7 @@ mod clock;
 mod definitions;
 pub(crate) mod faults;
 mod jobs;
+mod lifecycle;
 mod log;
 mod members;
 mod pipelines;
@@ -52,6 +53,8 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/sessions/expire", post(sessions::expire))
         .route("/clock", get(clock::show))
         .route("/clock/advance", post(clock::advance))
+        .route("/seed", post(lifecycle::seed))
+        .route("/reset", post(lifecycle::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{fault}", axum::routing::delete(faults::remove))
         .route("/journal", get(journal))

@@ -1,6 +1,6 @@
 //! Logs, console lines and attachments: plain files, streamed in and out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,19 @@ impl Files {
 
     fn plan(&self, plan: PlanId) -> PathBuf {
         self.folder.join(plan.to_string())
+    }
+
+    /// Removes the files of all plans but some.
+    pub(crate) fn keep_only(&self, plans: &BTreeSet<PlanId>) -> std::io::Result<()> {
+        let kept: BTreeSet<_> = plans.iter().map(ToString::to_string).collect();
+        for entry in fs_err::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_none_or(|name| !kept.contains(name)) {
+                let path = entry.path();
+                if path.is_dir() { fs_err::remove_dir_all(path)? } else { fs_err::remove_file(path)? }
+            }
+        }
+        Ok(())
     }
 
     /// The file of a log.

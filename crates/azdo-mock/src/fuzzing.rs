@@ -4,6 +4,10 @@
 use serde_json::Value;
 use service_kit::SeededEntropy;
 
+use crate::seed::Seed;
+use crate::settings::Switches;
+use crate::state::seeding::NewSeed;
+use crate::state::{Meta, Moment, State};
 use crate::wire::assertion::TokenRequest;
 use crate::wire::bodies;
 use crate::wire::crypto::{PublicKey, SessionKey};
@@ -70,4 +74,27 @@ pub fn body(bytes: &[u8]) {
     let _ = serde_json::from_slice::<bodies::RequestPatch>(bytes);
     let _ = serde_json::from_slice::<bodies::EventBody>(bytes);
     let _ = serde_json::from_slice::<bodies::FeedBody>(bytes);
+}
+
+/// A seed file is read or refused, and one that is read is applied as a whole or changes nothing.
+pub fn seed_file(text: &str) {
+    let Ok(seed) = Seed::parse(text) else { return };
+    let entropy = SeededEntropy::new(1);
+    let moment = Moment { now: jiff::Timestamp::UNIX_EPOCH, entropy: &entropy };
+    let mut state = State::new(Meta::create(moment), Switches::default());
+    state.ensure_pool("Default", moment.now);
+    state.dirty.clear();
+    let key: PublicKey = serde_json::from_value(stranger()).expect("a key");
+    let new = NewSeed { text, seed: &seed, generated: &[], organization: "acme", nobodys_key: Some(&key) };
+    match state.seed(&new, moment) {
+        Ok(outcome) => {
+            assert_eq!((outcome.agents.len(), outcome.jobs.len()), (seed.agents.len(), seed.jobs.len()));
+            assert_eq!((state.agents.len(), state.requests.len()), (seed.agents.len(), seed.jobs.len()));
+        }
+        Err(faults) => {
+            assert!(!faults.0.is_empty());
+            let changed = state.agents.len() + state.requests.len() + state.pats.len() + state.dirty.len();
+            assert_eq!((changed, state.pools.len()), (0, 1), "a refused seed changed something");
+        }
+    }
 }

@@ -146,6 +146,11 @@ impl Journal {
         journal
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     pub(crate) fn record(&mut self, entry: Entry) {
         push(&mut self.entries, entry);
     }

@@ -22,6 +22,7 @@ mod log_text;
 mod packages;
 mod persist;
 mod routes;
+mod seed;
 mod settings;
 mod state;
 pub mod testing;
@@ -30,6 +31,7 @@ mod watch;
 mod wire;
 
 pub use app::AzureDevOps;
+pub use app::lifecycle::{ResetError, SeedError, Seeded, Seeds, check_seed};
 pub use error::StartError;
 pub use settings::{BadCredential, OldToken, SessionAfterReplace, Settings, Switches};
 pub use state::members::{Member, PoolRights};

@@ -105,6 +105,12 @@ impl Packages {
         packages.sort_by_key(|package| std::cmp::Reverse(package.version));
     }
 
+    /// Offers what another list offers, and nothing else.
+    pub(crate) fn become_as(&self, other: &Self) {
+        let others = other.newest_first();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = others;
+    }
+
     /// All of them.
     pub(crate) fn newest_first(&self) -> Vec<Arc<Package>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

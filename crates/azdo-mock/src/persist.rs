@@ -16,6 +16,7 @@ use crate::state::members::Member;
 use crate::state::plans::{Log, Plan, Record};
 use crate::state::queues::Queue;
 use crate::state::runs::{Run, Runs};
+use crate::state::seeding::KeptSeed;
 use crate::state::{Meta, Moment, State};
 use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
 
@@ -65,6 +66,9 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.project.files = store.list(table::FILES)?.into_iter().collect();
     state.project.notes = values(store, table::BUILDS, |notes: &Notes| notes.build)?;
     state.adopt_pools();
+    for (key, kept) in store.list::<KeptSeed>(table::SEEDS)? {
+        state.seeds.insert(key.parse().map_err(|_| StartError::Key(key))?, kept);
+    }
     for (key, record) in store.list::<Record>(table::RECORDS)? {
         let (plan, id) = record_key(&key).ok_or_else(|| StartError::Key(key.clone()))?;
         if let Some(plan) = state.plans.get_mut(&plan) {

@@ -28,6 +28,7 @@ pub(crate) mod requests;
 pub(crate) mod run_jobs;
 pub(crate) mod runs;
 pub(crate) mod secrets;
+pub(crate) mod seeding;
 pub(crate) mod sessions;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,7 @@ use refusal::Refusal;
 use requests::Request;
 use runs::Runs;
 use secrets::{Pat, TokenKey};
+use seeding::KeptSeed;
 use sessions::Session;
 use tracked::Tracked;
 
@@ -109,6 +111,18 @@ impl Meta {
     }
 }
 
+impl Meta {
+    /// The same organization with nothing in it: what it signed before counts no more.
+    pub(crate) fn reborn(&self, moment: Moment<'_>) -> Self {
+        Self {
+            instance_id: self.instance_id,
+            project_id: self.project_id,
+            created_on: self.created_on,
+            ..Self::create(moment)
+        }
+    }
+}
+
 /// A named group of agents.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Pool {
@@ -117,8 +131,8 @@ pub(crate) struct Pool {
     pub(crate) created_on: Timestamp,
 }
 
-/// The whole organization.
-#[derive(Debug)]
+/// The whole organization. A clone is what a change is tried on that may fail half-way.
+#[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) switches: Switches,
     pub(crate) meta: Meta,
@@ -151,6 +165,8 @@ pub(crate) struct State {
     sightings: BTreeSet<Sighting>,
     /// Agent packages that were added to those of the settings, by file name.
     pub(crate) offers: BTreeMap<String, PathBuf>,
+    /// The seeds that were applied, by number from 1: a reset applies them again.
+    pub(crate) seeds: BTreeMap<u32, KeptSeed>,
 }
 
 impl State {
@@ -181,6 +197,7 @@ impl State {
             next_event: 1,
             sightings: BTreeSet::new(),
             offers: BTreeMap::new(),
+            seeds: BTreeMap::new(),
         }
     }
 

@@ -64,6 +64,7 @@
 
 mod builder;
 mod job;
+mod lifecycle;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -75,6 +76,7 @@ use service_kit::Shutdown;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+pub use crate::app::lifecycle::Seeded;
 pub use builder::Builder;
 pub use job::{Ended, Issue, Job, Outcome, QueuedJob};
 

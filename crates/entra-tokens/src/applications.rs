@@ -122,6 +122,19 @@ impl Entra {
         self.applications().take_up(store)
     }
 
+    /// Reads the applications anew, after the store has been changed under it: those that are not there any more are
+    /// gone, and the owner is as it began.
+    pub fn reload(&self) -> Result<(), StoreError> {
+        let mut applications = self.applications();
+        let store = applications.store.clone();
+        let mut fresh = Applications::of(&self.inner().settings);
+        if let Some(store) = store {
+            fresh.take_up(store)?;
+        }
+        *applications = fresh;
+        Ok(())
+    }
+
     pub(crate) fn applications(&self) -> MutexGuard<'_, Applications> {
         self.inner().applications.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -103,6 +103,17 @@ pub(crate) enum Sandbox {
         #[arg(long)]
         alarms: bool,
     },
+    /// Add what a seed file holds to its Azure DevOps: pools, tokens, agents, jobs; see docs/seed-file.md
+    Seed {
+        /// The file
+        file: PathBuf,
+    },
+    /// Put it back to how it began: agents, jobs, resources and containers go, the seeds are applied again
+    Reset {
+        /// Forget the seeds instead
+        #[arg(long)]
+        forget_seeds: bool,
+    },
     /// Stop it and remove everything it made
     Down,
 }
@@ -124,6 +135,9 @@ pub(crate) struct Up {
     /// Also build the image and deploy this many agents
     #[arg(long)]
     pub(crate) agents: Option<u32>,
+    /// Add what a seed file holds to its Azure DevOps, where it is new; see docs/seed-file.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed: Option<PathBuf>,
     /// Folder with the agent packages that Azure DevOps offers [default: none]
     #[arg(long, env = "MAYFLY_AGENT_PACKAGES")]
     pub(crate) agent_packages: Option<PathBuf>,

@@ -12,6 +12,7 @@ mod sandbox_az;
 mod sandbox_down;
 mod sandbox_env;
 mod sandbox_events;
+mod sandbox_state;
 mod sandbox_up;
 mod scale;
 mod status;
@@ -34,6 +35,10 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
             sandbox_events::run(alarms, common, environment).await
         }
         Command::Sandbox(Sandbox::Az { words }) => sandbox_az::run(&words, common, environment).await,
+        Command::Sandbox(Sandbox::Seed { file }) => sandbox_state::seed(&file, common, environment).await,
+        Command::Sandbox(Sandbox::Reset { forget_seeds }) => {
+            sandbox_state::reset(forget_seeds, common, environment).await
+        }
         Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
         Command::BuildImage(words) => build_image::run(words, common, environment).await,
         Command::BaseImage => build_image::base(environment).await,

@@ -44,20 +44,20 @@ pub struct Faults(pub Vec<Fault>);
 /// How many faults are told at once.
 const MOST: usize = 100;
 
-/// Faults as they are found.
+/// Faults as they are found, the first hundred of them.
 #[derive(Debug, Default)]
-pub(crate) struct Found(Vec<Fault>);
+pub struct Found(Vec<Fault>);
 
 impl Found {
     /// Notes a fault.
-    pub(crate) fn add(&mut self, at: Position, key: &str, message: impl Into<String>) {
+    pub fn add(&mut self, at: Position, key: &str, message: impl Into<String>) {
         if self.0.len() < MOST {
             self.0.push(Fault { at, key: key.to_owned(), message: message.into() });
         }
     }
 
     /// The faults, or what there is without one.
-    pub(crate) fn or<T>(mut self, value: Option<T>) -> Result<T, Faults> {
+    pub fn or<T>(mut self, value: Option<T>) -> Result<T, Faults> {
         self.0.sort();
         self.0.dedup();
         match value {
@@ -73,7 +73,7 @@ impl Found {
     }
 
     /// How many there are.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 }

@@ -8,8 +8,9 @@ mod variables;
 use crate::fault::{Found, Position};
 use crate::plan::{Phase, Plan, Pool, UNNAMED};
 use crate::yaml::{Node, Value};
-use fields::Fields;
+pub use fields::Fields;
 use job::Defaults;
+pub use step::steps;
 
 /// Most jobs of a run. The service expands no phase to more either.
 const MOST_JOBS: usize = 256;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 
-use crate::fault::{Found, Position};
+use crate::fault::{Faults, Found, Position};
 
 /// Longest file, in bytes.
 const LONGEST: usize = 256 << 10;
@@ -13,32 +13,40 @@ const DEEPEST: usize = 32;
 
 /// A value and where it begins.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) at: Position,
-    pub(crate) value: Value,
+pub struct Node {
+    /// Its first character.
+    pub at: Position,
+    /// What it is.
+    pub value: Value,
 }
 
+/// What a file says at one place.
 #[derive(Debug, Clone)]
-pub(crate) enum Value {
+pub enum Value {
     /// Nothing, `~` or `null`.
     Null,
     /// Any other scalar, as it is written: Azure Pipelines knows no numbers or truth values here.
     Text(String),
+    /// Values, in order.
     List(Vec<Node>),
+    /// Keys with their values, in order; no key is there twice.
     Map(Vec<Entry>),
 }
 
 /// A key with its value.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) at: Position,
-    pub(crate) value: Node,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key begins.
+    pub at: Position,
+    /// What it stands for.
+    pub value: Node,
 }
 
 impl Value {
     /// What it is, in a sentence.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "empty",
             Self::Text(_) => "text",
@@ -48,8 +56,27 @@ impl Value {
     }
 }
 
+/// Reads the only document of another file in the same YAML, such as a seed: one without anchors, tags and templates.
+///
+/// Scalars are text as they are written, so that whoever reads a key says what its value means.
+pub fn tree(text: &str) -> Result<Node, Faults> {
+    let mut found = Found::default();
+    let root = document(text, &mut found);
+    found.or(root)
+}
+
 /// Reads the only document of a text. Faults of YAML itself end the reading, others do not.
 pub(crate) fn read(text: &str, found: &mut Found) -> Option<Node> {
+    let root = document(text, found);
+    if matches!(&root, Some(Node { value: Value::Null, .. })) {
+        let start = Position { line: 1, column: 1 };
+        found.add(start, "", "the file is empty; it needs `steps` or `jobs`");
+        return None;
+    }
+    root
+}
+
+fn document(text: &str, found: &mut Found) -> Option<Node> {
     let start = Position { line: 1, column: 1 };
     if text.len() > LONGEST {
         found.add(start, "", format!("the file has {} bytes; the most is {LONGEST}", text.len()));
@@ -57,13 +84,7 @@ pub(crate) fn read(text: &str, found: &mut Found) -> Option<Node> {
     }
     // Windows editors put it there; YAML allows it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { parser: Parser::new_from_str(text), text, depth: 0, found };
-    let root = reader.document();
-    if matches!(&root, Some(Node { value: Value::Null, .. })) {
-        found.add(start, "", "the file is empty; it needs `steps` or `jobs`");
-        return None;
-    }
-    root
+    Reader { parser: Parser::new_from_str(text), text, depth: 0, found }.document()
 }
 
 struct Reader<'a> {
@@ -97,7 +118,7 @@ impl<'a> Reader<'a> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if root.is_some() => {
-                    self.found.add(at, "", "a second document begins here; a pipeline file has one");
+                    self.found.add(at, "", "a second document begins here; the file may have one");
                     return root;
                 }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}

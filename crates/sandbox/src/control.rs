@@ -4,15 +4,20 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use azdo_mock::Seeds;
 use container_groups::Groups;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
+
+use crate::whole::{Whole, WholeError};
 
 /// What the control API can reach beside the emulators' own control routes.
 #[derive(Clone)]
@@ -21,6 +26,7 @@ pub(crate) struct Control {
     pub(crate) port: u16,
     pub(crate) instance: String,
     pub(crate) groups: Groups,
+    pub(crate) whole: Whole,
     pub(crate) stop: Arc<Notify>,
 }
 
@@ -30,6 +36,7 @@ pub(crate) fn router(control: Control, azdo: Router, entra: Router) -> Router {
         .route("/health", get(health))
         .route("/stop", post(stop))
         .route("/groups", get(groups))
+        .route("/reset", post(reset))
         .with_state(control.clone())
         .nest("/azdo", azdo)
         .nest("/entra", entra)
@@ -84,6 +91,48 @@ async fn stop(State(control): State<Control>) -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "status": "stopping" }))).into_response()
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResetBody {
+    #[serde(default)]
+    seeds: SeedsWord,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum SeedsWord {
+    #[default]
+    Again,
+    Forget,
+}
+
+/// Everything goes back to how it began.
+async fn reset(
+    State(control): State<Control>,
+    body: Result<Option<Json<ResetBody>>, JsonRejection>,
+) -> Response {
+    let seeds = match body.map(|body| body.unwrap_or_default().0.seeds) {
+        Ok(SeedsWord::Again) => Seeds::Again,
+        Ok(SeedsWord::Forget) => Seeds::Forgotten,
+        Err(error) => return (error.status(), Json(json!({ "error": error.body_text() }))).into_response(),
+    };
+    match control.whole.reset(seeds).await {
+        Ok(groups) => Json(json!({ "containerGroups": groups })).into_response(),
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &WholeError) -> Response {
+    let mut why = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        why.push_str(": ");
+        why.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    (StatusCode::CONFLICT, Json(json!({ "error": why }))).into_response()
+}
+
 /// Which container each group has now, so that a person can tell containers apart over restarts.
 async fn groups(State(control): State<Control>) -> Response {
     let listed: Vec<_> = control
@@ -107,7 +156,7 @@ async fn groups(State(control): State<Control>) -> Response {
 
 async fn unknown(request: Request) -> Response {
     let why = format!(
-        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, /azdo/… and /entra/…",
+        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /reset, /azdo/… and /entra/…",
         request.method(),
         request.uri().path()
     );

@@ -16,8 +16,9 @@ mod instance;
 mod probe;
 mod record;
 mod up;
+mod whole;
 
-pub use azdo_mock::{OldToken, PoolRights, SessionAfterReplace, Switches as AzdoSwitches};
+pub use azdo_mock::{OldToken, PoolRights, SessionAfterReplace, Switches as AzdoSwitches, check_seed};
 pub use container_groups::{IdenticalPut, Quota, RestartBackoff, Switches as GroupSwitches};
 pub use down::{DownError, Removed, down};
 pub use environment::environment;

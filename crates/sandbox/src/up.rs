@@ -27,6 +27,7 @@ use crate::identity::Identity;
 use crate::instance::{Instance, InstanceError};
 use crate::probe;
 use crate::record::{Record, RecordError};
+use crate::whole::Whole;
 
 const LOCATION: &str = "westeurope";
 const REGISTRY_GROUP: &str = "mayfly-registry";
@@ -272,6 +273,14 @@ async fn serve(
         port: identity.ports.control,
         instance: base.instance.name().to_owned(),
         groups,
+        whole: Whole {
+            azdo: azdo.service.clone(),
+            entra: entra.clone(),
+            arm: arm.clone(),
+            store: base.store.clone(),
+            registry_group: REGISTRY_GROUP.to_owned(),
+            registry: identity.registry_name.clone(),
+        },
         stop: stop.clone(),
     };
     serve_http(

@@ -123,10 +123,21 @@ pub enum StoreError {
 pub struct Batch(Vec<Change>);
 
 #[derive(Debug)]
-struct Change {
-    table: String,
-    key: String,
-    value: Option<Vec<u8>>,
+enum Change {
+    /// Adds or replaces a document; `None` removes it.
+    Document { table: String, key: String, value: Option<Vec<u8>> },
+    /// Removes the documents of all tables whose names begin so.
+    Clear(&'static str),
+}
+
+impl Change {
+    /// What an error names: table and document.
+    fn address(&self) -> (String, String) {
+        match self {
+            Self::Document { table, key, .. } => (table.clone(), key.clone()),
+            Self::Clear(prefix) => ((*prefix).to_owned(), "*".to_owned()),
+        }
+    }
 }
 
 impl Batch {
@@ -138,14 +149,28 @@ impl Batch {
     /// Adds or replaces a document.
     pub fn put<T: Serialize>(mut self, table: &str, key: &str, value: &T) -> Result<Self, StoreError> {
         let bytes = serde_json::to_vec(value).map_err(|source| document("encode", table, key, source))?;
-        self.0.push(Change { table: table.to_owned(), key: key.to_owned(), value: Some(bytes) });
+        self.0.push(Change::Document { table: table.to_owned(), key: key.to_owned(), value: Some(bytes) });
         Ok(self)
+    }
+
+    /// Removes the documents of all tables whose names begin with `prefix`. What is put after it stays.
+    #[must_use]
+    pub fn clear(mut self, prefix: &'static str) -> Self {
+        self.0.push(Change::Clear(prefix));
+        self
+    }
+
+    /// Adds the changes of another batch behind these.
+    #[must_use]
+    pub fn then(mut self, later: Self) -> Self {
+        self.0.extend(later.0);
+        self
     }
 
     /// Removes a document; it need not exist.
     #[must_use]
     pub fn delete(mut self, table: &str, key: &str) -> Self {
-        self.0.push(Change { table: table.to_owned(), key: key.to_owned(), value: None });
+        self.0.push(Change::Document { table: table.to_owned(), key: key.to_owned(), value: None });
         self
     }
 }
@@ -215,7 +240,7 @@ impl Store {
     /// Makes all changes of a batch in one transaction.
     pub fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let Some(first) = batch.0.first() else { return Ok(()) };
-        let (table, key) = (first.table.clone(), first.key.clone());
+        let (table, key) = first.address();
         match self.0.as_ref() {
             Backing::File(file) => {
                 file.write(batch.0).map_err(|source| document("write", &table, &key, source))
@@ -274,6 +299,9 @@ mod tests {
             let clone = store.clone();
             clone.write(Batch::new().delete("t", "none").put("u", "b", &"3").unwrap()).unwrap();
             store.put("t", "b", &4).unwrap();
+            store.put("uv", "x", &1).unwrap();
+            store.write(Batch::new().clear("u").put("u", "b", &"3").unwrap()).unwrap();
+            assert_eq!(store.list::<i32>("uv").unwrap(), [], "its name begins so too");
             let wrong_type = store.list::<String>("t").unwrap_err().to_string();
             (store.list::<i32>("t").unwrap(), store.get::<String>("u", "b").unwrap(), wrong_type)
         };

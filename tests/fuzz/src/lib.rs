@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("pipeline-yaml", pipeline_yaml),
     ("registry", registry),
     ("registry-router", registry_router),
+    ("seed-file", seed_file),
     ("stub-job", stub_job),
 ];
 
@@ -199,6 +200,13 @@ pub fn registry(data: &[u8]) {
 
 fn manifest(media_type: &str, text: &str) {
     acr_registry::fuzzing::manifest(media_type, text.as_bytes());
+}
+
+/// A seed file: applied as a whole, or nothing of it.
+pub fn seed_file(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        azdo_mock::fuzzing::seed_file(text);
+    }
 }
 
 /// What the stub agent reads: a job's message, or a line of a step's output.

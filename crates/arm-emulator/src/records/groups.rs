@@ -176,6 +176,12 @@ pub(crate) fn keep(arm: &Arm, name: &str) -> Result<(), ArmError> {
     Ok(arm.store().put(TABLE, &name.to_lowercase(), &group)?)
 }
 
+/// Keeps a group that was there before everything else was forgotten, as it was made.
+pub(crate) fn put_back(arm: &Arm, group: ResourceGroup) -> Result<(), ArmError> {
+    let group = ResourceGroup { tags: Tags::new(), state: State::Succeeded, deletion: None, ..group };
+    Ok(arm.store().put(TABLE, &group.name.to_lowercase(), &group)?)
+}
+
 pub(crate) fn remove(arm: &Arm, name: &str) -> Result<(), ArmError> {
     let scope = id(arm, name);
     roles::forget_within(arm, &scope)?;

@@ -143,6 +143,11 @@ impl Faults {
         Ok(ids)
     }
 
+    /// Removes all.
+    pub(crate) fn clear(&self) {
+        self.lock().all.clear();
+    }
+
     /// Whether there is anything to look for.
     fn none(&self) -> bool {
         self.lock().all.iter().all(Fault::spent)
@@ -185,7 +190,7 @@ pub(super) async fn add(
 
 /// `DELETE /faults`.
 pub(super) async fn clear(State(service): State<AzureDevOps>) -> StatusCode {
-    service.faults().lock().all.clear();
+    service.faults().clear();
     StatusCode::NO_CONTENT
 }
 

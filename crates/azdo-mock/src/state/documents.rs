@@ -31,10 +31,13 @@ pub(crate) enum Document {
     File(String),
     /// What was noted on a build.
     Build(RunId),
+    Seed(u32),
 }
 
 /// The store's table names, one per kind of document.
 pub(crate) mod table {
+    /// What the names of all of them begin with.
+    pub(crate) const PREFIX: &str = "azdo.";
     pub(crate) const META: &str = "azdo.meta";
     pub(crate) const POOLS: &str = "azdo.pools";
     pub(crate) const AGENTS: &str = "azdo.agents";
@@ -53,6 +56,7 @@ pub(crate) mod table {
     pub(crate) const DEFINITIONS: &str = "azdo.definitions";
     pub(crate) const FILES: &str = "azdo.files";
     pub(crate) const BUILDS: &str = "azdo.builds";
+    pub(crate) const SEEDS: &str = "azdo.seeds";
     pub(crate) const EVENTS: &str = "azdo.events";
 }
 
@@ -78,6 +82,7 @@ impl Document {
             Self::Definition(id) => (table::DEFINITIONS, format!("{:010}", id.0)),
             Self::File(path) => (table::FILES, path.clone()),
             Self::Build(id) => (table::BUILDS, format!("{:020}", id.0)),
+            Self::Seed(number) => (table::SEEDS, format!("{number:010}")),
         }
     }
 }
@@ -109,6 +114,7 @@ impl State {
             Document::Definition(id) => some(self.project.definitions.get(id)),
             Document::File(path) => some(self.project.files.get(path)),
             Document::Build(id) => some(self.project.notes.get(id)),
+            Document::Seed(number) => some(self.seeds.get(number)),
         }
     }
 

@@ -79,7 +79,7 @@ struct Turn {
 }
 
 /// The index. See the module.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Index {
     agents: BTreeMap<AgentId, AgentFacts>,
     names: BTreeSet<(PoolId, String, AgentId)>,

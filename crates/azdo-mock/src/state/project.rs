@@ -15,7 +15,7 @@ use crate::wire::ids::{DefinitionId, QueueId, RunId};
 use crate::wire::job::PROJECT;
 
 /// What is in the project.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Project {
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     pub(crate) definitions: BTreeMap<DefinitionId, Definition>,

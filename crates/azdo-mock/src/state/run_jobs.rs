@@ -109,7 +109,8 @@ pub(super) fn demands(phase: &Phase) -> Result<Vec<Demand>, Refusal> {
     phase.pool.demands.iter().map(demand).collect()
 }
 
-fn step(step: &pipeline_yaml::Step) -> NewStep {
+/// A step of a file as it is queued.
+pub(super) fn step(step: &pipeline_yaml::Step) -> NewStep {
     let shell = match step.shell {
         pipeline_yaml::Shell::Script => Shell::Default,
         pipeline_yaml::Shell::Bash => Shell::Bash,

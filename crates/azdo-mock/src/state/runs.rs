@@ -69,7 +69,7 @@ pub(crate) enum RunJob {
 }
 
 /// All runs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Runs {
     pub(crate) all: BTreeMap<RunId, Run>,
     /// Those that have not ended: only they cost anything.

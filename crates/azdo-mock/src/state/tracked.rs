@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 /// Reads as a [`BTreeMap`]. Whoever is given an entry to change has touched it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tracked<K, V> {
     all: BTreeMap<K, V>,
     touched: BTreeSet<K>,

@@ -124,7 +124,7 @@ impl Agent {
         Self::from_answer(server, key, &answer).await
     }
 
-    async fn from_answer(server: &Server, key: Key, answer: &Value) -> Self {
+    pub(crate) async fn from_answer(server: &Server, key: Key, answer: &Value) -> Self {
         let text = |pointer: &str| answer.pointer(pointer).unwrap().as_str().unwrap().to_owned();
         let mut agent = Self {
             key,

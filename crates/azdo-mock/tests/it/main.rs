@@ -23,6 +23,7 @@ mod pipelines_rest;
 mod registration;
 mod restart;
 mod scopes;
+mod seed;
 mod server;
 mod session_conflict;
 mod sessions;

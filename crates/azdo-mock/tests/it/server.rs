@@ -133,6 +133,25 @@ impl Server {
         self.run().await;
     }
 
+    /// What is stored of what a seed may change.
+    pub(crate) fn stored(&self) -> Vec<Vec<(String, Value)>> {
+        let tables = [
+            "meta", "pools", "agents", "requests", "jobs", "plans", "records", "pats", "queues", "seeds",
+            "events",
+        ];
+        tables.iter().map(|table| self.store.list(&format!("azdo.{table}")).unwrap()).collect()
+    }
+
+    /// How many plans have files.
+    pub(crate) fn folders_of_plans(&self) -> usize {
+        fs_err::read_dir(self.folder.path().join("logs")).unwrap().count()
+    }
+
+    /// Applies a seed file; what the control API answers.
+    pub(crate) async fn seed(&self, text: &str) -> Answer {
+        self.control(Method::POST, "/seed").body(text.to_owned()).answer().await
+    }
+
     /// Where the text of a log is kept.
     pub(crate) fn log_file(&self, plan: &str, log: &Value) -> PathBuf {
         self.folder.path().join("logs").join(plan).join(format!("{log}.log"))

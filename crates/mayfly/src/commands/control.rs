@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use sandbox::Record;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -33,19 +34,22 @@ pub(crate) struct Control {
 impl Control {
     /// The sandbox that the environment names, else the instance's own.
     pub(crate) fn find(common: &Common, environment: &Environment) -> Result<Self> {
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
         if let (Some(url), Some(token)) =
             (environment.get("MAYFLY_CONTROL_URL"), environment.get("MAYFLY_CONTROL_TOKEN"))
         {
             return Ok(Self {
-                client,
+                client: client()?,
                 base: url.trim_end_matches('/').to_owned(),
                 token: token.to_owned().into(),
             });
         }
-        let record = running(&instance(common, environment)?)?;
+        Self::of(&running(&instance(common, environment)?)?)
+    }
+
+    /// The sandbox that a record is of.
+    pub(crate) fn of(record: &Record) -> Result<Self> {
         let base = record.control_url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { client, base, token: record.control_token })
+        Ok(Self { client: client()?, base, token: record.control_token.clone() })
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -58,7 +62,16 @@ impl Control {
 
     /// As [`Self::post`], but what was sent may be wrong: then the body of the refusal.
     pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Result<Result<Value, Value>> {
-        let (status, text) = self.answer(self.request(Method::POST, path).json(body), path).await?;
+        self.try_send(self.request(Method::POST, path).json(body), path).await
+    }
+
+    /// As [`Self::try_post`] for a body that is no JSON.
+    pub(crate) async fn try_post_text(&self, path: &str, text: String) -> Result<Result<Value, Value>> {
+        self.try_send(self.request(Method::POST, path).body(text), path).await
+    }
+
+    async fn try_send(&self, request: RequestBuilder, path: &str) -> Result<Result<Value, Value>> {
+        let (status, text) = self.answer(request, path).await?;
         if status == StatusCode::BAD_REQUEST
             && let Ok(refusal) = serde_json::from_str(&text)
         {
@@ -86,6 +99,20 @@ impl Control {
         let status = answer.status();
         Ok((status, answer.text().await.map_err(away)?))
     }
+}
+
+fn client() -> Result<Client> {
+    Ok(Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?)
+}
+
+/// What is wrong with a file that the sandbox was sent, each with file, line, column and key.
+pub(crate) fn lines(shown: &str, faults: &Value) -> Vec<String> {
+    let faults = faults.as_array().into_iter().flatten().map(|fault| {
+        let key = fault["key"].as_str().filter(|key| !key.is_empty()).map(|key| format!("`{key}` "));
+        let message = fault["message"].as_str().unwrap_or_default();
+        format!("{shown}:{}:{}: {}{message}", fault["line"], fault["column"], key.unwrap_or_default())
+    });
+    faults.collect()
 }
 
 fn read<T: DeserializeOwned>(status: StatusCode, text: &str, path: &str) -> Result<T> {

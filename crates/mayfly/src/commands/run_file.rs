@@ -9,7 +9,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::control::{Control, Page};
+use super::control::{Control, Page, lines};
 use crate::cli::{Common, Format};
 use crate::outcome::{Outcome, Problem};
 use crate::output;
@@ -95,14 +95,9 @@ async fn queue(order: &Order<'_>, control: &Control) -> Result<Value> {
         Ok(queued) => return Ok(queued),
         Err(refused) => refused,
     };
-    let faults = refused["faults"].as_array().into_iter().flatten().map(|fault| {
-        let key = fault["key"].as_str().filter(|key| !key.is_empty()).map(|key| format!("`{key}` "));
-        let message = fault["message"].as_str().unwrap_or_default();
-        format!("{shown}:{}:{}: {}{message}", fault["line"], fault["column"], key.unwrap_or_default())
-    });
     let why = refused["error"].as_str().unwrap_or("the sandbox refused it");
     Err(Problem::new(Outcome::Usage, format!("queue `{shown}`: {why}"))
-        .details(faults.collect())
+        .details(lines(&shown.to_string(), &refused["faults"]))
         .hint("docs/pipeline-files.md lists what is supported")
         .into())
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sandbox::{Instance, Options, Record, UpError, environment as variables};
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
+use super::control::Control;
 use super::sandbox_env::instance;
-use super::{build_image, deploy};
+use super::{build_image, deploy, sandbox_state};
 use crate::cli::{self, BuildImage, Common, Deploy, Format, Up};
 use crate::environment::Environment;
 use crate::outcome::{Outcome, Problem};
@@ -21,8 +22,11 @@ const READY: Duration = Duration::from_secs(90);
 
 pub(crate) async fn run(words: Up, common: &Common, environment: &Environment) -> Result<Outcome> {
     let instance = instance(common, environment)?;
+    // A faulty seed is told before anything is started.
+    let seed = words.seed.as_deref().map(sandbox_state::checked).transpose()?;
     if words.detach {
         let record = detach(&instance).await?;
+        seed_if_new(seed, &words, &record, common).await?;
         populate(&words, &instance, &record, common, environment).await?;
         announce(&instance, &record, common)?;
         return Ok(Outcome::Done);
@@ -32,6 +36,7 @@ pub(crate) async fn run(words: Up, common: &Common, environment: &Environment) -
         output::note(&format!("note: {remark}"));
     }
     let record = running.record.clone();
+    seed_if_new(seed, &words, &record, common).await?;
     populate(&words, &instance, &record, common, environment).await?;
     announce(&instance, &record, common)?;
     tokio::select! {
@@ -117,7 +122,7 @@ fn packages(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     Ok(found)
 }
 
-/// Starts this program again in the background, with the same words but `--detach` and `--agents`, and waits until
+/// Starts this program again in the background, with the same words but `--detach`, `--agents` and `--seed`, and waits until
 /// it serves.
 async fn detach(instance: &Instance) -> Result<Record> {
     let program = std::env::current_exe().context("find this program")?;
@@ -136,13 +141,27 @@ fn foreground_words(words: impl Iterator<Item = String>) -> Vec<String> {
     for word in words {
         if skip {
             skip = false;
-        } else if word == "--agents" {
+        } else if word == "--agents" || word == "--seed" {
             skip = true;
-        } else if word != "--detach" && !word.starts_with("--agents=") {
+        } else if word != "--detach" && !word.starts_with("--agents=") && !word.starts_with("--seed=") {
             kept.push(word);
         }
     }
     kept
+}
+
+/// `--seed FILE`, over the control API and not by the process that serves: what it prints may go to a log, and tokens that
+/// were generated are no matter for one.
+async fn seed_if_new(seed: Option<String>, words: &Up, record: &Record, common: &Common) -> Result<()> {
+    let (Some(text), Some(file)) = (seed, words.seed.as_deref()) else { return Ok(()) };
+    let control = Control::of(record)?;
+    match sandbox_state::apply(&control, "/azdo/seed?ifNew=true", text, file).await? {
+        Value::Null => output::note(
+            "note: the state was there before, so the seed was not applied; `mayfly sandbox seed` adds it",
+        ),
+        seeded => sandbox_state::announce(&seeded, common),
+    }
+    Ok(())
 }
 
 /// In a process group of its own, so that a Ctrl-C in this terminal does not end it.
@@ -281,8 +300,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_background_process_gets_the_same_words_but_two() {
-        let words = ["sandbox", "up", "--agents", "2", "--detach", "--agents=3", "--stop-grace", "5"];
+    fn the_background_process_gets_the_same_words_but_three() {
+        let words = [
+            "sandbox",
+            "up",
+            "--agents",
+            "2",
+            "--seed",
+            "a.yaml",
+            "--detach",
+            "--agents=3",
+            "--seed=b",
+            "--stop-grace",
+            "5",
+        ];
         let kept = foreground_words(words.iter().map(|word| (*word).to_owned()));
         assert_eq!(kept, ["sandbox", "up", "--stop-grace", "5"]);
     }

@@ -6,15 +6,17 @@ use crate::fault::{Found, Position};
 use crate::yaml::{Entry, Node, Value};
 
 /// A mapping and the way to it.
-pub(super) struct Fields<'a> {
+#[derive(Debug)]
+pub struct Fields<'a> {
     entries: &'a [Entry],
     path: String,
-    pub(super) at: Position,
+    /// Where it begins.
+    pub at: Position,
 }
 
 impl<'a> Fields<'a> {
     /// The mapping that a node must be.
-    pub(super) fn of(node: &'a Node, path: &str, found: &mut Found) -> Option<Self> {
+    pub fn of(node: &'a Node, path: &str, found: &mut Found) -> Option<Self> {
         match &node.value {
             Value::Map(entries) => Some(Self { entries, path: path.to_owned(), at: node.at }),
             other => {
@@ -31,22 +33,22 @@ impl<'a> Fields<'a> {
     }
 
     /// The way to a key.
-    pub(super) fn path(&self, key: &str) -> String {
+    pub fn path(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// What is under a key.
-    pub(super) fn get(&self, key: &str) -> Option<&'a Entry> {
+    pub fn get(&self, key: &str) -> Option<&'a Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
     /// All keys.
-    pub(super) fn entries(&self) -> &'a [Entry] {
+    pub fn entries(&self) -> &'a [Entry] {
         self.entries
     }
 
     /// Notes a fault with a key's value.
-    pub(super) fn refuse(&self, key: &str, why: &str, found: &mut Found) {
+    pub fn refuse(&self, key: &str, why: &str, found: &mut Found) {
         // Where there is nothing, the library says where the next thing begins.
         let place =
             |entry: &Entry| if matches!(entry.value.value, Value::Null) { entry.at } else { entry.value.at };
@@ -55,7 +57,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes every key that is not supported here.
-    pub(super) fn only(&self, supported: &[&str], found: &mut Found) {
+    pub fn only(&self, supported: &[&str], found: &mut Found) {
         for entry in self.entries {
             let key = entry.key.as_str();
             if supported.contains(&key) {
@@ -71,7 +73,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Text that is not empty.
-    pub(super) fn text(&self, key: &str, found: &mut Found) -> Option<String> {
+    pub fn text(&self, key: &str, found: &mut Found) -> Option<String> {
         let entry = self.get(key)?;
         match &entry.value.value {
             Value::Text(text) if !text.is_empty() => Some(text.clone()),
@@ -87,7 +89,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Text, or a list of texts, with their places.
-    pub(super) fn places(&self, key: &str, found: &mut Found) -> Vec<(String, Position)> {
+    pub fn places(&self, key: &str, found: &mut Found) -> Vec<(String, Position)> {
         let Some(entry) = self.get(key) else { return Vec::new() };
         let nodes = match &entry.value.value {
             Value::List(items) => items.as_slice(),
@@ -107,7 +109,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list under an entry.
-    pub(super) fn list(&self, entry: &'a Entry, found: &mut Found) -> Option<&'a [Node]> {
+    pub fn list(&self, entry: &'a Entry, found: &mut Found) -> Option<&'a [Node]> {
         if let Value::List(items) = &entry.value.value {
             return Some(items);
         }
@@ -116,7 +118,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A truth value in one of the words of Azure Pipelines (azure-devops-yaml-schema: boolean.md).
-    pub(super) fn flag(&self, key: &str, default: bool, found: &mut Found) -> bool {
+    pub fn flag(&self, key: &str, default: bool, found: &mut Found) -> bool {
         let Some(entry) = self.get(key) else { return default };
         let word = if let Value::Text(text) = &entry.value.value {
             text.to_ascii_lowercase()
@@ -134,13 +136,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number.
-    pub(super) fn number(
-        &self,
-        key: &str,
-        range: RangeInclusive<u32>,
-        default: u32,
-        found: &mut Found,
-    ) -> u32 {
+    pub fn number(&self, key: &str, range: RangeInclusive<u32>, default: u32, found: &mut Found) -> u32 {
         let Some(entry) = self.get(key) else { return default };
         let number = match &entry.value.value {
             Value::Text(text) => text.parse().ok().filter(|number| range.contains(number)),

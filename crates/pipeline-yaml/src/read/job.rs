@@ -61,7 +61,7 @@ pub(super) fn read(
     let variables = variables::over(&defaults.variables, &variables);
     let (depends_on, depends_at) = fields.places("dependsOn", found).into_iter().unzip();
     let (jobs, max_parallel) = strategy(fields, &display_name, &variables, found);
-    let steps = step::read_all(fields, found);
+    let steps = step::steps(fields, found);
     let condition_at = fields.get("condition").map_or(at, |entry| entry.value.at);
     let phase = Phase {
         depends_on,

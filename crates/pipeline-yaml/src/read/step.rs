@@ -34,8 +34,8 @@ const KEYS: &[&str] = &[
 /// Longest limit of a step, in minutes; that of a job.
 const LONGEST: u32 = 35790;
 
-/// The steps of a job.
-pub(super) fn read_all(owner: &Fields<'_>, found: &mut Found) -> Vec<Step> {
+/// The steps of a job: what is under `steps`, as in a pipeline file.
+pub fn steps(owner: &Fields<'_>, found: &mut Found) -> Vec<Step> {
     let path = owner.path("steps");
     let Some(entry) = owner.get("steps") else {
         found.add(owner.at, &path, "is missing: the job has nothing to do");

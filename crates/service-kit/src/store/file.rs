@@ -71,7 +71,14 @@ impl SealedFile {
         let transaction = self.database.begin_write()?;
         {
             let mut documents = transaction.open_table(DOCUMENTS)?;
-            for Change { table, key, value } in changes {
+            for change in changes {
+                let (table, key, value) = match change {
+                    Change::Document { table, key, value } => (table, key, value),
+                    Change::Clear(prefix) => {
+                        documents.retain(|(table, _), _| !table.starts_with(prefix))?;
+                        continue;
+                    }
+                };
                 let name = (table.as_str(), key.as_str());
                 match value {
                     Some(value) => drop(documents.insert(name, self.sealed(name, value).as_slice())?),

@@ -29,7 +29,14 @@ impl Memory {
     /// Makes all changes before anybody sees one of them.
     pub(super) fn write(&self, changes: Vec<Change>) {
         let mut tables = self.tables();
-        for Change { table, key, value } in changes {
+        for change in changes {
+            let (table, key, value) = match change {
+                Change::Document { table, key, value } => (table, key, value),
+                Change::Clear(prefix) => {
+                    tables.retain(|table, _| !table.starts_with(prefix));
+                    continue;
+                }
+            };
             let documents = tables.entry(table).or_default();
             match value {
                 Some(value) => drop(documents.insert(key, value.into_boxed_slice())),

@@ -104,7 +104,7 @@ fn what_is_wrong_is_named_with_line_column_and_key() {
         "3:3: `personalAccessTokens[1]` has the text",
     );
     check("pipelines: []", "1:1: `pipelines` is not supported yet");
-    check("pools: [&a A]", "1:12: anchors");
+    check("pools: [&a A]", "1:9: anchors");
 }
 
 #[test]

@@ -53,7 +53,7 @@ async fn everything_of_a_seed_is_there_and_clients_see_it() {
     let (agents, pools) = (format!("{POOL}/agents"), "/_apis/distributedtask/pools");
     let reader = "reader-token-0123456789";
     assert_eq!(with_token(&server, reader, Method::GET, pools).await, 200);
-    assert_eq!(with_token(&server, reader, Method::POST, &agents).await, 403);
+    assert_eq!(with_token(&server, reader, Method::POST, &agents).await, 401);
     assert_eq!(with_token(&server, "ended-token-0123456789", Method::GET, pools).await, 401);
     let [made] = seeded["personalAccessTokens"].as_array().unwrap().as_slice() else { panic!("{seeded}") };
     assert_eq!(made["name"], "deployer");

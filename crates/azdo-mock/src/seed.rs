@@ -28,6 +28,7 @@ pub(crate) struct Seed {
     pub(crate) pools: Vec<Placed<String>>,
     pub(crate) tokens: Vec<Placed<NewToken>>,
     pub(crate) agents: Vec<Placed<NewAgent>>,
+    pub(crate) pipelines: Vec<Placed<NewPipeline>>,
     pub(crate) jobs: Vec<Placed<SeedJob>>,
 }
 
@@ -96,6 +97,13 @@ pub(crate) struct NewAgent {
     pub(crate) user_capabilities: BTreeMap<String, String>,
     /// Whoever has the private key can listen as this agent; `None`: nobody can until it registers anew.
     pub(crate) public_key: Option<PublicKey>,
+}
+
+/// A definition with the text of its file.
+#[derive(Debug)]
+pub(crate) struct NewPipeline {
+    pub(crate) name: String,
+    pub(crate) yaml: String,
 }
 
 /// A job that is queued.

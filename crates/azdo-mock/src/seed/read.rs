@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use pipeline_yaml::{Condition, Fields, Found, Node, Position, Shell, Step, Value};
+use pipeline_yaml::{Condition, Fields, Found, Node, Plan, Position, Shell, Step, Value};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Expiry, NewAgent, NewToken, ParallelJobs, Placed, Seed, SeedJob};
+use super::{Expiry, NewAgent, NewPipeline, NewToken, ParallelJobs, Placed, Seed, SeedJob};
 use crate::state::requests::Limits;
 use crate::wire::crypto::PublicKey;
 use crate::wire::demand::Demand;
@@ -15,7 +15,8 @@ use crate::wire::job::Variable;
 use crate::wire::scopes::Scopes;
 
 /// The keys of the file.
-const KEYS: &[&str] = &["organization", "parallelJobs", "pools", "personalAccessTokens", "agents", "jobs"];
+const KEYS: &[&str] =
+    &["organization", "parallelJobs", "pools", "personalAccessTokens", "agents", "pipelines", "jobs"];
 /// What agents of a seed are that do not say it.
 const VERSION: &str = "4.270.0";
 /// Most entries of one list: a faulty program's file must not fill the memory.
@@ -34,12 +35,7 @@ pub(super) fn seed(root: &Node, found: &mut Found) -> Option<Seed> {
     if file.entries().is_empty() {
         found.add(root.at, "", format!("the file is empty; it needs one or more of {}", listed()));
     }
-    if let Some(entry) = file.get("pipelines") {
-        let why =
-            "is not supported yet: pipelines are run by `mayfly run --file`, or POST /azdo/pipelines/runs";
-        found.add(entry.at, "pipelines", why);
-    }
-    file.only(&[KEYS, &["pipelines"]].concat(), found);
+    file.only(KEYS, found);
     let organization = file.get("organization").and_then(|entry| {
         let name = file.text("organization", found)?;
         Some(Placed { at: entry.value.at, path: "organization".to_owned(), it: name })
@@ -50,6 +46,7 @@ pub(super) fn seed(root: &Node, found: &mut Found) -> Option<Seed> {
         pools: pools(&file, found),
         tokens: tokens(&file, found),
         agents: items(&file, "agents", found, agent),
+        pipelines: items(&file, "pipelines", found, pipeline),
         jobs: items(&file, "jobs", found, |fields, found| Some(job(fields, found))),
     })
 }
@@ -227,6 +224,27 @@ fn agent(fields: &Fields<'_>, found: &mut Found) -> Option<NewAgent> {
         version,
         system_capabilities,
     })
+}
+
+/// A definition and the text of its file. What is wrong with that text is told here already: nobody wants to find it when a
+/// run is queued.
+fn pipeline(fields: &Fields<'_>, found: &mut Found) -> Option<NewPipeline> {
+    fields.only(&["name", "yaml", "file"], found);
+    if fields.get("file").is_some() {
+        fields.refuse(
+            "file",
+            "is not supported: a seed is sent as one text; put the file's text under `yaml`",
+            found,
+        );
+        return None;
+    }
+    let (name, yaml) = (required(fields, "name", found)?, required(fields, "yaml", found)?);
+    if let Err(faults) = Plan::parse(&yaml) {
+        for fault in faults.0 {
+            fields.refuse("yaml", &format!("holds a pipeline file that is wrong at {fault}"), found);
+        }
+    }
+    Some(NewPipeline { name, yaml })
 }
 
 fn public_key(node: &Node, path: &str, found: &mut Found) -> Option<PublicKey> {

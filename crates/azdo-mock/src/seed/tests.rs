@@ -37,6 +37,7 @@ fn every_key_is_read() {
         (second.it.enabled, second.it.max_parallelism, second.it.version.as_str()),
         (false, 2, "4.255.0")
     );
+    assert_eq!((seed.pipelines.len(), seed.pipelines[0].it.name.as_str()), (1, "nightly"));
     let [one, two] = seed.jobs.as_slice() else { panic!("{:?}", seed.jobs) };
     assert_eq!((one.it.steps.len(), one.it.steps[0].script.as_str()), (1, "make"));
     assert_eq!(
@@ -103,7 +104,12 @@ fn what_is_wrong_is_named_with_line_column_and_key() {
         "personalAccessTokens:\n- {name: a, token: x}\n- {name: b, token: x}",
         "3:3: `personalAccessTokens[1]` has the text",
     );
-    check("pipelines: []", "1:1: `pipelines` is not supported yet");
+    check("pipelines:\n- {name: a, file: b.yml}", "2:19: `pipelines[0].file` is not supported");
+    check("pipelines:\n- {name: a}", "2:3: `pipelines[0].yaml` is missing");
+    check(
+        "pipelines:\n- name: a\n  yaml: 'stages: []'",
+        "3:9: `pipelines[0].yaml` holds a pipeline file that is wrong at 1:1: `stages`",
+    );
     check("pools: [&a A]", "1:9: anchors");
 }
 

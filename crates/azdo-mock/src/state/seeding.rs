@@ -98,6 +98,12 @@ impl State {
             let added = self.add_offline(&agent.it, new.nobodys_key, moment);
             outcome.agents.extend(told(added, agent, &mut found));
         }
+        for pipeline in &seed.pipelines {
+            let put = self.put_definition(&pipeline.it.name, pipeline.it.yaml.clone(), moment);
+            if let Err(refusal) = put {
+                found.add(pipeline.at, &pipeline.path, format!("is refused: {refusal}"));
+            }
+        }
         for job in &seed.jobs {
             let queued = self.queue_seeded(&job.it, moment);
             outcome.jobs.extend(told(queued, job, &mut found));

@@ -50,6 +50,12 @@ async fn everything_of_a_seed_is_there_and_clients_see_it() {
         [(&json!("compile"), &json!("Linux"), &queued), (&json!("test"), &json!("Windows"), &queued)]
     );
 
+    let definitions = server.get("/demo/_apis/build/definitions?name=nightly").await;
+    assert_eq!(names(&definitions), ["nightly"]);
+    let definition = json!({"definition": {"id": definitions["value"][0]["id"]}});
+    let queued = server.as_user(Method::POST, "/demo/_apis/build/builds?api-version=7.1").json(&definition);
+    assert_eq!(queued.answer().await.expect(200)["definition"]["name"], "nightly", "its file is there");
+
     let (agents, pools) = (format!("{POOL}/agents"), "/_apis/distributedtask/pools");
     let reader = "reader-token-0123456789";
     assert_eq!(with_token(&server, reader, Method::GET, pools).await, 200);

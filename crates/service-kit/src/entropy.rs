@@ -26,10 +26,14 @@ impl dyn Entropy {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// `bytes` random bytes as unpadded base64url text.
+    /// `bytes` random bytes, less one bit, as unpadded base64url text. It begins with a letter: command lines take a secret
+    /// that begins with `-` for an option (`az login --password`).
     pub fn token(&self, bytes: usize) -> String {
         let mut buffer = vec![0; bytes];
         self.fill(&mut buffer);
+        if let Some(first) = buffer.first_mut() {
+            *first &= 0x7f;
+        }
         URL_SAFE_NO_PAD.encode(buffer)
     }
 }
@@ -101,5 +105,12 @@ mod tests {
         let entropy = SystemEntropy::shared();
         assert_ne!(entropy.token(16), entropy.token(16));
         assert_eq!(entropy.uuid().get_version_num(), 4);
+    }
+
+    #[test]
+    fn no_token_looks_like_an_option() {
+        let entropy = SystemEntropy::shared();
+        let first = (0..1000).filter_map(|_| entropy.token(4).chars().next()).collect::<String>();
+        assert!(first.len() == 1000 && first.chars().all(|first| first.is_ascii_alphabetic()), "{first}");
     }
 }

@@ -22,8 +22,8 @@ def contents():
     answered(f"acr repository untag -n {REGISTRY} --image team/tool:2")
     equal("repository untag takes one tag", az(f"acr repository show-tags -n {REGISTRY} --repository team/tool"), ["1"])
     answered(f"acr repository delete -n {REGISTRY} --image team/tool:1 --yes")
-    refused("not found", f"acr repository show -n {REGISTRY} --image team/tool:1")
-    refused("not found", f"acr repository show-tags -n {REGISTRY} --repository team/other")
+    refused("not known to registry", f"acr repository show -n {REGISTRY} --image team/tool:1")
+    refused("not known to registry", f"acr repository show-tags -n {REGISTRY} --repository team/other")
 
 
 log_in()

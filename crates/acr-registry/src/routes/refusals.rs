@@ -39,8 +39,9 @@ pub(super) fn refused(name: &RepositoryName, what: &dyn Display, refusal: Refusa
     }
 }
 
+/// The text is the service's (Azure/acr#79, Azure/acr#631).
 pub(super) fn unknown_repository(name: &RepositoryName) -> OciError {
-    OciError::not_found("NAME_UNKNOWN", format!("repository `{name}` is not known to the registry"))
+    OciError::not_found("NAME_UNKNOWN", "repository name not known to registry")
         .with_detail(json!({ "name": name.as_str() }))
 }
 

@@ -50,6 +50,16 @@ async fn az_runs_container_groups() -> Result<()> {
     stack.finish().await
 }
 
+/// The script needs a terminal, which Python has on Unix alone.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn az_opens_a_terminal_in_a_container() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.client()?.with("TEAM_IMAGE", &image).walk("az_exec.py").await?;
+    stack.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_libraries_walk_through_all_of_it() -> Result<()> {
     let stack = Stack::builder().start().await?;

@@ -97,10 +97,11 @@ fn read_command(body: &Value) -> Result<ExecCommand, ArmError> {
     Ok(ExecCommand { command, rows, columns })
 }
 
+/// A terminal that does not know its size says 0, and `az` passes that on.
 fn side(size: &mut Fields<'_>, name: &'static str, default: u16) -> Result<u16, ArmError> {
-    let Some(number) = size.integer(name)? else { return Ok(default) };
-    u16::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
-        ArmError::invalid_content(&size.path(name), "The size of a terminal must be between 1 and 65535.")
+    let Some(number) = size.integer(name)?.filter(|number| *number != 0) else { return Ok(default) };
+    u16::try_from(number).map_err(|_| {
+        ArmError::invalid_content(&size.path(name), "The size of a terminal must be between 0 and 65535.")
     })
 }
 

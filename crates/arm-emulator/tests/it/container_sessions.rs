@@ -173,7 +173,7 @@ async fn what_is_no_command_or_size_is_refused_by_path() {
         (json!({}), "command"),
         (json!({"command": ""}), "command"),
         (json!({"command": ["/bin/sh"]}), "command"),
-        (json!({"command": "sh", "terminalSize": {"rows": 0}}), "terminalSize.rows"),
+        (json!({"command": "sh", "terminalSize": {"rows": -1}}), "terminalSize.rows"),
         (json!({"command": "sh", "terminalSize": {"cols": 70000}}), "terminalSize.cols"),
         (json!({"command": "sh", "tty": true}), "tty"),
     ] {

@@ -4,6 +4,7 @@ use crate::variables::Variables;
 const FILE: &str = if cfg!(windows) { r"C:\run\ca.pem" } else { "/run/ca.pem" };
 const ASCENDING: &str = if cfg!(windows) { r"C:\run\..\ca.pem" } else { "/run/../ca.pem" };
 
+#[cfg(unix)]
 fn authority() -> String {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::default();

@@ -10,10 +10,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use azdo_mock::Seeds;
+use azdo_mock::ResetBody;
 use container_groups::Groups;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -91,29 +90,13 @@ async fn stop(State(control): State<Control>) -> Response {
     (StatusCode::ACCEPTED, Json(json!({ "status": "stopping" }))).into_response()
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ResetBody {
-    #[serde(default)]
-    seeds: SeedsWord,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum SeedsWord {
-    #[default]
-    Again,
-    Forget,
-}
-
 /// Everything goes back to how it began.
 async fn reset(
     State(control): State<Control>,
     body: Result<Option<Json<ResetBody>>, JsonRejection>,
 ) -> Response {
     let seeds = match body.map(|body| body.unwrap_or_default().0.seeds) {
-        Ok(SeedsWord::Again) => Seeds::Again,
-        Ok(SeedsWord::Forget) => Seeds::Forgotten,
+        Ok(seeds) => seeds,
         Err(error) => return (error.status(), Json(json!({ "error": error.body_text() }))).into_response(),
     };
     match control.whole.reset(seeds).await {

@@ -2,7 +2,7 @@
 //!
 //! hyper answers, sees that there is more to come and closes the connection: a client that is still sending is cut off and
 //! never reads why. So the rest is read and thrown away before the answer goes, for as long as the service's own web
-//! server would (dotnet/aspnetcore: Kestrel's `RequestBodyDrainTimeout`).
+//! server would, which is five seconds (dotnet/AspNetCore.Docs: servers/kestrel/request-draining).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

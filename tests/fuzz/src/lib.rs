@@ -8,11 +8,10 @@ mod routers;
 use std::sync::OnceLock;
 
 use arm_template::{Placeholders, PlanRequest, Scope, Template};
-use entra_tokens::{Entra, EntraSettings, SigningKey};
+use entra_tokens::Entra;
 use image_builder::{AgentVersion, FolderLayer, ImageRef};
 use serde_json::{Map, Value, json};
-use service_kit::{ManualClock, SeededEntropy};
-use url::Url;
+use service_kit::ManualClock;
 use uuid::Uuid;
 
 pub use routers::{arm_router, azdo_router, entra_router, registry_router};
@@ -128,23 +127,8 @@ pub fn azdo_wire(data: &[u8]) {
 pub fn entra_token(data: &[u8]) {
     static ENTRA: OnceLock<Entra> = OnceLock::new();
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let entra = ENTRA.get_or_init(|| {
-        let settings = EntraSettings {
-            tenant_id: Uuid::from_u128(3),
-            client_id: Uuid::from_u128(4),
-            client_secret: "unused".into(),
-            authority: Url::parse("https://localhost:1").expect("an address"),
-            audiences: vec!["https://management.azure.com".to_owned()],
-        };
-        let key = SigningKey::generate().expect("a key");
-        Entra::new(
-            settings,
-            key,
-            ManualClock::at(jiff::Timestamp::UNIX_EPOCH).shared(),
-            SeededEntropy::shared(1),
-        )
-    });
-    assert!(entra.verify(text, &["https://management.azure.com"]).is_err());
+    let entra = ENTRA.get_or_init(|| routers::entra(&ManualClock::at(jiff::Timestamp::UNIX_EPOCH)));
+    assert!(entra.verify(text, &[routers::AUDIENCE]).is_err());
 }
 
 /// Archives: what is taken of one stays inside. An even first byte means tar, an odd one zip.

@@ -32,7 +32,7 @@ const TENANT: Uuid = Uuid::from_u128(2);
 const CLIENT: Uuid = Uuid::from_u128(3);
 const SECRET: &str = "client-secret-of-the-fuzz-targets";
 const PAT: &str = "personal-access-token-of-the-fuzz-targets";
-const AUDIENCE: &str = "https://management.azure.com";
+pub(crate) const AUDIENCE: &str = "https://management.azure.com";
 /// No more requests than this are made of one input.
 const LONGEST: usize = 12;
 /// Whoever is not answered after this time waits for something that never comes: that is no finding, a poll does so.
@@ -153,7 +153,8 @@ impl Scene {
     }
 }
 
-fn entra(clock: &ManualClock) -> Entra {
+/// The directory of every target, with one key a process.
+pub(crate) fn entra(clock: &ManualClock) -> Entra {
     static KEY: OnceLock<String> = OnceLock::new();
     let key = KEY.get_or_init(|| SigningKey::generate().expect("a key").to_pkcs8().expect("its form"));
     let settings = EntraSettings {

@@ -15,11 +15,14 @@ fn spec() -> AgentSpec {
 }
 
 fn body(own: Option<&OwnTemplate>) -> Value {
-    let settings = crate::context::tests::settings("http://127.0.0.1:1");
+    body_with(&crate::context::tests::settings("http://127.0.0.1:1"), own)
+}
+
+fn body_with(settings: &Settings, own: Option<&OwnTemplate>) -> Value {
     let agents = [settings.fleet.agent(0), settings.fleet.agent(2)];
     let spec = spec();
     let deployment = FleetDeployment {
-        settings: &settings,
+        settings,
         spec: &spec,
         mode: Mode::Incremental,
         agents: &agents,
@@ -34,19 +37,9 @@ fn body(own: Option<&OwnTemplate>) -> Value {
 fn containers_are_given_the_authorities_of_the_server() {
     let settings = crate::context::tests::settings("http://127.0.0.1:1");
     let sent = |body: &Value| body["properties"]["parameters"]["azdoCaCertificate"]["value"].clone();
-    assert_eq!(sent(&body(None)), "");
+    assert_eq!(sent(&body_with(&settings, None)), "");
     let settings = Settings { container_authorities: Some("-----BEGIN…".to_owned()), ..settings };
-    let agents = [settings.fleet.agent(0)];
-    let spec = spec();
-    let deployment = FleetDeployment {
-        settings: &settings,
-        spec: &spec,
-        mode: Mode::Incremental,
-        agents: &agents,
-        own: None,
-        deployer: "somebody",
-    };
-    assert_eq!(sent(&deployment.body()), "-----BEGIN…");
+    assert_eq!(sent(&body_with(&settings, None)), "-----BEGIN…");
 }
 
 fn own(template: &Value, parameters: Option<&Value>) -> Result<OwnTemplate, TemplateError> {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use pipeline_yaml::{Fault, Faults};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::json;
 use service_kit::{Batch, StoreError};
 
@@ -71,13 +72,24 @@ pub enum SeedError {
 }
 
 /// What becomes of the seeds at a reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Seeds {
     /// They are applied again, in their order; tokens that were generated for them stay the same.
     #[default]
     Again,
     /// They are forgotten.
+    #[serde(rename = "forget")]
     Forgotten,
+}
+
+/// The body of `POST reset`, which may be left away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBody {
+    /// See [`Seeds`].
+    #[serde(default)]
+    pub seeds: Seeds,
 }
 
 /// Why an organization could not go back to its beginning. It is as it was.

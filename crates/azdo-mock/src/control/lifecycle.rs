@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::ControlError;
 use crate::app::AzureDevOps;
-use crate::app::lifecycle::{ResetError, SeedError, Seeded, Seeds};
+use crate::app::lifecycle::{ResetBody, ResetError, SeedError, Seeded};
 use crate::error::ApiError;
 
 impl IntoResponse for SeedError {
@@ -91,32 +91,13 @@ fn shown(seeded: &Seeded) -> Value {
     json!({"personalAccessTokens": tokens, "agents": seeded.agents, "jobs": seeded.jobs})
 }
 
-/// What becomes of the seeds.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum SeedsWord {
-    #[default]
-    Again,
-    Forget,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ResetBody {
-    #[serde(default)]
-    seeds: SeedsWord,
-}
-
 /// `POST reset`.
 pub(super) async fn reset(
     State(service): State<AzureDevOps>,
     body: Result<Option<Json<ResetBody>>, JsonRejection>,
 ) -> Result<StatusCode, Response> {
     let body = body.map_err(|error| ControlError::from(error).into_response())?;
-    let seeds = match body.unwrap_or_default().0.seeds {
-        SeedsWord::Again => Seeds::Again,
-        SeedsWord::Forget => Seeds::Forgotten,
-    };
+    let seeds = body.unwrap_or_default().0.seeds;
     apart(move || service.reset(seeds)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

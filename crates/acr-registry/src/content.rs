@@ -3,6 +3,8 @@
 //! Nothing here is held in memory but one buffer. A blob appears under its name only when it is whole, checked and
 //! written through, so a crash leaves at worst an upload, which the client goes on with or the sweep removes.
 
+mod place;
+
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -156,7 +158,7 @@ impl Content {
         file.write_all(content).await?;
         file.sync_all().await?;
         drop(file);
-        fs::rename(&path, self.blob(digest)).await
+        self.put(path, digest).await
     }
 
     pub(crate) async fn remove(&self, digest: &Digest) -> io::Result<()> {
@@ -222,7 +224,13 @@ impl Content {
 
     /// Puts a checked upload in its place among the blobs.
     pub(crate) async fn place(&self, whole: &Whole) -> io::Result<()> {
-        fs::rename(self.upload(whole.id), self.blob(&whole.digest)).await
+        self.put(self.upload(whole.id), &whole.digest).await
+    }
+
+    async fn put(&self, from: PathBuf, digest: &Digest) -> io::Result<()> {
+        let (to, digest) = (self.blob(digest), digest.clone());
+        let work = tokio::task::spawn_blocking(move || place::put(&from, &to, &digest));
+        work.await.map_err(io::Error::other)?
     }
 
     /// The files of all blobs and manifests that are there.
@@ -282,6 +290,11 @@ fn hash(file: &mut impl io::Read, algorithm: Algorithm) -> io::Result<Digest> {
             Some(piece) => hasher.update(piece),
         }
     }
+}
+
+/// Whether a file's content has this digest.
+fn holds(path: &Path, digest: &Digest) -> io::Result<bool> {
+    Ok(hash(&mut fs_err::File::open(path)?, digest.algorithm())? == *digest)
 }
 
 /// `None` in place of "not found".

@@ -94,10 +94,6 @@ async fn manifests_of_an_earlier_version_are_read_before_anything_is_collected()
 /// Clients push, delete and mount the same few layers in three repositories, while the clock runs and the collector
 /// works without a pause. Afterwards every manifest that is there has all that it refers to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[cfg_attr(
-    windows,
-    ignore = "does not hold: two pushes of one layer at once meet in its file, and one of them gets 500"
-)]
 async fn nothing_is_lost_while_clients_push_and_delete_at_once() {
     let scene = Scene::new().await;
     let registry = scene.registries.find(NAME).unwrap();

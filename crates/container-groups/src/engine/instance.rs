@@ -9,7 +9,9 @@ use bollard::query_parameters::{
     ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveImageOptionsBuilder,
 };
 
-use super::{DockerRuntime, INSTANCE_LABEL, by_label, failed, label_of};
+use super::DockerRuntime;
+use super::failure::failed;
+use super::labels::{INSTANCE_LABEL, by_label, label_of};
 use crate::logs;
 use crate::runtime::{Runtime, RuntimeError};
 

@@ -3,7 +3,8 @@
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{DockerRuntime, failed};
+use super::DockerRuntime;
+use super::failure::failed;
 use crate::runtime::{LogRequest, RuntimeError};
 
 impl DockerRuntime {

@@ -8,7 +8,8 @@ use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
 use sha2::{Digest, Sha256};
 
 use super::subnet::{Subnet, candidates, prefix_for, routes};
-use super::{DockerRuntime, INSTANCE_LABEL, failed};
+use super::failure::failed;
+use super::{DockerRuntime, INSTANCE_LABEL};
 use crate::group::OsType;
 use crate::runtime::RuntimeError;
 

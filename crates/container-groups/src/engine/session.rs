@@ -6,7 +6,8 @@ use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use bollard::query_parameters::{AttachContainerOptionsBuilder, ResizeExecOptionsBuilder};
 use futures_util::{Stream, StreamExt};
 
-use super::{DockerRuntime, failed};
+use super::DockerRuntime;
+use super::failure::failed;
 use crate::runtime::{CommandOutput, RuntimeError};
 use crate::session::{ExecCommand, Session, SessionOutput};
 

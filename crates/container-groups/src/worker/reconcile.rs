@@ -11,7 +11,7 @@ use crate::state::{Ended, Event, Found};
 use crate::view::ProvisioningState;
 
 /// What a look at the engine found.
-enum Reconciled {
+pub(super) enum Reconciled {
     /// All is as it should be, or on its way.
     Whole,
     /// The network that several containers shared is gone: all of them must be made anew.
@@ -43,7 +43,7 @@ impl Worker {
         }
     }
 
-    async fn reconcile_once(&mut self) -> Result<Reconciled, RuntimeError> {
+    pub(super) async fn reconcile_once(&mut self) -> Result<Reconciled, RuntimeError> {
         self.shared.runtime.ping().await?;
         let spec = self.entry.record().spec.clone();
         let seen = self.list().await?;

@@ -23,7 +23,8 @@ use bollard::Docker;
 
 use crate::group::{OsType, RegistryCredential};
 use crate::runtime::{
-    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, LogRequest, Runtime, RuntimeError, Seen,
+    CommandOutput, ContainerId, CreateContainer, CreateHolder, ExitStatus, LogRequest, Runtime, RuntimeError,
+    Seen,
 };
 use crate::session::{ExecCommand, Session};
 

@@ -5,24 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use secrecy::ExposeSecret;
 
+use super::DockerRuntime;
 use super::failure::failed;
 use super::labels::label_map;
-use super::DockerRuntime;
 use crate::group::OsType;
-use crate::runtime::{
-    ContainerId, CreateContainer, MountSource, MountSpec, NetworkMode, RuntimeError,
-};
+use crate::runtime::{ContainerId, CreateContainer, MountSource, MountSpec, NetworkMode, RuntimeError};
 
 /// Processes and threads of one container at most: room for a parallel build, not for a fork bomb.
 const MOST_PROCESSES: i64 = 8192;
 
 impl DockerRuntime {
-    pub(super) async fn make_container(&self, request: &CreateContainer) -> Result<ContainerId, RuntimeError> {
+    pub(super) async fn make_container(
+        &self,
+        request: &CreateContainer,
+    ) -> Result<ContainerId, RuntimeError> {
         let action = format!("create container `{}`", request.name);
         let options = CreateContainerOptionsBuilder::new().name(&request.name).build();
         let created = self.docker.create_container(Some(options), self.body(request)).await;

@@ -7,9 +7,9 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, CreateImageOptionsBuilder};
 use futures_util::StreamExt;
 
+use super::DockerRuntime;
 use super::failure::failed;
 use super::labels::{INSTANCE_LABEL, label_map};
-use super::DockerRuntime;
 use crate::group::OsType;
 use crate::runtime::{ContainerId, CreateHolder, RuntimeError};
 

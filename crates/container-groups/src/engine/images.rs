@@ -12,7 +12,11 @@ use crate::image;
 use crate::runtime::RuntimeError;
 
 impl DockerRuntime {
-    pub(super) async fn look_for_image(&self, image: &str, login: Option<&RegistryCredential>) -> Result<(), RuntimeError> {
+    pub(super) async fn look_for_image(
+        &self,
+        image: &str,
+        login: Option<&RegistryCredential>,
+    ) -> Result<(), RuntimeError> {
         if image::registry(image).is_none() && self.docker.inspect_image(image).await.is_ok() {
             return Ok(());
         }
@@ -20,7 +24,11 @@ impl DockerRuntime {
         found.map(|_| ()).map_err(|error| image_failed(image, error))
     }
 
-    pub(super) async fn pull_image(&self, image: &str, login: Option<&RegistryCredential>) -> Result<String, RuntimeError> {
+    pub(super) async fn pull_image(
+        &self,
+        image: &str,
+        login: Option<&RegistryCredential>,
+    ) -> Result<String, RuntimeError> {
         // A reference without a registry is Docker Hub's; what the engine has of it stands in for the hub.
         if image::registry(image).is_none()
             && let Ok(local) = self.docker.inspect_image(image).await

@@ -7,8 +7,8 @@ use bollard::errors::Error;
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
 use sha2::{Digest, Sha256};
 
-use super::subnet::{Subnet, candidates, prefix_for, routes};
 use super::failure::failed;
+use super::subnet::{Subnet, candidates, prefix_for, routes};
 use super::{DockerRuntime, INSTANCE_LABEL};
 use crate::group::OsType;
 use crate::runtime::RuntimeError;

@@ -12,7 +12,12 @@ use super::labels::{GROUP_LABEL, INSTANCE_LABEL, by_label, label_of};
 use crate::runtime::RuntimeError;
 
 impl DockerRuntime {
-    pub(super) async fn make_volume(&self, name: &str, instance: &str, group: &str) -> Result<(), RuntimeError> {
+    pub(super) async fn make_volume(
+        &self,
+        name: &str,
+        instance: &str,
+        group: &str,
+    ) -> Result<(), RuntimeError> {
         let labels =
             [(INSTANCE_LABEL.to_owned(), instance.to_owned()), (GROUP_LABEL.to_owned(), group.to_owned())];
         let request = VolumeCreateRequest {

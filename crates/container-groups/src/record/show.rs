@@ -4,7 +4,8 @@ use super::Record;
 use super::progress::terminated;
 use crate::group::{ContainerSpec, EnvValue, VolumeSource, VolumeSpec};
 use crate::view::{
-    AzureFileView, ContainerView, EnvView, GroupView, LogAnalyticsView, RegistryCredentialView, VolumeKind, VolumeView,
+    AzureFileView, ContainerView, EnvView, GroupView, LogAnalyticsView, RegistryCredentialView, VolumeKind,
+    VolumeView,
 };
 
 impl Record {

@@ -214,6 +214,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let (status, type_key) = match &refusal {
             Refusal::PoolNotFound(_) => (StatusCode::NOT_FOUND, "TaskAgentPoolNotFoundException"),
+            Refusal::PoolExists(_) => (StatusCode::CONFLICT, "TaskAgentPoolExistsException"),
             Refusal::AgentNotFound { .. } => (StatusCode::NOT_FOUND, "TaskAgentNotFoundException"),
             Refusal::AgentExists { .. } => (StatusCode::CONFLICT, "TaskAgentExistsException"),
             Refusal::AgentBusy { .. } => (StatusCode::CONFLICT, "TaskAgentJobStillRunningException"),

@@ -48,7 +48,7 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     };
     let mut state = State::new(meta, switches);
     state.dirty.clear();
-    state.pools = values(store, table::POOLS, |pool: &crate::state::Pool| pool.id)?;
+    state.pools = values(store, table::POOLS, |pool: &crate::state::pools::Pool| pool.id)?;
     state.agents = values(store, table::AGENTS, |agent: &crate::state::agents::Agent| agent.id)?.into();
     state.sessions =
         values(store, table::SESSIONS, |session: &crate::state::sessions::Session| session.id)?.into();

@@ -107,8 +107,8 @@ fn table(prefix: &str) -> Table {
         .route(&task("/tasks"), get(tasks::list))
         .route(&task("/tasks/{task}"), get(tasks::versions))
         .route(&task("/tasks/{task}/{version}"), get(tasks::one))
-        .route(&task("/pools"), get(pools::list))
-        .route(&task("/pools/{pool}"), get(pools::one))
+        .route(&task("/pools"), get(pools::list).post(pools::add))
+        .route(&task("/pools/{pool}"), get(pools::one).patch(pools::update).delete(pools::delete))
         .route(&task("/pools/{pool}/agents"), get(agents::list).post(agents::add))
         .route(
             &task("/pools/{pool}/agents/{agent}"),

@@ -19,6 +19,7 @@ pub(crate) mod limits;
 pub(crate) mod members;
 pub(crate) mod parallelism;
 pub(crate) mod plans;
+pub(crate) mod pools;
 pub(crate) mod project;
 pub(crate) mod queue;
 mod queueing;
@@ -55,6 +56,7 @@ use event::{Event, EventKind};
 use index::Index;
 use members::Member;
 use plans::Plan;
+use pools::Pool;
 use project::Project;
 use refusal::Refusal;
 use requests::Request;
@@ -121,14 +123,6 @@ impl Meta {
             ..Self::create(moment)
         }
     }
-}
-
-/// A named group of agents.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Pool {
-    pub(crate) id: PoolId,
-    pub(crate) name: String,
-    pub(crate) created_on: Timestamp,
 }
 
 /// The whole organization. A clone is what a change is tried on that may fail half-way.
@@ -199,27 +193,6 @@ impl State {
             offers: BTreeMap::new(),
             seeds: BTreeMap::new(),
         }
-    }
-
-    /// Makes sure that a pool of this name exists. Names match in any case.
-    pub(crate) fn ensure_pool(&mut self, name: &str, now: Timestamp) {
-        if self.pool_named(name).is_none() {
-            let id = PoolId(self.meta.next_pool);
-            self.meta.next_pool += 1;
-            self.pools.insert(id, Pool { id, name: name.to_owned(), created_on: now });
-            self.dirty.extend([Document::Meta, Document::Pool(id)]);
-            self.open_queue(id, name.to_owned());
-        }
-    }
-
-    /// The pool of a name, in any case.
-    pub(crate) fn pool_named(&self, name: &str) -> Option<&Pool> {
-        self.pools.values().find(|pool| pool.name.eq_ignore_ascii_case(name))
-    }
-
-    /// The pool, or the refusal that says it is not there.
-    pub(crate) fn pool(&self, id: PoolId) -> Result<&Pool, Refusal> {
-        self.pools.get(&id).ok_or(Refusal::PoolNotFound(id))
     }
 
     /// Lets time pass: expires sessions, gives up on silent agents, hands out queued jobs.

@@ -3,6 +3,7 @@
 pub(crate) mod builds;
 pub(crate) mod definitions;
 pub(crate) mod final_yaml;
+pub(crate) mod pools;
 pub(crate) mod projects;
 pub(crate) mod timeline;
 
@@ -12,7 +13,7 @@ use crate::addresses::Addresses;
 use crate::state::agents::Agent;
 use crate::state::plans::{Attachment, Log};
 use crate::state::requests::Request;
-use crate::state::{Pool, State};
+use crate::state::State;
 use crate::wire::ids::PlanId;
 use crate::wire::job::{DefinitionReference, HUB, JobSpec, PROJECT};
 use crate::wire::time::stamp;
@@ -28,28 +29,6 @@ pub(crate) struct AgentParts {
     pub(crate) capabilities: bool,
     pub(crate) assigned_request: bool,
     pub(crate) last_completed_request: bool,
-}
-
-/// A pool.
-pub(crate) fn pool(state: &State, pool: &Pool) -> Value {
-    let size = state.size(pool.id);
-    json!({
-        "createdOn": stamp(pool.created_on),
-        "autoProvision": false,
-        "autoUpdate": false,
-        "autoSize": false,
-        "targetSize": null,
-        "agentCloudId": null,
-        "properties": {},
-        "id": pool.id,
-        "scope": state.meta.instance_id,
-        "name": pool.name,
-        "isHosted": false,
-        "poolType": "automation",
-        "size": size,
-        "isLegacy": false,
-        "options": "none",
-    })
 }
 
 /// An agent.

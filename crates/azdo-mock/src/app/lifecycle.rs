@@ -40,6 +40,7 @@ impl Beginning {
         for pool in &self.pools {
             state.ensure_pool(pool, now);
         }
+        state.ensure_hosted_pool(now);
         for token in &self.tokens {
             state.seed_pat(token.expose_secret(), now);
         }

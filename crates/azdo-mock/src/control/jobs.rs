@@ -80,9 +80,8 @@ fn variable(name: &str, value: Value) -> Result<Variable, ControlError> {
 
 impl JobBody {
     fn job(self, state: &Organization) -> Result<NewJob, ControlError> {
-        let pools = || state.pools.values().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join("`, `");
         let pool = state.pool_named(&self.pool).ok_or_else(|| {
-            ControlError::missing(format!("there is no pool `{}`, only `{}`", self.pool, pools()))
+            ControlError::missing(format!("there is no pool `{}`, only `{}`", self.pool, state.pool_names()))
         })?;
         if self.steps.is_empty() {
             return Err(ControlError::bad("a job needs at least one step"));

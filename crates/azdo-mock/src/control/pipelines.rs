@@ -65,9 +65,8 @@ pub(crate) async fn queue(
     let name = body.name.filter(|name| !name.is_empty());
     let pool = {
         let state = service.state();
-        let pools = || state.pools.values().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join("`, `");
         let pool = state.pool_named(&body.pool).ok_or_else(|| {
-            ControlError::missing(format!("there is no pool `{}`, only `{}`", body.pool, pools()))
+            ControlError::missing(format!("there is no pool `{}`, only `{}`", body.pool, state.pool_names()))
         })?;
         pool.id
     };

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::extract::{Body, Peer, Query, Values};
+use super::pools::require_manager;
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::refusal::Refusal;
@@ -24,13 +25,6 @@ fn parts(query: &Query) -> Result<AgentParts, ApiError> {
         assigned_request: query.flag("includeAssignedRequest")?,
         last_completed_request: query.flag("includeLastCompletedRequest")?,
     })
-}
-
-fn require_manager(state: &state::State, pool: PoolId, caller: Caller) -> Result<(), Refusal> {
-    if let Caller::User { pools, .. } = caller {
-        pools.see(pool)?;
-    }
-    caller.require_manager(&state.pool(pool)?.name)
 }
 
 /// `GET agents`.

@@ -59,12 +59,13 @@ impl Agent {
     }
 }
 
-fn checked_name(name: Option<String>) -> Result<Option<String>, Refusal> {
+/// A name of an agent or a pool.
+pub(super) fn checked_name(what: &str, name: Option<String>) -> Result<Option<String>, Refusal> {
     match name {
         Some(name) if name.trim().is_empty() || name.len() > 128 || name.chars().any(char::is_control) => {
-            Err(Refusal::Invalid(
-                "The agent name must have 1 to 128 characters, none of them a control.".into(),
-            ))
+            Err(Refusal::Invalid(format!(
+                "The {what} name must have 1 to 128 characters, none of them a control."
+            )))
         }
         name => Ok(name),
     }
@@ -92,9 +93,9 @@ impl State {
         body: AgentBody,
         moment: Moment<'_>,
     ) -> Result<AgentId, Refusal> {
-        self.pool(pool)?;
+        self.own_pool(pool)?;
         let name =
-            checked_name(body.name)?.ok_or_else(|| Refusal::Invalid("The agent has no name.".into()))?;
+            checked_name("agent", body.name)?.ok_or_else(|| Refusal::Invalid("The agent has no name.".into()))?;
         if self.agent_named(pool, &name).is_some() {
             return Err(Refusal::AgentExists { pool, name });
         }
@@ -140,7 +141,7 @@ impl State {
         body: AgentBody,
         moment: Moment<'_>,
     ) -> Result<(), Refusal> {
-        let name = checked_name(body.name)?;
+        let name = checked_name("agent", body.name)?;
         if let Some(name) = &name
             && self.agent_named(pool, name).is_some_and(|other| other.id != id)
         {

@@ -24,6 +24,12 @@ pub(crate) struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum EventKind {
+    PoolAdded {
+        pool: String,
+    },
+    PoolDeleted {
+        pool: String,
+    },
     AgentRegistered {
         agent: String,
         agent_id: AgentId,

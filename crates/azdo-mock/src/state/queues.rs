@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::pools::PoolKind;
 use super::{Document, Refusal, State};
 use crate::wire::ids::{PoolId, QueueId};
 
@@ -58,7 +59,11 @@ impl State {
             let queue = self.project.queues.values().find(|queue| queue.name == name);
             return queue.map(|queue| queue.id).ok_or(Refusal::QueueExists(name));
         };
-        self.pool(pool)?;
+        let led_to = self.pool(pool)?;
+        if led_to.kind == PoolKind::Deployment {
+            let why = format!("Pool {} is of the type deployment; a queue needs automation.", led_to.name);
+            return Err(Refusal::Invalid(why));
+        }
         if let Some(queue) = self.queue_of(pool) {
             return Err(Refusal::QueueExists(queue.name.clone()));
         }

@@ -7,6 +7,8 @@ use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, QueueId, RecordId, Reques
 pub(crate) enum Refusal {
     #[error("Agent pool {0} does not exist or you do not have permission to view it.")]
     PoolNotFound(PoolId),
+    #[error("Agent pool {0} already exists.")]
+    PoolExists(String),
     #[error("The agent {agent} in pool {pool} was not found.")]
     AgentNotFound { agent: AgentId, pool: PoolId },
     #[error("Pool {pool} already contains an agent with name {name}.")]

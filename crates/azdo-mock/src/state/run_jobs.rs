@@ -27,8 +27,7 @@ impl State {
     pub(super) fn pool_of(&self, phase: &Phase, default: PoolId) -> Result<PoolId, Refusal> {
         let Some(name) = &phase.pool.name else { return Ok(default) };
         self.pool_named(name).map(|pool| pool.id).ok_or_else(|| {
-            let known: Vec<_> = self.pools.values().map(|pool| pool.name.as_str()).collect();
-            let known = known.join("`, `");
+            let known = self.pool_names();
             Refusal::Invalid(format!("the job `{}` wants the pool `{name}`; there are `{known}`", phase.name))
         })
     }

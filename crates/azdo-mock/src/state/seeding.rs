@@ -135,7 +135,7 @@ impl State {
     fn pool_for(&self, name: Option<&str>) -> Result<PoolId, Refusal> {
         let name = name.unwrap_or(DEFAULT_POOL);
         self.pool_named(name).map(|pool| pool.id).ok_or_else(|| {
-            let known = self.pools.values().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join("`, `");
+            let known = self.pool_names();
             Refusal::Invalid(format!("there is no pool `{name}`, only `{known}`; add it to `pools`"))
         })
     }

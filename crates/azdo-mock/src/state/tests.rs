@@ -11,11 +11,13 @@ use proptest::prelude::*;
 use serde_json::{Map, json};
 use service_kit::SeededEntropy;
 
+use super::project::Person;
 use super::requests::{Limits, NewJob, NewStep};
 use super::runs::{NewRun, Order, RunJob};
 use super::sessions::Message;
 use super::*;
-use crate::wire::bodies::{AgentBody, AgentPatch, SessionBody};
+use crate::wire::bodies::{AgentBody, AgentPatch, PoolBody, SessionBody};
+use crate::wire::demand::Demand;
 use crate::wire::job::{Placement, Shell, StepOptions};
 use crate::wire::result::TaskResult;
 
@@ -68,6 +70,10 @@ enum Step {
     },
     Cancel(usize),
     Delete(i32),
+    /// A pool with a job that nobody there can run.
+    AddPool,
+    /// Not that of the agents, which only must not go while they work.
+    DeletePool(usize),
     Wait(i64),
     Restart,
 }
@@ -95,6 +101,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(agent, shutting_down)| Step::Finish { agent, shutting_down }),
         1 => (0..10_usize).prop_map(Step::Cancel),
         1 => agent.prop_map(Step::Delete),
+        1 => Just(Step::AddPool),
+        1 => (0..4_usize).prop_map(Step::DeletePool),
         3 => (1..900_i64).prop_map(Step::Wait),
         1 => Just(Step::Restart),
     ]
@@ -206,30 +214,56 @@ impl World {
         }
     }
 
+    /// A job of one step.
+    fn queue(&mut self, pool: PoolId, demands: Vec<Demand>) {
+        let step = NewStep {
+            display_name: "x".into(),
+            script: "x".into(),
+            shell: Shell::Default,
+            options: StepOptions::default(),
+        };
+        let job = NewJob {
+            pool,
+            name: "Job".into(),
+            steps: vec![step],
+            demands,
+            variables: BTreeMap::new(),
+            limits: Limits::default(),
+            placement: Placement::default(),
+        };
+        let id = self.change(|state, moment| state.queue_job(job, moment)).expect("the pool is there");
+        self.numbered(id.0);
+    }
+
     fn apply(&mut self, step: Step) {
         let now = self.now;
         match step {
             Step::Queue { large } => {
                 let demands =
                     if large { vec!["size -equals large".parse().expect("a demand")] } else { vec![] };
-                let step = NewStep {
-                    display_name: "x".into(),
-                    script: "x".into(),
-                    shell: Shell::Default,
-                    options: StepOptions::default(),
+                self.queue(POOL, demands);
+            }
+            Step::AddPool => {
+                let body = PoolBody {
+                    name: Some(format!("pool-{}", self.state.meta.next_pool)),
+                    auto_provision: Some(true),
+                    ..PoolBody::default()
                 };
-                let job = NewJob {
-                    pool: POOL,
-                    name: "Job".into(),
-                    steps: vec![step],
-                    demands,
-                    variables: BTreeMap::new(),
-                    limits: Limits::default(),
-                    placement: Placement::default(),
-                };
-                let id =
-                    self.change(|state, moment| state.queue_job(job, moment)).expect("the pool is there");
-                self.numbered(id.0);
+                let owner = Person { id: Uuid::nil(), name: "user".into() };
+                let pool =
+                    self.change(|state, _| state.add_pool(&body, owner, now)).expect("the name is new");
+                assert!(self.state.queue_of(pool).is_some());
+                self.queue(pool, Vec::new());
+            }
+            Step::DeletePool(pick) => {
+                let pools: Vec<_> = self.state.pools.keys().copied().filter(|pool| *pool != POOL).collect();
+                if let Some(pool) = pools.get(pick).copied() {
+                    self.change(|state, _| state.delete_pool(pool, now)).expect("nobody works there");
+                }
+                if self.state.agents.values().any(|agent| self.state.assigned_request(agent.id).is_some()) {
+                    let refused = self.change(|state, _| state.delete_pool(POOL, now));
+                    assert!(refused.is_err(), "a pool that works was deleted");
+                }
             }
             Step::QueueRun(file) => {
                 let plan = pipeline_yaml::Plan::parse(FILES[file]).expect("the file is right");
@@ -392,6 +426,7 @@ impl World {
         for request in state.requests.values() {
             let Some(result) = request.result else {
                 assert!(request.finish_time.is_none());
+                assert!(state.pools.contains_key(&request.pool_id), "{} waits for nothing", request.id);
                 let Some(held) = &request.assignment else {
                     assert!(request.receive_time.is_none(), "what was received is never queued again");
                     continue;
@@ -433,6 +468,9 @@ impl World {
     /// With a new, enabled, large agent every job that waits comes to its end.
     fn drain(&mut self) {
         self.apply(Step::Limit(None));
+        while self.state.pools.len() > 1 {
+            self.apply(Step::DeletePool(0));
+        }
         let agents: Vec<_> = self.state.agents.keys().copied().collect();
         for agent in agents {
             self.apply(Step::Enable(agent.0, false));

@@ -5,8 +5,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::pools::reference;
 use crate::addresses::Addresses;
 use crate::state::State;
+use crate::state::pools::PoolKind;
 use crate::state::project::Person;
 use crate::state::queues::Queue;
 use crate::wire::job::PROJECT;
@@ -58,21 +60,11 @@ pub(crate) fn whole_project(state: &State, addresses: &Addresses, with_capabilit
 
 /// A queue.
 pub(crate) fn queue(state: &State, queue: &Queue) -> Value {
-    let pool = state.pools.get(&queue.pool_id);
     json!({
         "id": queue.id,
         "projectId": state.meta.project_id,
         "name": queue.name,
-        "pool": {
-            "id": queue.pool_id,
-            "scope": state.meta.instance_id,
-            "name": pool.map(|pool| &pool.name),
-            "isHosted": false,
-            "poolType": "automation",
-            "size": state.size(queue.pool_id),
-            "isLegacy": false,
-            "options": "none",
-        },
+        "pool": state.pools.get(&queue.pool_id).map(|pool| reference(state, pool)),
     })
 }
 
@@ -80,12 +72,13 @@ pub(crate) fn queue(state: &State, queue: &Queue) -> Value {
 pub(crate) fn queue_reference(state: &State, addresses: &Addresses, queue: &Queue) -> Value {
     let url = addresses.at(&format!("_apis/build/Queues/{}", queue.id));
     let pool = state.pools.get(&queue.pool_id);
+    let hosted = pool.is_some_and(|pool| pool.kind == PoolKind::Hosted);
     json!({
         "_links": {"self": {"href": url}},
         "id": queue.id,
         "name": queue.name,
         "url": url,
-        "pool": {"id": queue.pool_id, "name": pool.map(|pool| &pool.name), "isHosted": false},
+        "pool": {"id": queue.pool_id, "name": pool.map(|pool| &pool.name), "isHosted": hosted},
     })
 }
 

@@ -1,13 +1,65 @@
 //! Request bodies, read case-sensitively as current clients write them. Fields that the service also ignores are
 //! not listed.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::capabilities::Capabilities;
 use super::crypto::PublicKey;
 use super::result::TaskResult;
+use super::words;
+
+/// `POST pools` and `PATCH pools/{poolId}` (azure-devops, PyPI: task_agent/models.py, `TaskAgentPool`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PoolBody {
+    #[serde(default)]
+    pub(crate) id: Option<i32>,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) is_hosted: Option<bool>,
+    #[serde(default, deserialize_with = "pool_type")]
+    pub(crate) pool_type: Option<PoolType>,
+    #[serde(default)]
+    pub(crate) auto_provision: Option<bool>,
+    #[serde(default)]
+    pub(crate) auto_update: Option<bool>,
+    #[serde(default)]
+    pub(crate) auto_size: Option<bool>,
+    #[serde(default)]
+    pub(crate) target_size: Option<i32>,
+    #[serde(default)]
+    pub(crate) agent_cloud_id: Option<i32>,
+    #[serde(default)]
+    pub(crate) properties: Option<Map<String, Value>>,
+}
+
+/// What a pool is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PoolType {
+    /// Jobs of builds.
+    Automation,
+    /// Machines that are released to.
+    Deployment,
+}
+
+impl PoolType {
+    /// From its word or number.
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        match words::word(value, words::POOL_TYPES)? {
+            "automation" => Some(Self::Automation),
+            _ => Some(Self::Deployment),
+        }
+    }
+}
+
+fn pool_type<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PoolType>, D::Error> {
+    let Some(value) = Option::<Value>::deserialize(from)? else { return Ok(None) };
+    let unknown = || serde::de::Error::custom(format!("{value} is not valid for poolType: automation, deployment"));
+    PoolType::read(&value).map(Some).ok_or_else(unknown)
+}
 
 /// `POST` and `PUT agents` (azure-pipelines-agent: ConfigurationManager.cs).
 #[derive(Debug, Deserialize)]

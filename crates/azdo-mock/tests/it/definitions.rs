@@ -42,7 +42,7 @@ async fn each_pool_has_a_queue_which_can_be_taken_away_and_given_back() {
     let mut server = start().await;
     let path = "/distributedtask/queues";
     let list = get(&server, path).await;
-    assert_eq!(names(&list), ["Default", "Linux"]);
+    assert_eq!(names(&list), ["Default", "Linux", "Azure Pipelines"]);
     assert_eq!((&list["value"][1]["pool"]["id"], &list["value"][1]["id"]), (&json!(2), &json!(2)));
     for (query, expected) in [
         ("queueName=linux", vec!["Linux"]),
@@ -50,8 +50,8 @@ async fn each_pool_has_a_queue_which_can_be_taken_away_and_given_back() {
         ("queueNames=default,linux,x", vec!["Default", "Linux"]),
         ("queueIds=2,9", vec!["Linux"]),
         ("poolIds=1", vec!["Default"]),
-        ("actionFilter=use", vec!["Default", "Linux"]),
-        ("actionFilter=manage", vec!["Default", "Linux"]),
+        ("actionFilter=use", vec!["Default", "Linux", "Azure Pipelines"]),
+        ("actionFilter=manage", vec!["Default", "Linux", "Azure Pipelines"]),
     ] {
         assert_eq!(names(&get(&server, &format!("{path}?{query}")).await), expected, "{query}");
     }
@@ -74,13 +74,13 @@ async fn each_pool_has_a_queue_which_can_be_taken_away_and_given_back() {
         .await
         .refused(404, "TaskAgentQueueNotFoundException");
     server.restart().await;
-    assert_eq!(names(&get(&server, path).await), ["Default"], "it stays away");
-    assert_eq!(server.get("/_apis/distributedtask/pools").await["count"], 2, "the pool stays");
+    assert_eq!(names(&get(&server, path).await), ["Default", "Azure Pipelines"], "it stays away");
+    assert_eq!(server.get("/_apis/distributedtask/pools").await["count"], 3, "the pool stays");
     let back = post(&server, json!({"name": "Tux", "pool": {"id": 2}})).await.expect(200);
-    assert_eq!((&back["id"], &back["pool"]["name"]), (&json!(3), &json!("Linux")));
+    assert_eq!((&back["id"], &back["pool"]["name"]), (&json!(4), &json!("Linux")));
     let fresh = post(&server, json!({"name": "Fresh"})).await.expect(200);
     assert_eq!(fresh["pool"]["name"], "Fresh");
-    assert_eq!(server.get("/_apis/distributedtask/pools").await["count"], 3);
+    assert_eq!(server.get("/_apis/distributedtask/pools").await["count"], 4);
     post(&server, json!({"pool": {"id": 77}})).await.refused(404, "TaskAgentPoolNotFoundException");
     post(&server, json!({})).await.refused(400, "VssPropertyValidationException");
 }

@@ -12,14 +12,14 @@ async fn pools_are_found_by_name_in_any_case_and_by_type() {
     let count = async |query: &str| {
         server.get(&format!("/_apis/distributedtask/pools?{query}")).await["count"].as_i64().unwrap()
     };
-    assert_eq!(count("").await, 2);
+    assert_eq!(count("").await, 3, "two and the hosted one");
     assert_eq!(count("poolName=DEFAULT&poolType=Automation").await, 1);
     assert_eq!(count("poolName=Default&poolType=deployment").await, 0);
     assert_eq!(count("poolName=nope").await, 0);
-    assert_eq!(count("poolName=*").await, 2);
+    assert_eq!(count("poolName=*").await, 3);
     assert_eq!(count("poolIds=2,7").await, 1);
     // The scaler asks with a name that the service does not know, and wants an answer.
-    assert_eq!(count("poolID=1").await, 2);
+    assert_eq!(count("poolID=1").await, 3);
     let odd = server.as_user(Method::GET, "/_apis/distributedtask/pools?poolType=swimming").answer().await;
     odd.refused(400, "VssPropertyValidationException");
     Agent::register(&server, "web01").await;
@@ -28,7 +28,7 @@ async fn pools_are_found_by_name_in_any_case_and_by_type() {
         (&pool["name"], &pool["size"], &pool["isHosted"]),
         (&json!("Default"), &json!(1), &json!(false))
     );
-    let missing = server.as_user(Method::GET, "/_apis/distributedtask/pools/9").answer().await;
+    let missing = server.as_user(Method::GET, "/_apis/distributedtask/pools/77").answer().await;
     missing.refused(404, "TaskAgentPoolNotFoundException");
 }
 

@@ -20,6 +20,7 @@ mod members;
 mod packages;
 mod pipelines;
 mod pipelines_rest;
+mod pools;
 mod registration;
 mod restart;
 mod scopes;

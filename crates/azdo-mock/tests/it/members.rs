@@ -46,7 +46,7 @@ async fn a_principal_is_nobody_until_it_is_added() {
     // As the agent sends it that is configured with `--auth PAT`, and as az does.
     for user in ["VstsAgent", ""] {
         let request = server.anonymous(Method::GET, POOLS).header(header::AUTHORIZATION, basic(user, &token));
-        assert_eq!(request.answer().await.expect(200)["count"], 2, "{user}");
+        assert_eq!(request.answer().await.expect(200)["count"], 3, "{user}");
     }
     let members = server.control(Method::GET, "/members").answer().await.expect(200);
     assert_eq!(members, json!([{"objectId": robot().object_id, "displayName": "robot", "pools": "manage"}]));
@@ -104,8 +104,8 @@ async fn reading_is_not_managing() {
     // What somebody sees without a filter, with `use`, with `manage`; what a registration is answered with.
     let table = [
         ("none", "coder", [0, 0, 0], (404, Some("TaskAgentPoolNotFoundException"))),
-        ("read", "reader", [2, 2, 0], (403, Some("AccessDeniedException"))),
-        ("manage", "manager", [2, 2, 2], (200, None)),
+        ("read", "reader", [3, 3, 0], (403, Some("AccessDeniedException"))),
+        ("manage", "manager", [3, 3, 3], (200, None)),
     ];
     // A token that was not made for a route gets nowhere near the rights of its owner.
     let out_of_scope = (401, Some("UnauthorizedRequestException"));

@@ -10,10 +10,10 @@ pub(crate) mod timeline;
 use serde_json::{Map, Value, json};
 
 use crate::addresses::Addresses;
+use crate::state::State;
 use crate::state::agents::Agent;
 use crate::state::plans::{Attachment, Log};
 use crate::state::requests::Request;
-use crate::state::State;
 use crate::wire::ids::PlanId;
 use crate::wire::job::{DefinitionReference, HUB, JobSpec, PROJECT};
 use crate::wire::time::stamp;

@@ -40,7 +40,9 @@ pub(crate) async fn list(
             .pools
             .values()
             .filter(|_| rights >= needed)
-            .filter(|pool| (pool.kind == PoolKind::Deployment) == (kind == PoolType::Deployment) || ids.is_some())
+            .filter(|pool| {
+                (pool.kind == PoolKind::Deployment) == (kind == PoolType::Deployment) || ids.is_some()
+            })
             .filter(|pool| name.is_none_or(|name| matches(name, &pool.name)))
             .filter(|pool| ids.as_ref().is_none_or(|ids| ids.contains(&pool.id)))
             .map(|pool| view::pools::pool(state, service.addresses(), pool, |name| wanted(&properties, name)))
@@ -64,7 +66,9 @@ pub(crate) async fn one(
     let properties = properties(&query);
     let shown = service.read(|state| {
         let pool = state.pool(pool)?;
-        Ok::<_, Refusal>(view::pools::pool(state, service.addresses(), pool, |name| wanted(&properties, name)))
+        Ok::<_, Refusal>(view::pools::pool(state, service.addresses(), pool, |name| {
+            wanted(&properties, name)
+        }))
     })?;
     Ok(Json(shown?))
 }

@@ -94,8 +94,8 @@ impl State {
         moment: Moment<'_>,
     ) -> Result<AgentId, Refusal> {
         self.own_pool(pool)?;
-        let name =
-            checked_name("agent", body.name)?.ok_or_else(|| Refusal::Invalid("The agent has no name.".into()))?;
+        let name = checked_name("agent", body.name)?
+            .ok_or_else(|| Refusal::Invalid("The agent has no name.".into()))?;
         if self.agent_named(pool, &name).is_some() {
             return Err(Refusal::AgentExists { pool, name });
         }

@@ -167,7 +167,8 @@ impl State {
         }
         if body.agent_cloud_id.is_some() {
             return Err(Refusal::Invalid(
-                "agentCloudId: there are no agent clouds here; pools have agents that register themselves.".to_owned(),
+                "agentCloudId: there are no agent clouds here; pools have agents that register themselves."
+                    .to_owned(),
             ));
         }
         self.free_name(&name, None)?;

@@ -73,9 +73,8 @@ impl State {
         }
         let own = definition.content.queue.and_then(|queue| self.queue(queue).ok());
         // Nobody takes jobs in the hosted pool.
-        let hosted = |queue: &&Queue| {
-            self.pools.get(&queue.pool_id).is_some_and(|pool| pool.kind == PoolKind::Hosted)
-        };
+        let hosted =
+            |queue: &&Queue| self.pools.get(&queue.pool_id).is_some_and(|pool| pool.kind == PoolKind::Hosted);
         let first = || self.project.queues.values().find(|queue| !hosted(queue));
         own.or_else(first).map(|queue| queue.pool_id).ok_or_else(|| {
             BuildRefusal::Validation(vec!["The project has no queue that jobs could go to.".to_owned()])

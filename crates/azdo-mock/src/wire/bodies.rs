@@ -57,7 +57,8 @@ impl PoolType {
 
 fn pool_type<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PoolType>, D::Error> {
     let Some(value) = Option::<Value>::deserialize(from)? else { return Ok(None) };
-    let unknown = || serde::de::Error::custom(format!("{value} is not valid for poolType: automation, deployment"));
+    let unknown =
+        || serde::de::Error::custom(format!("{value} is not valid for poolType: automation, deployment"));
     PoolType::read(&value).map(Some).ok_or_else(unknown)
 }
 

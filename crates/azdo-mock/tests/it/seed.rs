@@ -125,10 +125,16 @@ async fn a_faulty_seed_changes_nothing() {
     server.control(Method::POST, "/seed").body(vec![0xff]).answer().await.expect(400);
 
     assert!(server.stored() == before, "nothing was written");
-    assert_eq!(names(&server.get("/_apis/distributedtask/pools").await), ["Default", "Linux", "Azure Pipelines"]);
+    assert_eq!(
+        names(&server.get("/_apis/distributedtask/pools").await),
+        ["Default", "Linux", "Azure Pipelines"]
+    );
     server.seed("pools: [Other]").await.expect(201);
     assert!(server.stored() != before, "control: a good seed is written");
-    assert_eq!(names(&server.get("/_apis/distributedtask/pools").await), ["Default", "Linux", "Other", "Azure Pipelines"]);
+    assert_eq!(
+        names(&server.get("/_apis/distributedtask/pools").await),
+        ["Default", "Linux", "Other", "Azure Pipelines"]
+    );
 }
 
 #[tokio::test]
@@ -187,7 +193,10 @@ async fn a_reset_goes_back_to_the_beginning_and_to_the_seed() {
 
     let forget = json!({"seeds": "forget"});
     server.control(Method::POST, "/reset").json(&forget).answer().await.expect(204);
-    assert_eq!(names(&server.get("/_apis/distributedtask/pools").await), ["Default", "Linux", "Azure Pipelines"]);
+    assert_eq!(
+        names(&server.get("/_apis/distributedtask/pools").await),
+        ["Default", "Linux", "Azure Pipelines"]
+    );
     assert_eq!(server.get("/_apis/distributedtask/pools/2/agents").await["count"], 0);
     server.control(Method::POST, "/reset").answer().await.expect(204);
     assert_eq!(

@@ -19,7 +19,11 @@ async fn unknown_routes_and_methods_are_named() {
         let message = error["message"].as_str().unwrap();
         assert!(message.contains(&format!("'/acme{path}'")) && message.contains("Supported: "), "{message}");
     }
-    let error = server.as_user(Method::DELETE, &format!("{POOL}/agents")).answer().await.refused(405, "HttpException");
+    let error = server
+        .as_user(Method::DELETE, &format!("{POOL}/agents"))
+        .answer()
+        .await
+        .refused(405, "HttpException");
     assert!(error["message"].as_str().unwrap().contains("http method 'DELETE'"), "{error}");
     let outside = reqwest::get(server.url("/other/_apis/connectionData")).await.unwrap();
     assert_eq!(outside.status(), 404);

@@ -21,9 +21,10 @@ struct Addresses {
 
 impl Mock {
     pub(super) fn start(workspace: &Workspace) -> Result<Self> {
+        // Of the whole workspace, so that the dependencies have the features that they were built with for its tests.
         step(
             "mock of Azure DevOps",
-            &mut workspace.cargo(["build", "--quiet", "-p", "azdo-mock", "--example", "serve"]),
+            &mut workspace.cargo(["build", "--quiet", "--workspace", "--example", "serve"]),
         )?;
         let program =
             workspace.target.join("debug/examples").join(format!("serve{}", std::env::consts::EXE_SUFFIX));

@@ -13,6 +13,7 @@ pub(crate) mod resource_groups;
 pub(crate) mod role_assignments;
 pub(crate) mod stored;
 pub(crate) mod tags_resource;
+pub(crate) mod versions;
 
 use serde_json::Value;
 
@@ -116,7 +117,8 @@ pub(crate) fn unknown_type(resource_type: &str) -> ArmError {
 }
 
 /// Checks a request body without doing anything.
-pub(crate) fn check(kind: Kind, id: &ResourceId, body: &Value) -> Result<(), ArmError> {
+pub(crate) fn check(kind: Kind, id: &ResourceId, body: &Value, api_version: &str) -> Result<(), ArmError> {
+    versions::check(kind, id, body, api_version)?;
     match kind {
         Kind::ContainerGroup => aci::read::group(id, body).map(|_| ()),
         Kind::Registry => acr::read::registry(id, body).map(|_| ()),

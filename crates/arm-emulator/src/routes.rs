@@ -11,6 +11,7 @@ mod operations;
 mod providers;
 mod registries;
 mod registry_access;
+mod registry_children;
 mod resource_groups;
 mod resources;
 mod subscriptions;

@@ -24,9 +24,10 @@ use crate::engine::live::Live;
 use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::{ArmError, ErrorBody};
 use crate::etag::Condition;
+use crate::providers::acr::children;
 use crate::providers::locks::{self, Change};
 use crate::providers::stored::{self, Asked};
-use crate::providers::{self, Kind, Provisioning, any};
+use crate::providers::{self, Kind, Provisioning, any, versions};
 use crate::records::deployments::{self, Deployment, Mode, Scope, State, Target};
 use crate::resource_id::ResourceId;
 
@@ -227,6 +228,7 @@ impl Run {
 
     async fn bring_up(&self, index: usize, kind: Kind, id: &ResourceId) -> Result<StatusCode, StepError> {
         let body = self.prepared.plan.body(index, &Live(&self.arm)).map_err(|fault| violation(&[fault]))?;
+        versions::check(kind, id, &body, &self.prepared.plan.resources()[index].api_version)?;
         let put = providers::put(&self.arm, kind, id, &body).await?;
         let settled = tokio::select! {
             settled = providers::settled(&self.arm, kind, id) => settled?,
@@ -249,8 +251,10 @@ impl Run {
     fn keep(&self, index: usize, id: &ResourceId) -> Result<StatusCode, StepError> {
         let plan = &self.prepared.plan;
         let mut body = plan.body(index, &Live(&self.arm)).map_err(|fault| violation(&[fault]))?;
-        let scrubbed = plan.without_secrets(body.clone());
-        stored::read::without_secret(&mut body, &scrubbed);
+        if !children::hides_secrets(id) {
+            let scrubbed = plan.without_secrets(body.clone());
+            stored::read::without_secret(&mut body, &scrubbed);
+        }
         let api_version = plan.resources()[index].api_version.clone();
         let asked = Asked { api_version, by: self.arm.owner(), condition: Condition::default() };
         let put = any::put(&self.arm, id, &body, &asked)?;

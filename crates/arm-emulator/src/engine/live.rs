@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::providers::any::{self, Place};
-use crate::providers::{Kind, acr};
+use crate::providers::{Kind, acr, versions};
 use crate::resource_id::ResourceId;
 
 /// The deployed state as it is now.
@@ -16,6 +16,10 @@ pub(crate) struct Live<'a>(pub(crate) &'a Arm);
 impl Deployed for Live<'_> {
     fn reference(&self, resource_id: &str, api_version: Option<&str>, full: bool) -> Result<Value, String> {
         let (id, view) = self.read(resource_id).map_err(|error| error.body.message)?;
+        let view = match (Kind::find(&id.resource_type().unwrap_or_default()), api_version) {
+            (Ok(kind), Some(version)) => versions::shown(kind, view, version),
+            _ => view,
+        };
         if full { Ok(whole(&id, view, api_version)) } else { Ok(view["properties"].clone()) }
     }
 

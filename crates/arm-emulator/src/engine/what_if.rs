@@ -14,7 +14,7 @@ use crate::app::Arm;
 use crate::engine::live::Live;
 use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::ArmError;
-use crate::providers::{self, Kind, any, stored};
+use crate::providers::{self, Kind, any, stored, versions};
 use crate::records::deployments::{Mode, Scope};
 use crate::resource_id::ResourceId;
 
@@ -117,7 +117,8 @@ impl Foreseen<'_> {
     }
 
     fn resource(&self, plan: &Plan, index: usize, kind: Kind, id: &ResourceId) -> Result<Change, ArmError> {
-        let before = providers::get(self.arm, kind, id)?;
+        let api_version = &plan.resources()[index].api_version;
+        let before = providers::get(self.arm, kind, id)?.map(|view| versions::shown(kind, view, api_version));
         let named = (id.name().unwrap_or_default(), kind.full().to_owned());
         self.compared(plan, index, id, shapes::of(kind), before, named)
     }

@@ -1,7 +1,9 @@
 //! `Microsoft.ContainerRegistry`: ARM's side of registries. What is pushed and pulled is `acr_registry`'s business.
 
 pub(crate) mod access;
+pub(crate) mod children;
 pub(crate) mod read;
+mod skus;
 
 use acr_registry::CreateRegistry;
 use container_groups::{RegistryCredential, UserIdentity};
@@ -24,6 +26,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
         Some(existing) if existing.id != *id => return Err(already_in_use(&name)),
         Some(existing) => {
             check_not_moved(id, &existing.location, &wanted.location)?;
+            children::check_sku(arm, existing, &wanted.sku)?;
             RegistryRecord {
                 tags: wanted.tags,
                 sku: wanted.sku,
@@ -61,13 +64,14 @@ async fn apply(arm: &Arm, record: &RegistryRecord) -> Result<(), ArmError> {
 
 /// Changes what a PATCH names.
 pub(crate) async fn patch(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Value, ArmError> {
-    let changes = read::changes(body)?;
     let mut record = existing(arm, id)?;
+    let changes = read::changes(body, &record.sku)?;
     record.tags = changes.tags.unwrap_or(record.tags);
     record.sku = changes.sku.unwrap_or(record.sku);
     record.admin_user_enabled = changes.admin_user_enabled.unwrap_or(record.admin_user_enabled);
     record.anonymous_pull = changes.anonymous_pull.unwrap_or(record.anonymous_pull);
     read::check_sku(&record.sku, record.anonymous_pull)?;
+    children::check_sku(arm, &record, &record.sku)?;
     apply(arm, &record).await?;
     view(arm, &record)
 }
@@ -156,20 +160,15 @@ fn show_credentials(username: &str, passwords: &[secrecy::SecretString; 2]) -> V
 
 /// What is used of the registry's limits, which the sku sets (`container-registry-skus` of ACR's documentation).
 pub(crate) fn usages(arm: &Arm, id: &ResourceId) -> Result<Value, ArmError> {
-    const GIB: u64 = 1 << 30;
     let record = existing(arm, id)?;
     let size = arm.settings().registries.size(&record.name).map_err(ArmError::internal)?;
-    let (bytes, webhooks, tokens) = match record.sku.as_str() {
-        "Premium" => (500 * GIB, 500, 50_000),
-        "Standard" => (100 * GIB, 10, 500),
-        _ => (10 * GIB, 2, 100),
-    };
+    let limits = skus::limits(&record.sku);
     let usage = |name: &str, limit: u64, current: u64, unit: &str| json!({ "name": name, "limit": limit, "currentValue": current, "unit": unit });
     Ok(json!({ "value": [
-        usage("Size", bytes, size, "Bytes"),
-        usage("Webhooks", webhooks, 0, "Count"),
-        usage("ScopeMaps", tokens, access::count_scope_maps(arm, &record)?, "Count"),
-        usage("Tokens", tokens, access::count_tokens(arm, &record)?, "Count"),
+        usage("Size", limits.bytes, size, "Bytes"),
+        usage("Webhooks", limits.webhooks, children::count_webhooks(arm, &record)?, "Count"),
+        usage("ScopeMaps", limits.tokens, access::count_scope_maps(arm, &record)?, "Count"),
+        usage("Tokens", limits.tokens, access::count_tokens(arm, &record)?, "Count"),
     ]}))
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn existing(arm: &Arm, id: &ResourceId) -> Result<Value, ArmError> {
 /// Checks a body for any type but those with behaviour and deployments.
 pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value, api_version: &str) -> Result<(), ArmError> {
     match place(arm, id)? {
-        Place::Kind(kind, id) => super::check(kind, &id, body),
+        Place::Kind(kind, id) => super::check(kind, &id, body, api_version),
         Place::Group(name) => resource_groups::check(&name, body),
         Place::RoleAssignment(id) => role_assignments::check(arm, &id, body),
         Place::Tags(_) => tags_resource::read(body).map(|_| ()),

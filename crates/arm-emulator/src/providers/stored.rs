@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::etag::Condition;
+use crate::providers::acr::children;
 use crate::providers::{Put, any, check_not_moved, locks, namespaces, registration};
 use crate::records::resources::{self, Stored};
 use crate::resource_id::ResourceId;
@@ -53,6 +54,10 @@ pub(crate) fn put(arm: &Arm, id: &ResourceId, body: &Value, asked: &Asked) -> Re
             _ => {}
         }
     }
+    // What happened to it stays; all else is what this body says.
+    let mut hidden = existing.as_ref().map(|one| one.hidden.clone()).unwrap_or_default();
+    hidden.0.retain(|name, _| name == "events");
+    children::admit(arm, id, &mut body, &mut hidden)?;
     let kept = existing.as_ref().and_then(|one| one.body.get("identity"));
     read::fill_identity(arm, id, &mut body, kept)?;
     let now = arm.now();
@@ -60,6 +65,7 @@ pub(crate) fn put(arm: &Arm, id: &ResourceId, body: &Value, asked: &Asked) -> Re
     let record = Stored {
         id: existing.as_ref().map_or_else(|| id.clone(), |one| one.id.clone()),
         body,
+        hidden,
         api_version: asked.api_version.clone(),
         etag: arm.new_id(),
         created: existing.as_ref().map_or(now, |one| one.created),
@@ -89,9 +95,11 @@ pub(crate) fn patch(arm: &Arm, id: &ResourceId, changes: &Value, asked: &Asked) 
     if let (Some(before), Some(wanted)) = (existing.body.get("location"), body.get("location")) {
         check_not_moved(id, before.as_str().unwrap_or_default(), wanted.as_str().unwrap_or_default())?;
     }
+    let mut hidden = existing.hidden.clone();
+    children::admit(arm, id, &mut body, &mut hidden)?;
     read::fill_identity(arm, id, &mut body, existing.body.get("identity"))?;
     let (etag, changed, changed_by) = (arm.new_id(), arm.now(), asked.by);
-    let record = Stored { body, etag, changed, changed_by, ..existing };
+    let record = Stored { body, hidden, etag, changed, changed_by, ..existing };
     resources::save(arm, &record)?;
     Ok(view::one(&record))
 }

@@ -1,5 +1,7 @@
 //! Resources of types without behaviour: kept as they were given and shown as Resource Manager would.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,6 +26,9 @@ pub(crate) struct Stored {
     pub(crate) id: ResourceId,
     /// `location`, `tags`, `sku`, `kind`, `identity`, `properties` and the like.
     pub(crate) body: Map<String, Value>,
+    /// What is kept and no GET shows.
+    #[serde(default, skip_serializing_if = "Hidden::is_empty")]
+    pub(crate) hidden: Hidden,
     pub(crate) api_version: String,
     pub(crate) etag: Uuid,
     pub(crate) created: Timestamp,
@@ -31,6 +36,22 @@ pub(crate) struct Stored {
     /// Application ids of who created and changed it.
     pub(crate) created_by: Uuid,
     pub(crate) changed_by: Uuid,
+}
+
+/// Members of a resource that may hold secrets, so that they are not printed.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Hidden(pub(crate) Map<String, Value>);
+
+impl Hidden {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 fn table(id: &ResourceId) -> &'static str {

@@ -14,7 +14,7 @@ use crate::body::RawBody;
 use crate::engine::operation::{AZURE_ASYNC_OPERATION, RETRY_AFTER, accepted};
 use crate::error::ArmError;
 use crate::fields::Fields;
-use crate::providers::{self, Kind, aci};
+use crate::providers::{self, Kind, aci, versions};
 use crate::records::groups;
 use crate::records::operations::{self, Subject};
 use crate::request::{ApiVersion, Query};
@@ -45,6 +45,15 @@ fn id(arm: &Arm, group: &str, name: &str) -> Result<ResourceId, ArmError> {
     Kind::ContainerGroup.id(arm, group, name)
 }
 
+/// A group as the api-version shows it.
+fn shown(view: Value, ApiVersion(version): &ApiVersion) -> Value {
+    versions::shown(Kind::ContainerGroup, view, version)
+}
+
+fn shown_all(views: Vec<Value>, version: &ApiVersion) -> Vec<Value> {
+    views.into_iter().map(|view| shown(view, version)).collect()
+}
+
 /// The id of a group that is there, as its provider takes it.
 pub(crate) fn existing(arm: &Arm, group: &str, name: &str) -> Result<(ResourceId, GroupId), ArmError> {
     let id = id(arm, group, name)?;
@@ -60,7 +69,7 @@ async fn list_all(
 ) -> Result<Json<Value>, ArmError> {
     let views = providers::list(&arm, Kind::ContainerGroup, None)?;
     let path = format!("/subscriptions/{}/providers/{}", arm.subscription(), Kind::ContainerGroup.full());
-    list_page(&arm, views, &query, &version, &path).map(Json)
+    list_page(&arm, shown_all(views, &version), &query, &version, &path).map(Json)
 }
 
 async fn list(
@@ -72,12 +81,16 @@ async fn list(
     let group = groups::get(&arm, &group)?.name;
     let views = providers::list(&arm, Kind::ContainerGroup, Some(&group))?;
     let path = format!("{}/providers/{}", groups::id(&arm, &group), Kind::ContainerGroup.full());
-    list_page(&arm, views, &query, &version, &path).map(Json)
+    list_page(&arm, shown_all(views, &version), &query, &version, &path).map(Json)
 }
 
-async fn show(State(arm): State<Arm>, Path((_, group, name)): GroupPath) -> Result<Json<Value>, ArmError> {
+async fn show(
+    State(arm): State<Arm>,
+    Path((_, group, name)): GroupPath,
+    Extension(version): Extension<ApiVersion>,
+) -> Result<Json<Value>, ArmError> {
     let id = id(&arm, &group, &name)?;
-    providers::existing(&arm, Kind::ContainerGroup, &id).map(Json)
+    Ok(Json(shown(providers::existing(&arm, Kind::ContainerGroup, &id)?, &version)))
 }
 
 async fn put(
@@ -87,19 +100,22 @@ async fn put(
     body: RawBody,
 ) -> Result<Response, ArmError> {
     let id = id(&arm, &group, &name)?;
-    let put = providers::put(&arm, Kind::ContainerGroup, &id, &body.json()?).await?;
+    let body = body.json()?;
+    versions::check(Kind::ContainerGroup, &id, &body, &version.0)?;
+    let put = providers::put(&arm, Kind::ContainerGroup, &id, &body).await?;
     let location = put.body["location"].as_str().unwrap_or_default();
     let operation = operations::start(&arm, Subject::Provisioning(id))?;
     let path = format!("{}/operations/{operation}?api-version={}", locations_path(&arm, location), version.0);
     let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
     let headers = [(AZURE_ASYNC_OPERATION, arm.url(&path)), ("retry-after", RETRY_AFTER.to_owned())];
-    Ok((status, headers, Json(put.body)).into_response())
+    Ok((status, headers, Json(shown(put.body, &version))).into_response())
 }
 
 /// Tags are all that a PATCH changes; the containers go on running.
 async fn patch(
     State(arm): State<Arm>,
     Path((_, group, name)): GroupPath,
+    Extension(version): Extension<ApiVersion>,
     body: RawBody,
 ) -> Result<Json<Value>, ArmError> {
     let id = id(&arm, &group, &name)?;
@@ -111,17 +127,22 @@ async fn patch(
     let tags = fields.tags()?;
     fields.unsupported("zones", "leave it out")?;
     fields.finish()?;
-    match tags {
-        Some(tags) => providers::retag(&arm, Kind::ContainerGroup, &id, tags).map(Json),
-        None => providers::existing(&arm, Kind::ContainerGroup, &id).map(Json),
-    }
+    let view = match tags {
+        Some(tags) => providers::retag(&arm, Kind::ContainerGroup, &id, tags),
+        None => providers::existing(&arm, Kind::ContainerGroup, &id),
+    };
+    Ok(Json(shown(view?, &version)))
 }
 
 /// 200 with what was deleted once its containers are gone, 204 where there was nothing.
-async fn delete(State(arm): State<Arm>, Path((_, group, name)): GroupPath) -> Result<Response, ArmError> {
+async fn delete(
+    State(arm): State<Arm>,
+    Path((_, group, name)): GroupPath,
+    Extension(version): Extension<ApiVersion>,
+) -> Result<Response, ArmError> {
     let id = id(&arm, &group, &name)?;
     Ok(match providers::delete(&arm, &id).await? {
-        Some(deleted) => Json(deleted).into_response(),
+        Some(deleted) => Json(shown(deleted, &version)).into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     })
 }

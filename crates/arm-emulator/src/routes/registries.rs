@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::app::Arm;
 use crate::body::RawBody;
 use crate::error::ArmError;
-use crate::providers::{self, Kind, acr};
+use crate::providers::{self, Kind, acr, versions};
 use crate::records::groups;
 use crate::request::{ApiVersion, Query};
 use crate::resource_id::ResourceId;
-use crate::routes::registry_access;
+use crate::routes::{registry_access, registry_children};
 use crate::routes::resource_groups::list_page;
 
 type RegistryPath = Path<(String, String, String)>;
@@ -32,10 +32,16 @@ pub(crate) fn routes() -> Router<Arm> {
         .route(&format!("{one}/regeneratecredential"), post(regenerate))
         .route(&format!("{one}/listusages"), get(usages))
         .merge(registry_access::routes(&one))
+        .merge(registry_children::routes(&one))
 }
 
 fn id(arm: &Arm, group: &str, name: &str) -> Result<ResourceId, ArmError> {
     Kind::Registry.id(arm, group, name)
+}
+
+/// A registry as the api-version shows it.
+fn shown(view: Value, ApiVersion(version): &ApiVersion) -> Value {
+    versions::shown(Kind::Registry, view, version)
 }
 
 async fn list_all(
@@ -45,6 +51,7 @@ async fn list_all(
 ) -> Result<Json<Value>, ArmError> {
     let views = providers::list(&arm, Kind::Registry, None)?;
     let path = format!("/subscriptions/{}/providers/{}", arm.subscription(), Kind::Registry.full());
+    let views = views.into_iter().map(|view| shown(view, &version)).collect();
     list_page(&arm, views, &query, &version, &path).map(Json)
 }
 
@@ -57,32 +64,41 @@ async fn list(
     let group = groups::get(&arm, &group)?.name;
     let views = providers::list(&arm, Kind::Registry, Some(&group))?;
     let path = format!("{}/providers/{}", groups::id(&arm, &group), Kind::Registry.full());
+    let views = views.into_iter().map(|view| shown(view, &version)).collect();
     list_page(&arm, views, &query, &version, &path).map(Json)
 }
 
-async fn show(State(arm): State<Arm>, Path((_, group, name)): RegistryPath) -> Result<Json<Value>, ArmError> {
+async fn show(
+    State(arm): State<Arm>,
+    Path((_, group, name)): RegistryPath,
+    Extension(version): Extension<ApiVersion>,
+) -> Result<Json<Value>, ArmError> {
     let id = id(&arm, &group, &name)?;
-    providers::existing(&arm, Kind::Registry, &id).map(Json)
+    Ok(Json(shown(providers::existing(&arm, Kind::Registry, &id)?, &version)))
 }
 
 async fn put(
     State(arm): State<Arm>,
     Path((_, group, name)): RegistryPath,
+    Extension(version): Extension<ApiVersion>,
     body: RawBody,
 ) -> Result<Response, ArmError> {
-    let id = id(&arm, &group, &name)?;
-    let put = providers::put(&arm, Kind::Registry, &id, &body.json()?).await?;
+    let (id, body) = (id(&arm, &group, &name)?, body.json()?);
+    versions::check(Kind::Registry, &id, &body, &version.0)?;
+    let put = providers::put(&arm, Kind::Registry, &id, &body).await?;
     let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(put.body)).into_response())
+    Ok((status, Json(shown(put.body, &version))).into_response())
 }
 
 async fn patch(
     State(arm): State<Arm>,
     Path((_, group, name)): RegistryPath,
+    Extension(version): Extension<ApiVersion>,
     body: RawBody,
 ) -> Result<Json<Value>, ArmError> {
-    let id = id(&arm, &group, &name)?;
-    acr::patch(&arm, &id, &body.json()?).await.map(Json)
+    let (id, body) = (id(&arm, &group, &name)?, body.json()?);
+    versions::check(Kind::Registry, &id, &body, &version.0)?;
+    Ok(Json(shown(acr::patch(&arm, &id, &body).await?, &version)))
 }
 
 async fn delete(

@@ -97,7 +97,7 @@ async fn a_bad_registry_is_refused() {
     for (pointer, value, named) in [
         ("/sku", json!({"name": "Gold"}), "sku.name"),
         ("/sku", json!(null), "sku"),
-        ("/properties", json!({"dataEndpointEnabled": true}), "dataEndpointEnabled"),
+        ("/properties", json!({"dataEndpointEnabled": 1}), "dataEndpointEnabled"),
         ("/properties", json!({"adminEnabled": true}), "adminUserEnabled"),
         ("/identity", json!({"type": "SystemAssigned"}), "identity.type"),
     ] {

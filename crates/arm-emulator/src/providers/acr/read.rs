@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::error::ArmError;
 use crate::fields::{Fields, Tags};
+use crate::providers::acr::skus;
 use crate::providers::{Kind, checked_location};
 use crate::resource_id::ResourceId;
 
@@ -31,7 +32,7 @@ pub(crate) struct Changes {
 
 pub(crate) fn registry(id: &ResourceId, body: &Value) -> Result<WantedRegistry, ArmError> {
     check_name(&id.name().unwrap_or_default())?;
-    let changes = changes(body)?;
+    let changes = changes(body, "Basic")?;
     let mut fields = Fields::of(body, "")?;
     let location = checked_location(Kind::Registry, fields.string("location")?)?.to_owned();
     fields.required("sku")?;
@@ -47,7 +48,8 @@ pub(crate) fn registry(id: &ResourceId, body: &Value) -> Result<WantedRegistry, 
     })
 }
 
-pub(crate) fn changes(body: &Value) -> Result<Changes, ArmError> {
+/// What a body names; `present` is the sku if it names none.
+pub(crate) fn changes(body: &Value, present: &str) -> Result<Changes, ArmError> {
     let mut fields = Fields::of(body, "")?;
     for echoed in ["id", "name", "type", "apiVersion", "location", "systemData"] {
         fields.value(echoed);
@@ -64,6 +66,7 @@ pub(crate) fn changes(body: &Value) -> Result<Changes, ArmError> {
         identity.word("type", &["None"])?;
         identity.finish()?;
     }
+    skus::check_properties(sku.as_deref().unwrap_or(present), body)?;
     let (mut admin_user_enabled, mut anonymous_pull) = (None, None);
     if let Some(properties) = fields.object("properties")? {
         (admin_user_enabled, anonymous_pull) = read_properties(properties)?;
@@ -79,8 +82,7 @@ pub(crate) fn check_sku(sku: &str, anonymous_pull: bool) -> Result<(), ArmError>
         return Ok(());
     }
     let message = "The property 'anonymousPullEnabled' is not supported for the SKU Basic; it is for Standard and Premium.";
-    Err(ArmError::bad_request("UnsupportedSkuFeature", message)
-        .with_target("properties.anonymousPullEnabled"))
+    Err(skus::unsupported(message).with_target("properties.anonymousPullEnabled"))
 }
 
 /// The admin user and anonymous pull. Properties that az sends with their defaults are taken with these alone.

@@ -14,8 +14,8 @@ use crate::providers::{self, Kind, acr, versions};
 use crate::records::groups;
 use crate::request::{ApiVersion, Query};
 use crate::resource_id::ResourceId;
-use crate::routes::{registry_access, registry_children};
 use crate::routes::resource_groups::list_page;
+use crate::routes::{registry_access, registry_children};
 
 type RegistryPath = Path<(String, String, String)>;
 

@@ -50,7 +50,8 @@ async fn a_webhook_shows_whom_it_calls_by_an_action_alone() {
     assert!(!answers.contains("hunter2") && !answers.contains("s3cr3t"));
 
     let config = async || stack.post(&format!("{path}/getCallbackConfig"), json!({})).await.expect(200).body;
-    let expected = json!({"serviceUri": "https://hooks.invalid/s3cr3t", "customHeaders": {"Authorization": "hunter2"}});
+    let expected =
+        json!({"serviceUri": "https://hooks.invalid/s3cr3t", "customHeaders": {"Authorization": "hunter2"}});
     assert_eq!(config().await, expected);
     let first = stack.post(&format!("{path}/ping"), json!({})).await.expect(200).body;
     let second = stack.post(&format!("{path}/ping"), json!({})).await.expect(200).body;
@@ -155,7 +156,11 @@ async fn a_sku_has_so_many_webhooks_and_premium_alone_replications() {
 async fn what_premium_alone_has_is_refused_by_the_other_skus() {
     let stack = Stack::start().await;
     for (name, value, named) in [
-        ("publicNetworkAccess", json!("Disabled"), "Disabling public network access is not supported for the SKU Standard."),
+        (
+            "publicNetworkAccess",
+            json!("Disabled"),
+            "Disabling public network access is not supported for the SKU Standard.",
+        ),
         ("dataEndpointEnabled", json!(true), "data endpoint"),
         ("networkRuleSet", json!({"defaultAction": "Deny"}), "networkRuleSet"),
         ("encryption", json!({"status": "enabled"}), "encryption"),

@@ -45,7 +45,9 @@ pub(super) fn destinations(
                 && let Ok(body) = plan.body(index, &Live(arm))
             {
                 match &destination {
-                    Destination::Resource(kind, id) => providers::check(*kind, id, &body, &resource.api_version)?,
+                    Destination::Resource(kind, id) => {
+                        providers::check(*kind, id, &body, &resource.api_version)?
+                    }
                     Destination::Other(id) => any::check(arm, id, &body, &resource.api_version)?,
                     Destination::Deployment(_) => {}
                 }

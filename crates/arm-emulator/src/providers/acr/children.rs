@@ -47,7 +47,11 @@ pub(crate) fn admit(
         return Err(stored::read::location_required());
     }
     let registry = registry_of(arm, id)?;
-    if webhook { webhooks::admit(arm, &registry, id, body, hidden) } else { admit_replication(arm, &registry, body) }
+    if webhook {
+        webhooks::admit(arm, &registry, id, body, hidden)
+    } else {
+        admit_replication(arm, &registry, body)
+    }
 }
 
 /// 5 to 50 letters and digits (`azure-docs: resource-name-rules.md`).
@@ -68,13 +72,20 @@ fn registry_of(arm: &Arm, id: &ResourceId) -> Result<RegistryRecord, ArmError> {
     record.ok_or_else(|| any::not_found(&registry))
 }
 
-fn admit_replication(arm: &Arm, registry: &RegistryRecord, body: &mut Map<String, Value>) -> Result<(), ArmError> {
+fn admit_replication(
+    arm: &Arm,
+    registry: &RegistryRecord,
+    body: &mut Map<String, Value>,
+) -> Result<(), ArmError> {
     check_replications(&registry.sku)?;
     let location = body.get("location").and_then(Value::as_str).unwrap_or_default();
     if location == registry.location {
         return Err(ArmError::bad_request(
             "InvalidReplicationLocation",
-            format!("The registry '{}' is in '{location}' itself: a replication is in another location.", registry.name),
+            format!(
+                "The registry '{}' is in '{location}' itself: a replication is in another location.",
+                registry.name
+            ),
         )
         .with_target("location"));
     }
@@ -102,7 +113,9 @@ fn check_replications(sku: &str) -> Result<(), ArmError> {
 
 fn of_type(arm: &Arm, registry: &RegistryRecord, resource_type: &str) -> Result<Vec<Stored>, ArmError> {
     let mut all = resources::list(arm)?;
-    all.retain(|one| is(&one.id, resource_type) && one.id.parent().is_some_and(|parent| parent == registry.id));
+    all.retain(|one| {
+        is(&one.id, resource_type) && one.id.parent().is_some_and(|parent| parent == registry.id)
+    });
     Ok(all)
 }
 

@@ -88,7 +88,8 @@ pub(crate) fn unsupported(message: impl Into<String>) -> ArmError {
 impl Idle {
     /// Whether the value asks for nothing. One of a wrong type is for the reader to refuse.
     fn is(&self, value: &Value) -> bool {
-        let word = |value: &Value, idle: &str| value.as_str().is_none_or(|text| text.eq_ignore_ascii_case(idle));
+        let word =
+            |value: &Value, idle: &str| value.as_str().is_none_or(|text| text.eq_ignore_ascii_case(idle));
         match self {
             Self::Word(idle) => word(value, idle),
             Self::False => *value != Value::Bool(true),

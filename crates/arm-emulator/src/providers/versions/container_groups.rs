@@ -39,5 +39,8 @@ pub(super) const MEMBERS: &[Member] = &[
     Member::since("2025-09-01", "properties/volumes/secretReference"),
     Member::since("2025-09-01", "properties/volumes/azureFile/storageAccountKeyReference"),
     Member::since("2025-09-01", "properties/containers/properties/environmentVariables/secureValueReference"),
-    Member::since("2025-09-01", "properties/initContainers/properties/environmentVariables/secureValueReference"),
+    Member::since(
+        "2025-09-01",
+        "properties/initContainers/properties/environmentVariables/secureValueReference",
+    ),
 ];

@@ -47,7 +47,8 @@ fn a_member_is_taken_and_shown_by_the_versions_that_know_it_and_by_no_other() {
             assert!(find_in(kind, member.path, known).is_none(), "{kind:?} {} {known}", member.path);
             assert_eq!(shown(kind, body(member.path), known), body(member.path), "{}", member.path);
         }
-        let error = find_in(kind, member.path, unknown).unwrap_or_else(|| panic!("{} {unknown}", member.path));
+        let error =
+            find_in(kind, member.path, unknown).unwrap_or_else(|| panic!("{} {unknown}", member.path));
         assert_eq!(error.status, 400);
         let target = error.body.target.clone().unwrap();
         assert!(target.starts_with(outer) && !error.to_string().contains("hunter2"), "{error}");
@@ -95,7 +96,10 @@ fn the_place_is_named_and_null_is_absent() {
     ], "priority": null } });
     let error = check(Kind::ContainerGroup, &id(), &body, "2022-09-01").unwrap_err();
     assert_eq!(error.body.target.as_deref(), Some("properties.containers[1].properties.configMap"));
-    assert!(error.body.message.contains("'configMap'") && error.body.message.contains("2022-09-01"), "{error}");
+    assert!(
+        error.body.message.contains("'configMap'") && error.body.message.contains("2022-09-01"),
+        "{error}"
+    );
     let null = json!({ "properties": { "priority": null } });
     check(Kind::ContainerGroup, &id(), &null, "2022-09-01").unwrap();
 }

@@ -40,7 +40,8 @@ pub(super) fn admit(
     let status = fields.word("status", &["enabled", "disabled"])?.unwrap_or("enabled");
     let scope = fields.string("scope")?.unwrap_or_default();
     fields.required("actions")?;
-    let actions = fields.strings("actions")?.iter().map(|one| checked_action(one)).collect::<Result<Vec<_>, _>>()?;
+    let actions =
+        fields.strings("actions")?.iter().map(|one| checked_action(one)).collect::<Result<Vec<_>, _>>()?;
     if actions.is_empty() {
         return Err(ArmError::invalid_content("properties.actions", "There has to be at least one action."));
     }

@@ -117,6 +117,11 @@ impl AzureDevOps {
         control::router(self)
     }
 
+    /// The part of the control API that shows the clock and moves it, for whoever shares it with other services.
+    pub fn clock_router(&self) -> Router {
+        control::clock_router(self)
+    }
+
     fn start_clockwork(&self) {
         let service = self.clone();
         self.inner.shutdown.spawn(async move {

@@ -51,8 +51,6 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/sessions", get(sessions::list))
         .route("/sessions/release", post(sessions::release))
         .route("/sessions/expire", post(sessions::expire))
-        .route("/clock", get(clock::show))
-        .route("/clock/advance", post(clock::advance))
         .route("/seed", post(lifecycle::seed))
         .route("/reset", post(lifecycle::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
@@ -60,6 +58,13 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/journal", get(journal))
         .route("/events", get(events))
         .with_state(service.clone())
+        .nest("/clock", clock_router(service))
+}
+
+/// The routes of the clock alone.
+pub(crate) fn clock_router(service: &AzureDevOps) -> Router {
+    let router = Router::new().route("/", get(clock::show)).route("/advance", post(clock::advance));
+    router.with_state(service.clone())
 }
 
 /// An error of the control API: `{"error": "..."}`.

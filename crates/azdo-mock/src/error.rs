@@ -46,6 +46,9 @@ pub enum StartError {
     /// An agent package is not named as Microsoft names them.
     #[error("`{0}` is not named `vsts-agent-<platform>-<version>.tar.gz` or `.zip`")]
     Package(String),
+    /// Sessions of before could not be ended.
+    #[error("end the sessions of before: {0}")]
+    Sessions(String),
     /// The folder for logs could not be made.
     #[error("make the folder for logs")]
     Logs(#[source] std::io::Error),

@@ -9,9 +9,12 @@ mod logs;
 mod run;
 mod run_file;
 mod sandbox_az;
+mod sandbox_clock;
+mod sandbox_detached;
 mod sandbox_down;
 mod sandbox_env;
 mod sandbox_events;
+mod sandbox_options;
 mod sandbox_state;
 mod sandbox_up;
 mod scale;
@@ -39,6 +42,7 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
         Command::Sandbox(Sandbox::Reset { forget_seeds }) => {
             sandbox_state::reset(forget_seeds, common, environment).await
         }
+        Command::Sandbox(Sandbox::Clock(words)) => sandbox_clock::run(&words, common, environment).await,
         Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
         Command::BuildImage(words) => build_image::run(words, common, environment).await,
         Command::BaseImage => build_image::base(environment).await,

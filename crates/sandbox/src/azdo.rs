@@ -37,6 +37,10 @@ pub(crate) async fn start(
     let (http, https) = (url("http", plain)?, url("https", sealed)?);
     let service =
         AzureDevOps::new(settings(base, http.clone(), entra, shutdown)).map_err(at("make Azure DevOps"))?;
+    if base.was_down {
+        // Their containers are gone; whoever else polls opens a new one.
+        service.end_sessions().map_err(at("end the sessions of before"))?;
+    }
     let by_https = service.at(&https).map_err(at("make Azure DevOps"))?;
     let tls = certificate(base, gateway)?;
     serve_http(plain, service.router(), shutdown).await.map_err(at("serve Azure DevOps"))?;
@@ -67,8 +71,8 @@ fn settings(base: &Base<'_>, url: Url, entra: &Entra, shutdown: &Shutdown) -> az
         }),
         packages: base.options.packages.clone(),
         switches: base.options.azdo,
-        store: base.store.clone(),
-        logs_dir: base.instance.folder().join("job-logs"),
+        store: base.place.store.clone(),
+        logs_dir: base.place.folder.join("job-logs"),
         clock: base.clock.clone(),
         entropy: base.entropy.clone(),
         shutdown: shutdown.clone(),

@@ -16,7 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::whole::{Whole, WholeError};
+use crate::clock;
+use crate::whole::Whole;
 
 /// What the control API can reach beside the emulators' own control routes.
 #[derive(Clone)]
@@ -30,16 +31,20 @@ pub(crate) struct Control {
 }
 
 /// The control routes behind their guard.
-pub(crate) fn router(control: Control, azdo: Router, entra: Router) -> Router {
+pub(crate) fn router(control: Control, entra: Router) -> Router {
+    let azdo = &control.whole.azdo;
     Router::new()
         .route("/health", get(health))
         .route("/stop", post(stop))
         .route("/groups", get(groups))
         .route("/reset", post(reset))
         .with_state(control.clone())
-        .nest("/azdo", azdo)
+        // One clock for all services: Azure DevOps', which knows what is to happen when it is moved.
+        .nest("/clock", azdo.clock_router())
+        .nest("/azdo", azdo.control_router())
         .nest("/entra", entra)
         .fallback(unknown)
+        .layer(middleware::from_fn_with_state(control.clone(), keep_clock))
         .layer(middleware::from_fn_with_state(control, guard))
 }
 
@@ -80,6 +85,15 @@ fn same(expected: &[u8], given: &[u8]) -> bool {
     expected.len() == given.len() && expected.iter().zip(given).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
+/// A clock that was moved is kept before that is answered, by whatever route it was.
+async fn keep_clock(State(control): State<Control>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    match clock::keep(&control.whole.clock, &control.whole.store) {
+        Ok(()) => response,
+        Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, &error),
+    }
+}
+
 async fn health(State(control): State<Control>) -> Response {
     Json(json!({ "instance": control.instance, "processId": std::process::id(), "status": "ready" }))
         .into_response()
@@ -101,19 +115,19 @@ async fn reset(
     };
     match control.whole.reset(seeds).await {
         Ok(groups) => Json(json!({ "containerGroups": groups })).into_response(),
-        Err(error) => refused(&error),
+        Err(error) => failed(StatusCode::CONFLICT, &error),
     }
 }
 
-fn refused(error: &WholeError) -> Response {
+fn failed(status: StatusCode, error: &dyn std::error::Error) -> Response {
     let mut why = error.to_string();
-    let mut next = std::error::Error::source(error);
+    let mut next = error.source();
     while let Some(cause) = next {
         why.push_str(": ");
         why.push_str(&cause.to_string());
         next = cause.source();
     }
-    (StatusCode::CONFLICT, Json(json!({ "error": why }))).into_response()
+    (status, Json(json!({ "error": why }))).into_response()
 }
 
 /// Which container each group has now, so that a person can tell containers apart over restarts.
@@ -139,7 +153,7 @@ async fn groups(State(control): State<Control>) -> Response {
 
 async fn unknown(request: Request) -> Response {
     let why = format!(
-        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /reset, /azdo/… and /entra/…",
+        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /reset, /clock, /azdo/… and /entra/…",
         request.method(),
         request.uri().path()
     );

@@ -25,7 +25,7 @@ pub(crate) fn entra(base: &Base<'_>, authority: &Url, arm: &Url) -> Result<Entra
         base.clock.clone(),
         base.entropy.clone(),
     );
-    entra.keep_in(base.store.clone()).map_err(at("read the applications of the directory"))?;
+    entra.keep_in(base.place.store.clone()).map_err(at("read the applications of the directory"))?;
     Ok(entra)
 }
 

@@ -1,16 +1,17 @@
 //! Removing all that an instance made, whether its process lives or not.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use container_groups::{ConnectError, DockerRuntime, RuntimeError};
 use secrecy::ExposeSecret;
-use service_kit::{Store, StoreError, StoreKey, SystemEntropy};
 
+use crate::hold::{Hold, Holder, Keep};
 use crate::instance::Instance;
 use crate::record::Record;
 
-/// How long the serving process may take to end.
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long the serving process may take to end, with the containers of one that keeps no state.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Removed {
     pub process: bool,
     /// Containers, networks, volumes and images, each by kind and name.
     pub objects: Vec<String>,
+    /// A state folder of its own, which stays.
+    pub kept: Option<PathBuf>,
 }
 
 /// Why something is still there.
@@ -58,7 +61,7 @@ pub enum DownError {
 }
 
 /// Stops the instance's process if there is one, removes what carries its label in Docker, deletes its state. Base
-/// image and caches stay.
+/// image and caches stay, and so does a state in a folder of its own.
 pub async fn down(instance: &Instance, docker_host: Option<&str>) -> Result<Removed, DownError> {
     let record = Record::read(instance).ok();
     let asked = match &record {
@@ -82,11 +85,25 @@ pub async fn down(instance: &Instance, docker_host: Option<&str>) -> Result<Remo
         .into_iter()
         .flat_map(|(kind, names)| names.into_iter().map(move |name| format!("{kind} {name}")))
         .collect();
-    if instance.folder().exists() {
-        fs_err::remove_dir_all(instance.folder())
-            .map_err(|source| DownError::State { instance: instance.name().to_owned(), source })?;
+    let kept = release(instance)
+        .and_then(|kept| {
+            if instance.folder().exists() {
+                fs_err::remove_dir_all(instance.folder())?;
+            }
+            Ok(kept)
+        })
+        .map_err(|source| DownError::State { instance: instance.name().to_owned(), source })?;
+    Ok(Removed { process: asked, objects, kept })
+}
+
+/// Gives up a state folder of its own: nothing on the engine belongs to it any more.
+fn release(instance: &Instance) -> std::io::Result<Option<PathBuf>> {
+    let Some(Holder { keep: Keep::In(folder), .. }) = Holder::of(instance.folder()) else { return Ok(None) };
+    // It may be another's by now.
+    if Holder::of(&folder).is_some_and(|holder| holder.instance == instance.name()) {
+        Holder::forget(&folder)?;
     }
-    Ok(Removed { process: asked, objects })
+    Ok(folder.exists().then_some(folder))
 }
 
 /// Asks the process over its control API; `false` when nobody answers.
@@ -98,24 +115,16 @@ async fn ask(record: &Record) -> bool {
     request.send().await.is_ok_and(|answer| answer.status().is_success())
 }
 
-/// The state file's lock goes with the process, however it ends.
+/// The instance's lock goes with the process, however it ends.
 async fn wait_for_release(instance: &Instance, record: Option<&Record>) -> Result<(), DownError> {
-    let file = instance.folder().join("state.redb");
-    let held = || {
-        let entropy = SystemEntropy::shared();
-        file.exists()
-            && matches!(
-                Store::open(&file, &StoreKey::generate(&entropy), &entropy),
-                Err(StoreError::InUse { .. })
-            )
-    };
     let wait = async {
-        while held() {
+        while Hold::is_taken(instance.folder()) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
+    let holder = || Holder::of(instance.folder()).map(|holder| holder.process_id);
     tokio::time::timeout(LIMIT, wait).await.map_err(|_| DownError::StillRunning {
         instance: instance.name().to_owned(),
-        process_id: record.map_or(0, |record| record.process_id),
+        process_id: holder().or(record.map(|record| record.process_id)).unwrap_or(0),
     })
 }

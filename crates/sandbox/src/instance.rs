@@ -60,15 +60,20 @@ impl Instance {
 
     /// Makes the state folder, readable by its owner alone.
     pub(crate) fn make_folder(&self) -> Result<(), InstanceError> {
-        let failed = |source| InstanceError::Folder { folder: self.folder.clone(), source };
-        fs_err::create_dir_all(&self.folder).map_err(failed)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs_err::set_permissions(&self.folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
-        Ok(())
+        make_private(&self.folder)
     }
+}
+
+/// Makes a folder, readable by its owner alone.
+pub(crate) fn make_private(folder: &Path) -> Result<(), InstanceError> {
+    let failed = |source| InstanceError::Folder { folder: folder.to_owned(), source };
+    fs_err::create_dir_all(folder).map_err(failed)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
 }
 
 impl FromStr for Name {

@@ -7,21 +7,35 @@
 //! crates of their own. What is here is composition: addresses, ports, keys, readiness and shutdown.
 
 mod azdo;
+mod clock;
 mod control;
 mod directory;
 mod down;
 mod environment;
+mod ephemeral;
+mod hold;
 mod identity;
 mod instance;
+mod options;
+mod place;
 mod probe;
 mod record;
+mod registry;
+mod running;
+mod serve;
+mod trust;
 mod up;
 mod whole;
 
 pub use azdo_mock::{OldToken, PoolRights, SessionAfterReplace, Switches as AzdoSwitches, check_seed};
+pub use clock::{ClockError, Time};
 pub use container_groups::{IdenticalPut, Quota, RestartBackoff, Switches as GroupSwitches};
 pub use down::{DownError, Removed, down};
 pub use environment::environment;
+pub use hold::{Holder, Keep};
 pub use instance::{Instance, InstanceError};
+pub use options::Options;
+pub use place::PlaceError;
 pub use record::{Record, RecordError};
-pub use up::{Options, Running, UpError, up};
+pub use running::Running;
+pub use up::{UpError, up};

@@ -3,7 +3,7 @@
 use arm_emulator::Arm;
 use azdo_mock::{AzureDevOps, ResetError, Seeds};
 use entra_tokens::Entra;
-use service_kit::{Batch, Store, StoreError};
+use service_kit::{Batch, SharedClock, Store, StoreError};
 
 /// What Entra ID keeps.
 const ENTRA: &str = "entra.";
@@ -15,6 +15,7 @@ pub(crate) struct Whole {
     pub(crate) entra: Entra,
     pub(crate) arm: Arm,
     pub(crate) store: Store,
+    pub(crate) clock: SharedClock,
     /// The sandbox's own registry, which stays with its images, and the resource group it is in.
     pub(crate) registry_group: String,
     pub(crate) registry: String,

@@ -66,6 +66,8 @@ pub type ManualClock = VirtualClock;
 struct Hands {
     /// What the clock showed when it was last set.
     set: Timestamp,
+    /// How far it was moved by hand.
+    advanced: SignedDuration,
     run: Option<Run>,
     next_waiter: u64,
     /// By the moment they wait for, then in the order in which they came.
@@ -114,7 +116,8 @@ fn moved(moment: Timestamp, step: SignedDuration) -> Timestamp {
 impl VirtualClock {
     /// A clock that stands at `start`.
     pub fn at(start: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(Hands { set: start, run: None, next_waiter: 0, waiters: BTreeMap::new() })))
+        let (advanced, waiters) = (SignedDuration::ZERO, BTreeMap::new());
+        Self(Arc::new(Mutex::new(Hands { set: start, advanced, run: None, next_waiter: 0, waiters })))
     }
 
     /// A clock that runs from `start`, `speed` times as fast as the machine's; 0 counts as 1.
@@ -128,7 +131,13 @@ impl VirtualClock {
     pub fn advance(&self, step: SignedDuration) {
         let mut hands = self.hands();
         hands.set = moved(hands.set, step);
+        hands.advanced = hands.advanced.saturating_add(step);
         hands.wake();
+    }
+
+    /// How far the clock was moved by hand, all in all.
+    pub fn advanced(&self) -> SignedDuration {
+        self.hands().advanced
     }
 
     /// This clock as a service takes it.
@@ -274,6 +283,7 @@ mod tests {
         let waiting = clock.wait_until(after(1_000_000));
         clock.advance(SignedDuration::from_secs(1_000_000));
         waiting.await;
+        assert_eq!(clock.advanced(), SignedDuration::from_secs(1_000_000), "what ran by itself is not counted");
         assert_eq!((clock.speed(), VirtualClock::at(after(0)).speed()), (1000, 0));
     }
 

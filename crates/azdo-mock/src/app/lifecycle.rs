@@ -15,7 +15,7 @@ use serde_json::json;
 use service_kit::{Batch, StoreError};
 
 use super::AzureDevOps;
-use crate::error::StartError;
+use crate::error::{ApiError, StartError};
 use crate::packages::Packages;
 use crate::persist;
 use crate::seed::Seed;
@@ -180,6 +180,19 @@ impl AzureDevOps {
         nobodys_key: Option<&'a PublicKey>,
     ) -> NewSeed<'a> {
         NewSeed { text, seed, generated, organization: &self.addresses().organization, nobodys_key }
+    }
+
+    /// Ends all sessions as time does: whoever held one was removed while the service was away. An agent that is still
+    /// there opens another; a job that was not taken goes back into the queue.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    pub fn end_sessions(&self) -> Result<(), StartError> {
+        let ended = self.change(|state, moment| {
+            state.end_all_sessions(moment.now);
+            Ok::<_, ApiError>(())
+        });
+        ended.map_err(|error| StartError::Sessions(error.message().to_owned()))
     }
 
     /// Takes another state in the place of the present one. The caller holds the order of writes.

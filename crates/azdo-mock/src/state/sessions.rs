@@ -231,6 +231,14 @@ impl State {
         }
     }
 
+    /// Ends all sessions as time does.
+    pub(crate) fn end_all_sessions(&mut self, now: Timestamp) {
+        let all: Vec<_> = self.sessions.keys().copied().collect();
+        for id in all {
+            self.end_session(id, now, |agent, agent_id| EventKind::SessionExpired { agent, agent_id });
+        }
+    }
+
     /// When a session ends that was polled last at `seen`.
     pub(super) fn expires(&self, seen: Timestamp) -> Timestamp {
         let life = SignedDuration::try_from(self.switches.session_expiry).unwrap_or(SignedDuration::MAX);

@@ -23,6 +23,8 @@ pub struct NetworkSettings {
     pub instance: String,
     /// How many containers must find an address; 13 fit into the smallest network.
     pub containers: u16,
+    /// The subnet that it should have, in CIDR notation, such as the one it had before; another where that is taken.
+    pub subnet: Option<String>,
     /// Further labels, for example of who to ask whether the instance is alive.
     pub labels: BTreeMap<String, String>,
 }
@@ -49,7 +51,8 @@ impl DockerRuntime {
         let used = used_subnets();
         let seed = Sha256::digest(&settings.instance);
         let seed = u64::from_be_bytes(seed[..8].try_into().unwrap_or_default());
-        let free = candidates(seed, prefix_for(settings.containers))
+        let wanted = settings.subnet.as_deref().and_then(|text| text.parse().ok());
+        let free = wanted.into_iter().chain(candidates(seed, prefix_for(settings.containers)))
             .filter(|one| !used.iter().any(|u| u.overlaps(*one)));
         let action = format!("create network `{}`", network_name(&settings.instance));
         for subnet in free.take(TRIES) {

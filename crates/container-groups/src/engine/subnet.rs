@@ -25,6 +25,16 @@ impl Subnet {
     }
 }
 
+impl std::str::FromStr for Subnet {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (base, prefix) = text.split_once('/').ok_or(())?;
+        let (base, prefix) = (base.parse().map_err(drop)?, prefix.parse().map_err(drop)?);
+        if (16..=30).contains(&prefix) { Ok(Self::new(base, prefix)) } else { Err(()) }
+    }
+}
+
 impl std::fmt::Display for Subnet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", Ipv4Addr::from_bits(self.base), self.prefix)
@@ -79,6 +89,15 @@ mod tests {
     #[test]
     fn the_network_fits_the_containers() {
         assert_eq!([0, 5, 13, 14, 100, 253, 254].map(prefix_for), [28, 28, 28, 27, 25, 24, 23]);
+    }
+
+    #[test]
+    fn a_subnet_is_read_as_it_is_written() {
+        let one = Subnet::new(Ipv4Addr::new(10, 213, 4, 0), 25);
+        assert_eq!(one.to_string().parse(), Ok(one));
+        for bad in ["", "10.213.4.0", "10.213.4.0/8", "10.213.4.0/31", "x/24"] {
+            assert_eq!(bad.parse::<Subnet>(), Err(()), "{bad}");
+        }
     }
 
     #[test]

@@ -36,8 +36,12 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let engine = connect().await;
         let mut home = Home::new(&unique_instance(test), folder.path(), SystemClock::shared());
-        let settings =
-            NetworkSettings { instance: home.instance.clone(), containers: 8, labels: [owner()].into() };
+        let settings = NetworkSettings {
+            instance: home.instance.clone(),
+            containers: 8,
+            subnet: None,
+            labels: [owner()].into(),
+        };
         let network = engine.ensure_network(&settings).await.unwrap();
         assert_eq!(engine.ensure_network(&settings).await.unwrap(), network, "asked twice, made once");
         home.network.clone_from(&network.name);

@@ -60,7 +60,7 @@ impl Control {
         self.send(self.request(Method::POST, path).json(body), path).await
     }
 
-    /// As [`Self::post`], but what was sent may be wrong: then the body of the refusal.
+    /// As [`Self::post`], but what was sent may be wrong or come at a wrong time: then the body of the refusal.
     pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Result<Result<Value, Value>> {
         self.try_send(self.request(Method::POST, path).json(body), path).await
     }
@@ -72,7 +72,7 @@ impl Control {
 
     async fn try_send(&self, request: RequestBuilder, path: &str) -> Result<Result<Value, Value>> {
         let (status, text) = self.answer(request, path).await?;
-        if status == StatusCode::BAD_REQUEST
+        if (status == StatusCode::BAD_REQUEST || status == StatusCode::CONFLICT)
             && let Ok(refusal) = serde_json::from_str(&text)
         {
             return Ok(Err(refusal));

@@ -24,7 +24,7 @@ pub(crate) async fn run(common: &Common, environment: &Environment) -> Result<Ou
     if common.output == Format::Json {
         output::document(&json!({
             "instance": instance.name(), "process": removed.process, "removed": removed.objects,
-            "kept": { "cache": environment.cache(), "baseImage": "mayfly-base" },
+            "kept": { "state": removed.kept, "cache": environment.cache(), "baseImage": "mayfly-base" },
         }))?;
         return Ok(Outcome::Done);
     }
@@ -35,6 +35,10 @@ pub(crate) async fn run(common: &Common, environment: &Environment) -> Result<Ou
             "sandbox `{instance}` is gone: {} Docker objects removed",
             removed.objects.len()
         ));
+    }
+    if let Some(state) = &removed.kept {
+        let state = state.display();
+        output::note(&format!("kept: its state in `{state}`; `mayfly sandbox up --state {state}` goes on with it"));
     }
     output::note(&format!(
         "kept for the next time: the base image `mayfly-base` and the cache `{}`",

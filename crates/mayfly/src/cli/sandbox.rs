@@ -1,0 +1,185 @@
+//! The words of the sandbox.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{ImageSource, duration};
+
+#[derive(Subcommand)]
+pub(crate) enum Sandbox {
+    /// Start it, or take up where one that was killed left off
+    Up(Box<Up>),
+    /// Print it as environment variables: eval "$(mayfly sandbox env)"
+    Env {
+        /// For which shell
+        #[arg(long, value_enum, default_value_t)]
+        shell: Shell,
+        /// Print what puts the variables back to what they were
+        #[arg(long)]
+        unset: bool,
+    },
+    /// Run your `az` against it, in a configuration that is thrown away with it: mayfly sandbox az group list
+    #[command(disable_help_flag = true)]
+    Az {
+        /// What `az` is to do; its exit code is this command's
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Show what happened in its Azure DevOps, and what points to a stolen agent key
+    Events {
+        /// Only what points to a stolen key
+        #[arg(long)]
+        alarms: bool,
+    },
+    /// Add what a seed file holds to its Azure DevOps: pools, tokens, agents, jobs; see docs/seed-file.md
+    Seed {
+        /// The file
+        file: PathBuf,
+    },
+    /// Put it back to how it began: agents, jobs, resources and containers go, the seeds are applied again
+    Reset {
+        /// Forget the seeds instead
+        #[arg(long)]
+        forget_seeds: bool,
+    },
+    /// Show its time, or move it forward where it was started with `--clock virtual`
+    #[command(subcommand)]
+    Clock(ClockWords),
+    /// Stop it and remove everything it made, but a state folder that was given with --state
+    Down,
+}
+
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum Shell {
+    /// POSIX shells
+    #[default]
+    Sh,
+    /// PowerShell
+    Powershell,
+}
+
+#[derive(Args)]
+pub(crate) struct Up {
+    /// Serve in the background and return once every endpoint answers
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Also build the image and deploy this many agents
+    #[arg(long)]
+    pub(crate) agents: Option<u32>,
+    /// Add what a seed file holds to its Azure DevOps, where it is new; see docs/seed-file.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed: Option<PathBuf>,
+    /// Keep the state in a folder that `sandbox down` leaves; the next `up` with it goes on where this one ended
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Keep nothing: state, logs and containers end with the process
+    #[arg(long, conflicts_with = "state")]
+    pub(crate) ephemeral: bool,
+    /// Whose time it is
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) clock: Clock,
+    /// Folder with the agent packages that Azure DevOps offers [default: none]
+    #[arg(long, env = "MAYFLY_AGENT_PACKAGES")]
+    pub(crate) agent_packages: Option<PathBuf>,
+    /// What a PUT of an unchanged container group does; Azure does not say
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) identical_put: IdenticalPut,
+    /// Whether restarts of containers are delayed more and more, as on the platform
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) restart_backoff: OnOff,
+    /// Seconds between SIGTERM and SIGKILL; 0: killed without SIGTERM
+    #[arg(long, default_value_t = 0)]
+    pub(crate) stop_grace: u64,
+    /// What an access token may do that was issued before its agent was replaced
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) old_token_after_replace: OldToken,
+    /// What becomes of an open session when its agent is registered anew
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) session_after_replace: OldSession,
+    /// Give agents and commands Azure DevOps' HTTPS address instead of that by HTTP; both are served in any case
+    #[arg(long)]
+    pub(crate) azdo_https: bool,
+    /// Let containers reach Entra ID, for agents that register with a service principal; by default they do not
+    #[arg(long)]
+    pub(crate) entra_in_containers: bool,
+    /// Make the service principal of AZURE_CLIENT_ID a member of the organization with these rights on agent pools;
+    /// by default it is nobody there
+    #[arg(long, value_enum)]
+    pub(crate) service_principal_pools: Option<PoolRights>,
+    /// Run container groups of osType Windows as Linux containers instead of refusing them
+    #[arg(long)]
+    pub(crate) run_windows_groups_as_linux: bool,
+    /// Container groups and cores that the subscription may use
+    #[arg(long, default_value_t = 100)]
+    pub(crate) quota: u32,
+    #[command(flatten)]
+    pub(crate) image: ImageSource,
+}
+
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum Clock {
+    /// The machine's
+    #[default]
+    Machine,
+    /// It runs as the machine's does, and `sandbox clock advance` moves it forward
+    Virtual,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClockWords {
+    /// What time it is there
+    Show,
+    /// Move it forward; whatever waits for a moment that has come happens at once
+    Advance {
+        /// By how much, such as `240s`, `50m` or `2h`
+        #[arg(value_parser = duration)]
+        by: Duration,
+    },
+}
+
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum IdenticalPut {
+    /// All its containers are restarted
+    #[default]
+    Restarts,
+    /// Nothing happens
+    NoOp,
+}
+
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum OnOff {
+    #[default]
+    On,
+    Off,
+}
+
+#[derive(ValueEnum, Clone, Copy)]
+pub(crate) enum PoolRights {
+    /// Not even see them
+    None,
+    /// See pools and agents
+    Read,
+    /// Register and remove agents
+    Manage,
+}
+
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum OldToken {
+    /// All it could, until it expires
+    #[default]
+    Valid,
+    /// Nothing
+    Refused,
+}
+
+#[derive(ValueEnum, Clone, Copy, Default)]
+pub(crate) enum OldSession {
+    /// It blocks a new one until it is deleted or expires
+    #[default]
+    Kept,
+    /// It ends
+    Dropped,
+}

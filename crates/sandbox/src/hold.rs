@@ -111,7 +111,11 @@ mod tests {
         first.note(&holder).unwrap();
         assert!(Hold::is_taken(folder.path()));
         assert!(Hold::take(folder.path()).unwrap().is_none());
-        assert_eq!(Holder::of(folder.path()), Some(holder.clone()), "who has it can be read while it is locked");
+        assert_eq!(
+            Holder::of(folder.path()),
+            Some(holder.clone()),
+            "who has it can be read while it is locked"
+        );
         drop(first);
         assert!(!Hold::is_taken(folder.path()));
         assert_eq!(Holder::of(folder.path()), Some(holder));

@@ -78,8 +78,7 @@ impl Place {
     }
 
     fn sign(&self, hold: &Hold) -> Result<(), PlaceError> {
-        hold.note(&self.holder)
-            .map_err(|source| PlaceError::Lock { folder: self.folder.clone(), source })
+        hold.note(&self.holder).map_err(|source| PlaceError::Lock { folder: self.folder.clone(), source })
     }
 }
 
@@ -156,14 +155,13 @@ mod tests {
     #[test]
     fn a_second_process_of_an_instance_is_refused_by_name_wherever_its_state_is() {
         let (home, process) = (home(), std::process::id());
-        for (name, keep) in [
-            ("a", Keep::WithInstance),
-            ("b", Keep::Nowhere),
-            ("c", Keep::In(home.path().join("state-of-c"))),
-        ] {
+        for (name, keep) in
+            [("a", Keep::WithInstance), ("b", Keep::Nowhere), ("c", Keep::In(home.path().join("state-of-c")))]
+        {
             let first = take(&home, name, &keep).unwrap();
             let refused = refusal(&home, name, &keep);
-            let expected = format!("start the sandbox `{name}`: it already runs as process {process} since 2");
+            let expected =
+                format!("start the sandbox `{name}`: it already runs as process {process} since 2");
             assert!(refused.starts_with(&expected), "{refused}");
             let other = Keep::In(home.path().join("another"));
             assert!(refusal(&home, name, &other).starts_with(&expected), "another folder does not help");

@@ -115,13 +115,9 @@ pub(crate) async fn serve(
         },
         stop: stop.clone(),
     };
-    serve_http(
-        local(identity.ports.control),
-        control::router(control, entra.control_router()),
-        shutdown,
-    )
-    .await
-    .map_err(at("serve the control API"))?;
+    serve_http(local(identity.ports.control), control::router(control, entra.control_router()), shutdown)
+        .await
+        .map_err(at("serve the control API"))?;
 
     let mut remarks = Vec::new();
     match &base.options.probe {

@@ -283,7 +283,11 @@ mod tests {
         let waiting = clock.wait_until(after(1_000_000));
         clock.advance(SignedDuration::from_secs(1_000_000));
         waiting.await;
-        assert_eq!(clock.advanced(), SignedDuration::from_secs(1_000_000), "what ran by itself is not counted");
+        assert_eq!(
+            clock.advanced(),
+            SignedDuration::from_secs(1_000_000),
+            "what ran by itself is not counted"
+        );
         assert_eq!((clock.speed(), VirtualClock::at(after(0)).speed()), (1000, 0));
     }
 

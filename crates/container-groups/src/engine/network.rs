@@ -52,7 +52,9 @@ impl DockerRuntime {
         let seed = Sha256::digest(&settings.instance);
         let seed = u64::from_be_bytes(seed[..8].try_into().unwrap_or_default());
         let wanted = settings.subnet.as_deref().and_then(|text| text.parse().ok());
-        let free = wanted.into_iter().chain(candidates(seed, prefix_for(settings.containers)))
+        let free = wanted
+            .into_iter()
+            .chain(candidates(seed, prefix_for(settings.containers)))
             .filter(|one| !used.iter().any(|u| u.overlaps(*one)));
         let action = format!("create network `{}`", network_name(&settings.instance));
         for subnet in free.take(TRIES) {

@@ -38,7 +38,9 @@ pub(crate) async fn run(common: &Common, environment: &Environment) -> Result<Ou
     }
     if let Some(state) = &removed.kept {
         let state = state.display();
-        output::note(&format!("kept: its state in `{state}`; `mayfly sandbox up --state {state}` goes on with it"));
+        output::note(&format!(
+            "kept: its state in `{state}`; `mayfly sandbox up --state {state}` goes on with it"
+        ));
     }
     output::note(&format!(
         "kept for the next time: the base image `mayfly-base` and the cache `{}`",

@@ -74,7 +74,12 @@ pub enum PlaceError {
 fn in_use(instance: &str, folder: Option<&Path>, holder: Option<&Holder>) -> String {
     let by = holder.map_or_else(
         || "another process".to_owned(),
-        |holder| format!("process {} of the sandbox `{}` since {}", holder.process_id, holder.instance, holder.since),
+        |holder| {
+            format!(
+                "process {} of the sandbox `{}` since {}",
+                holder.process_id, holder.instance, holder.since
+            )
+        },
     );
     match (folder, holder) {
         (Some(folder), _) => format!("the state folder `{}` is in use by {by}", folder.display()),

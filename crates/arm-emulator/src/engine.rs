@@ -1,6 +1,7 @@
 //! What goes on beyond a request: deployments, deletions, and how they are picked up after a crash.
 
 pub(crate) mod execute;
+pub(crate) mod export;
 pub(crate) mod links;
 pub(crate) mod live;
 pub(crate) mod operation;

@@ -21,7 +21,7 @@ pub(crate) fn document(arm: &Arm) -> Value {
         "resourceManager": endpoint,
         "graphAudience": "https://graph.windows.net/",
         "graph": "https://graph.windows.net/",
-        "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "microsoftGraphResourceId": endpoint,
         "media": "https://rest.media.azure.net",
         "gallery": "https://gallery.azure.com/",
         "batch": "https://batch.core.windows.net/",

@@ -5,13 +5,18 @@ pub(crate) mod aci;
 pub(crate) mod acr;
 pub(crate) mod any;
 pub(crate) mod catalogue;
+pub(crate) mod directory;
 pub(crate) mod locks;
+pub(crate) mod moves;
 pub(crate) mod msi;
 pub(crate) mod namespaces;
+pub(crate) mod operations;
 pub(crate) mod registration;
 pub(crate) mod resource_groups;
 pub(crate) mod role_assignments;
+pub(crate) mod role_definitions;
 pub(crate) mod stored;
+pub(crate) mod tag_names;
 pub(crate) mod tags_resource;
 pub(crate) mod versions;
 
@@ -182,6 +187,7 @@ pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, 
             let name = role_assignments::name(id.last_name())?;
             return role_assignments::delete_at(arm, &id.scope().to_string(), name);
         }
+        Place::RoleDefinition(id) => return role_definitions::delete(arm, &id),
         Place::Tags(scope) => return tags_resource::delete(arm, &scope).map(|()| None),
         Place::Stored(id) => {
             let deleted = stored::delete(arm, &id, &Condition::default())?;

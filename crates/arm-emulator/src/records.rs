@@ -8,3 +8,4 @@ pub(crate) mod registries;
 pub(crate) mod registry_access;
 pub(crate) mod resources;
 pub(crate) mod roles;
+pub(crate) mod tag_names;

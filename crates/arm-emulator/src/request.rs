@@ -169,6 +169,10 @@ fn admitted(arm: &Arm, request: &Request) -> Result<ApiVersion, ArmError> {
         let claims = authenticate(arm, request.headers())?;
         authorize(arm, &claims, request)?;
     }
+    // Microsoft Graph has its version in the path.
+    if path.starts_with("/v1.0/") {
+        return Ok(ApiVersion("v1.0".to_owned()));
+    }
     let version = api_version(&Query::of(request.uri()))?;
     let mut segments = path.split('/').skip(1);
     if segments.next() == Some("subscriptions")

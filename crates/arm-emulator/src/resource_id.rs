@@ -272,7 +272,7 @@ pub(crate) fn normalise_path(path: &str) -> String {
             Position::Word => {
                 next = match lower.as_str() {
                     "providers" => Position::Namespace,
-                    "metadata" if index == 0 => Position::Fixed,
+                    "metadata" | "v1.0" if index == 0 => Position::Fixed,
                     _ => Position::Name,
                 };
                 if lower == "deployments" && !in_provider && index > 0 {

@@ -5,6 +5,8 @@ mod container_groups;
 mod container_locations;
 mod container_sessions;
 mod deployments;
+mod graph;
+mod group_actions;
 mod identities;
 mod metadata;
 mod operations;
@@ -14,7 +16,9 @@ mod registry_access;
 mod registry_children;
 mod resource_groups;
 mod resources;
+mod subscription_checks;
 mod subscriptions;
+mod tag_names;
 mod unknown;
 
 use axum::Router;
@@ -36,6 +40,10 @@ pub(crate) fn router(arm: Arm) -> Router {
         .merge(container_groups::routes())
         .merge(registries::routes())
         .merge(identities::routes())
+        .merge(graph::routes())
+        .merge(group_actions::routes())
+        .merge(subscription_checks::routes())
+        .merge(tag_names::routes())
         .merge(operations::routes())
         .fallback(any::route)
         .method_not_allowed_fallback(unknown::method)

@@ -9,7 +9,7 @@ use service_kit::{SharedClock, SharedEntropy};
 use url::Url;
 use uuid::Uuid;
 
-use crate::applications::Applications;
+use crate::applications::{Application, Applications};
 use crate::keys::{KeyError, SigningKey};
 
 /// How long an access token is valid, in seconds, as Entra reports it.
@@ -58,6 +58,17 @@ pub struct Principal {
     pub object_id: Uuid,
     /// The Azure resource of a managed identity, `xms_mirid` in its tokens.
     pub resource_id: Option<String>,
+}
+
+/// The service principal of an application of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePrincipal {
+    /// The application id.
+    pub client_id: Uuid,
+    /// The object in the directory.
+    pub object_id: Uuid,
+    /// The application's name.
+    pub display_name: String,
 }
 
 /// A token with its times, as the identity endpoint shows them.
@@ -157,9 +168,14 @@ impl Entra {
         Uuid::new_v5(&self.0.settings.tenant_id, client_id.as_bytes())
     }
 
-    /// Whether an object of the directory is the service principal of one of its applications.
-    pub fn is_service_principal(&self, object_id: Uuid) -> bool {
-        self.applications().all().any(|one| self.object_id_of(one.client_id) == object_id)
+    /// The service principals of all applications.
+    pub fn service_principals(&self) -> Vec<ServicePrincipal> {
+        let of = |one: &Application| ServicePrincipal {
+            client_id: one.client_id,
+            object_id: self.object_id_of(one.client_id),
+            display_name: one.display_name.clone(),
+        };
+        self.applications().all().map(of).collect()
     }
 
     pub(crate) fn service_principal(&self, client_id: Uuid) -> Principal {

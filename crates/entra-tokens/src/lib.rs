@@ -15,5 +15,7 @@ mod federation;
 mod keys;
 mod routes;
 
-pub use entra::{AZURE_DEVOPS, Claims, Entra, EntraSettings, Issued, Principal, TokenError};
+pub use entra::{
+    AZURE_DEVOPS, Claims, Entra, EntraSettings, Issued, Principal, ServicePrincipal, TokenError,
+};
 pub use keys::{KeyError, SigningKey};

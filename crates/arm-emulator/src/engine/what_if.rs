@@ -1,7 +1,7 @@
 //! `whatIf`: what a deployment would do to every resource, without doing it (`azure-docs: deploy-what-if.md`).
 
 pub(crate) mod diff;
-mod shapes;
+pub(crate) mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 

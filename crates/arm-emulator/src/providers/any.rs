@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::providers::stored::{self, Asked};
-use crate::providers::{Kind, Put, namespaces, resource_groups, role_assignments, tags_resource};
+use crate::providers::{
+    Kind, Put, namespaces, resource_groups, role_assignments, role_definitions, tags_resource,
+};
 use crate::records::{deployments, groups, resources, roles};
 use crate::request::subscription_not_found;
 use crate::resource_id::ResourceId;
@@ -21,6 +23,7 @@ pub(crate) enum Place {
     Kind(Kind, ResourceId),
     Deployment(ResourceId),
     RoleAssignment(ResourceId),
+    RoleDefinition(ResourceId),
     /// The tags of this scope.
     Tags(ResourceId),
     /// Any other type.
@@ -51,6 +54,8 @@ pub(crate) fn place(arm: &Arm, id: &ResourceId) -> Result<Place, ArmError> {
         Place::Deployment(id)
     } else if is(roles::TYPE) {
         Place::RoleAssignment(id)
+    } else if is(role_definitions::TYPE) {
+        Place::RoleDefinition(id)
     } else if is("Microsoft.Resources/tags") {
         Place::Tags(id.scope())
     } else {
@@ -72,6 +77,7 @@ pub(crate) fn get(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError>
             Ok(found.map(|one| one.view(arm)))
         }
         Place::RoleAssignment(id) => role_assignments::get(arm, &id),
+        Place::RoleDefinition(id) => role_definitions::get(arm, &id),
         Place::Tags(scope) => tags_resource::get(arm, &scope).map(Some),
         Place::Stored(id) if is_root_management_group(arm, &id) => Ok(Some(root_management_group(arm))),
         Place::Stored(id) => stored::get(arm, &id),
@@ -92,6 +98,7 @@ pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value, api_version: &str)
         Place::Kind(kind, id) => super::check(kind, &id, body, api_version),
         Place::Group(name) => resource_groups::check(&name, body),
         Place::RoleAssignment(id) => role_assignments::check(arm, &id, body),
+        Place::RoleDefinition(id) => role_definitions::check(arm, &id, body),
         Place::Tags(_) => tags_resource::read(body).map(|_| ()),
         Place::Stored(id) => stored::check(&id, body, api_version),
         Place::Scope | Place::Deployment(_) => Err(wrong_scope(id)),
@@ -103,6 +110,7 @@ pub(crate) fn put(arm: &Arm, id: &ResourceId, body: &Value, asked: &Asked) -> Re
     match place(arm, id)? {
         Place::Group(name) => resource_groups::put(arm, &name, body),
         Place::RoleAssignment(id) => role_assignments::put(arm, &id, body),
+        Place::RoleDefinition(id) => role_definitions::put(arm, &id, body, asked),
         Place::Tags(scope) => tags_resource::put(arm, &scope, body),
         Place::Stored(id) => stored::put(arm, &id, body, asked),
         Place::Scope | Place::Deployment(_) | Place::Kind(..) => Err(wrong_scope(id)),
@@ -149,6 +157,10 @@ pub(crate) fn not_found(id: &ResourceId) -> ArmError {
         let problem = format!("The role assignment '{}' is not found.", id.last_name());
         return ArmError::not_found("RoleAssignmentNotFound", problem);
     }
+    if kind.eq_ignore_ascii_case(role_definitions::TYPE) {
+        let problem = format!("The specified role definition with ID '{}' does not exist.", id.last_name());
+        return ArmError::not_found("RoleDefinitionDoesNotExist", problem);
+    }
     if kind.eq_ignore_ascii_case("Microsoft.Resources/deployments") {
         let problem = format!("Deployment '{}' could not be found.", id.last_name());
         return ArmError::not_found("DeploymentNotFound", problem);
@@ -184,6 +196,16 @@ fn root_management_group(arm: &Arm) -> Value {
         "type": "Microsoft.Management/managementGroups",
         "properties": { "tenantId": tenant, "displayName": "Tenant Root Group" },
     })
+}
+
+/// Those of a type that are kept, and the management group that nobody has to create.
+pub(crate) fn listed(arm: &Arm, scope: &ResourceId, resource_type: &str) -> Result<Vec<Value>, ArmError> {
+    let mut found = stored::of_type(arm, scope, resource_type)?;
+    let groups = resource_type.eq_ignore_ascii_case("Microsoft.Management/managementGroups");
+    if groups && !found.iter().any(|one| one["name"] == arm.settings().tenant_id.to_string()) {
+        found.insert(0, root_management_group(arm));
+    }
+    Ok(found)
 }
 
 /// Checks a type that a list names.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::fields::Fields;
-use crate::providers::{Put, any};
+use crate::providers::{Put, any, directory, role_definitions};
 use crate::records::roles::{self, ROLES, RoleAssignment};
 use crate::resource_id::ResourceId;
 
@@ -23,10 +23,12 @@ pub(crate) fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put, ArmEr
 }
 
 pub(crate) fn put_at(arm: &Arm, scope: &str, name: Uuid, body: &Value) -> Result<Put, ArmError> {
-    let (role, principal_id) = read(arm, body)?;
+    let Wanted { role, principal_id, description } = read(arm, body)?;
     let _guard = arm.lock();
     if let Some(existing) = roles::find(arm, scope, name)? {
         if existing.role == role && existing.principal_id == principal_id {
+            let existing = RoleAssignment { description, ..existing };
+            roles::save(arm, &existing)?;
             return Ok(Put { created: true, body: view(arm, &existing) });
         }
         return Err(ArmError::bad_request(
@@ -40,7 +42,8 @@ pub(crate) fn put_at(arm: &Arm, scope: &str, name: Uuid, body: &Value) -> Result
     if roles::list(arm)?.iter().any(same) {
         return Err(ArmError::conflict("RoleAssignmentExists", "The role assignment already exists."));
     }
-    let assignment = RoleAssignment { scope: scope.to_owned(), name, role, principal_id, created: arm.now() };
+    let (scope, created) = (scope.to_owned(), arm.now());
+    let assignment = RoleAssignment { scope, name, role, principal_id, description, created };
     roles::save(arm, &assignment)?;
     Ok(Put { created: true, body: view(arm, &assignment) })
 }
@@ -50,13 +53,55 @@ pub(crate) fn get(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError>
     Ok(found.map(|one| view(arm, &one)))
 }
 
-/// Those at the scope, around it and inside of it, as ARM lists them.
-pub(crate) fn list(arm: &Arm, scope: &ResourceId) -> Result<Vec<Value>, ArmError> {
+/// Those at the scope, around it and inside of it, as ARM lists them; `atScope()` leaves out what is inside of it
+/// (`azure-docs: role-assignments-list-rest.md`).
+pub(crate) fn list(arm: &Arm, scope: &ResourceId, filter: Option<&str>) -> Result<Vec<Value>, ArmError> {
+    let wanted = Listed::read(filter)?;
     let scope = scope.to_string();
     let all = roles::list(arm)?;
-    let related =
-        all.iter().filter(|one| roles::covers(&one.scope, &scope) || roles::covers(&scope, &one.scope));
-    Ok(related.map(|one| view(arm, one)).collect())
+    let related = all.iter().filter(|one| {
+        let above = roles::covers(&one.scope, &scope);
+        above || (!wanted.at_scope && roles::covers(&scope, &one.scope))
+    });
+    let held = related.filter(|one| wanted.principal.is_none_or(|id| one.principal_id == id));
+    Ok(held.map(|one| view(arm, one)).collect())
+}
+
+/// A `$filter` of assignments. There are no groups, so that being assigned to and being the principal are the same.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Listed {
+    at_scope: bool,
+    principal: Option<Uuid>,
+}
+
+impl Listed {
+    fn read(text: Option<&str>) -> Result<Self, ArmError> {
+        let text = text.unwrap_or_default();
+        let mut listed = Self::default();
+        for term in text.split(" and ").map(str::trim).filter(|term| !term.is_empty()) {
+            let principal = ["principalId eq '", "assignedTo('"].iter().find_map(|start| {
+                let (head, rest) = term.split_at_checked(start.len())?;
+                let rest = head.eq_ignore_ascii_case(start).then_some(rest)?;
+                rest.trim_end_matches(')').strip_suffix('\'')?.parse().ok()
+            });
+            match principal {
+                Some(id) => listed.principal = Some(id),
+                None if term.eq_ignore_ascii_case("atScope()") => listed.at_scope = true,
+                None => return Err(unsupported_filter(text)),
+            }
+        }
+        Ok(listed)
+    }
+}
+
+fn unsupported_filter(text: &str) -> ArmError {
+    ArmError::bad_request(
+        "UnsupportedQuery",
+        format!(
+            "The filter '{text}' is not supported. Supported are `atScope()`, `principalId eq '{{id}}'` and \
+             `assignedTo('{{id}}')`, joined by `and`."
+        ),
+    )
 }
 
 /// Gives what it was, or nothing when there was none.
@@ -76,8 +121,14 @@ pub(crate) fn name(text: &str) -> Result<Uuid, ArmError> {
     })
 }
 
-/// Role and principal of a body.
-fn read(arm: &Arm, body: &Value) -> Result<(Uuid, Uuid), ArmError> {
+/// What a body asks for.
+struct Wanted {
+    role: Uuid,
+    principal_id: Uuid,
+    description: Option<String>,
+}
+
+fn read(arm: &Arm, body: &Value) -> Result<Wanted, ArmError> {
     let mut fields = Fields::of(body, "")?;
     for echoed in ["id", "name", "type"] {
         fields.value(echoed);
@@ -87,14 +138,15 @@ fn read(arm: &Arm, body: &Value) -> Result<(Uuid, Uuid), ArmError> {
     let definition = properties.required_string("roleDefinitionId")?;
     let principal = properties.required_string("principalId")?;
     properties.word("principalType", &["ServicePrincipal"])?;
-    properties.value("scope");
+    for echoed in ["scope", "createdOn", "updatedOn", "createdBy", "updatedBy"] {
+        properties.value(echoed);
+    }
     for name in ["condition", "conditionVersion", "delegatedManagedIdentityResourceId"] {
         properties.unsupported(name, "leave it out")?;
     }
-    properties.string("description")?;
+    let description = properties.string("description")?.map(str::to_owned);
     properties.finish()?;
-    let id = definition.rsplit('/').next().and_then(|id| id.parse::<Uuid>().ok());
-    let role = ROLES.iter().find(|role| Some(role.id) == id).ok_or_else(|| {
+    let role = role_definitions::named(arm, definition)?.ok_or_else(|| {
         let known: Vec<_> = ROLES.iter().map(|role| format!("{} ({})", role.name, role.id)).collect();
         ArmError::bad_request(
             "RoleDefinitionDoesNotExist",
@@ -104,7 +156,9 @@ fn read(arm: &Arm, body: &Value) -> Result<(Uuid, Uuid), ArmError> {
             ),
         )
     })?;
-    let principal_id = principal.parse().ok().filter(|id| is_known(arm, *id)).ok_or_else(|| {
+    let members = directory::all(arm)?;
+    let known = |id: &Uuid| members.iter().any(|one| one.id == *id);
+    let principal_id = principal.parse().ok().filter(known).ok_or_else(|| {
         ArmError::bad_request(
             "PrincipalNotFound",
             format!(
@@ -114,28 +168,11 @@ fn read(arm: &Arm, body: &Value) -> Result<(Uuid, Uuid), ArmError> {
             ),
         )
     })?;
-    Ok((role.id, principal_id))
-}
-
-/// Whether the directory has such an object: a service principal, or an identity of this subscription.
-fn is_known(arm: &Arm, object_id: Uuid) -> bool {
-    let settings = arm.settings();
-    let user = crate::records::identities::list(arm).unwrap_or_default();
-    let system = |view: &container_groups::GroupView| {
-        view.identity.system.as_ref().is_some_and(|one| one.principal_id == object_id)
-    };
-    let stored = crate::records::resources::list(arm).unwrap_or_default();
-    let of_stored = |one: &crate::records::resources::Stored| {
-        one.body.get("identity").is_some_and(|identity| identity["principalId"] == object_id.to_string())
-    };
-    settings.entra.is_service_principal(object_id)
-        || stored.iter().any(of_stored)
-        || user.iter().any(|one| one.principal_id == object_id)
-        || settings.groups.list().iter().any(system)
+    Ok(Wanted { role, principal_id, description })
 }
 
 pub(crate) fn view(arm: &Arm, assignment: &RoleAssignment) -> Value {
-    let RoleAssignment { scope, name, role, principal_id, created } = assignment;
+    let RoleAssignment { scope, name, role, principal_id, description, created } = assignment;
     json!({
         "id": format!("{scope}/providers/{}/{name}", roles::TYPE),
         "type": roles::TYPE,
@@ -148,8 +185,34 @@ pub(crate) fn view(arm: &Arm, assignment: &RoleAssignment) -> Value {
             "principalId": principal_id,
             "principalType": "ServicePrincipal",
             "scope": scope,
+            "description": description,
+            "condition": null,
+            "conditionVersion": null,
             "createdOn": created.to_string(),
             "updatedOn": created.to_string(),
+            "createdBy": arm.settings().entra.object_id(),
+            "updatedBy": arm.settings().entra.object_id(),
+            "delegatedManagedIdentityResourceId": null,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_read_and_others_refused() {
+        let id = Uuid::from_u128(7);
+        let read = |text: &str| Listed::read(Some(text));
+        assert_eq!(read("").unwrap(), Listed::default());
+        assert_eq!(read("atScope()").unwrap(), Listed { at_scope: true, principal: None });
+        let both = Listed { at_scope: true, principal: Some(id) };
+        assert_eq!(read(&format!("atScope() and assignedTo('{id}')")).unwrap(), both);
+        let one = Listed { at_scope: false, principal: Some(id) };
+        assert_eq!(read(&format!("principalId eq '{id}'")).unwrap(), one);
+        for wrong in ["atscope", "principalId eq 'x'", "assignedTo(", "roleName eq 'a'", "é"] {
+            assert_eq!(read(wrong).unwrap_err().body.code, "UnsupportedQuery", "{wrong}");
+        }
+    }
 }

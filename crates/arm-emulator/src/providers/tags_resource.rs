@@ -116,7 +116,7 @@ fn write(arm: &Arm, scope: &ResourceId, tags: Tags) -> Result<(), ArmError> {
             tracing::debug!(id = %one(&record)["id"], "tags written");
             Ok(())
         }
-        Place::RoleAssignment(_) | Place::Tags(_) => Err(no_tags(scope)),
+        Place::RoleAssignment(_) | Place::RoleDefinition(_) | Place::Tags(_) => Err(no_tags(scope)),
     }
 }
 

@@ -77,6 +77,19 @@ pub(crate) fn locks(arm: &Arm) -> Result<Vec<Stored>, ArmError> {
     Ok(arm.store().list(LOCKS)?.into_iter().map(|(_, record)| record).collect())
 }
 
+/// Takes a resource with its children and extensions into another resource group.
+pub(crate) fn regroup(arm: &Arm, id: &ResourceId, group: &str) -> Result<(), ArmError> {
+    let mut batch = Batch::new();
+    for (table, records) in [(TABLE, list(arm)?), (LOCKS, locks(arm)?)] {
+        for record in records.into_iter().filter(|record| record.id.is_within(id)) {
+            batch = batch.delete(table, &record.id.key());
+            let record = Stored { id: record.id.respelt(Some(group.to_owned())), ..record };
+            batch = batch.put(table, &record.id.key(), &record)?;
+        }
+    }
+    Ok(arm.store().write(batch)?)
+}
+
 /// Removes a resource or all of a scope, with children and extensions.
 pub(crate) fn remove_within(arm: &Arm, scope: &ResourceId) -> Result<(), ArmError> {
     let mut batch = Batch::new();

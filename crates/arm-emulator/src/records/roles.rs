@@ -1,7 +1,8 @@
 //! Role assignments: which principal has which role where. Roles decide what an identity may pull; whoever may call
 //! Resource Manager itself is the subscription's owner and nobody else.
-//!
-//! Ids of the roles: `azure-docs: role-based-access-control/built-in-roles.md`.
+
+mod built_in;
+mod definition;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,26 +11,12 @@ use uuid::Uuid;
 use crate::app::Arm;
 use crate::error::ArmError;
 
-/// `namespace/type`.
+pub(crate) use self::built_in::ROLES;
+pub(crate) use self::definition::{Custom, Role, by_id, custom};
+
+/// `namespace/type` of assignments.
 pub(crate) const TYPE: &str = "Microsoft.Authorization/roleAssignments";
 const TABLE: &str = "arm.role-assignments";
-
-/// A role that the emulator knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Role {
-    pub(crate) name: &'static str,
-    pub(crate) id: Uuid,
-    /// Whether it lets pull from a registry.
-    pulls: bool,
-}
-
-pub(crate) const ROLES: [Role; 5] = [
-    Role { name: "AcrPull", id: Uuid::from_u128(0x7f95_1dda_4ed3_4680_a7ca_43fe_172d_538d), pulls: true },
-    Role { name: "AcrPush", id: Uuid::from_u128(0x8311_e382_0749_4cb8_b61a_304f_252e_45ec), pulls: true },
-    Role { name: "Contributor", id: Uuid::from_u128(0xb249_88ac_6180_42a0_ab88_20f7_382d_d24c), pulls: true },
-    Role { name: "Owner", id: Uuid::from_u128(0x8e3a_f657_a8ff_443c_a75c_2fe8_c4bc_b635), pulls: true },
-    Role { name: "Reader", id: Uuid::from_u128(0xacdd_72a7_3385_48ef_bd42_f606_fba8_1ae7), pulls: true },
-];
 
 /// A role assignment as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +26,8 @@ pub(crate) struct RoleAssignment {
     pub(crate) name: Uuid,
     pub(crate) role: Uuid,
     pub(crate) principal_id: Uuid,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
     pub(crate) created: Timestamp,
 }
 
@@ -86,11 +75,13 @@ pub(crate) fn covers(scope: &str, inner: &str) -> bool {
 
 /// Whether a principal may pull from the registry with this id.
 pub(crate) fn may_pull(arm: &Arm, principal: Uuid, registry: &str) -> Result<bool, ArmError> {
-    let pulls = |id: Uuid| ROLES.iter().any(|role| role.id == id && role.pulls);
-    let held = list(arm)?;
-    Ok(held
-        .iter()
-        .any(|one| one.principal_id == principal && pulls(one.role) && covers(&one.scope, registry)))
+    for held in list(arm)? {
+        let concerned = held.principal_id == principal && covers(&held.scope, registry);
+        if concerned && definition::grants(arm, held.role, definition::PULL)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -113,8 +104,5 @@ mod tests {
         ] {
             assert_eq!(covers(scope, registry), expected, "{scope}");
         }
-        let ids: std::collections::BTreeSet<_> = ROLES.iter().map(|role| role.id).collect();
-        assert_eq!(ids.len(), ROLES.len());
-        assert_eq!(ROLES[0].id.to_string(), "7f951dda-4ed3-4680-a7ca-43fe172d538d");
     }
 }

@@ -11,10 +11,9 @@ use crate::app::Arm;
 use crate::body::RawBody;
 use crate::error::ArmError;
 use crate::etag::Condition;
-use crate::filter::Filter;
 use crate::providers::any::{self, Place};
 use crate::providers::stored::{self, Asked};
-use crate::providers::{self, Put, role_assignments, tags_resource};
+use crate::providers::{self, Put, role_assignments, role_definitions, tags_resource};
 use crate::records::roles;
 use crate::request::{ApiVersion, GivenPath, Query};
 use crate::resource_id::{Addressed, ResourceId};
@@ -117,14 +116,13 @@ fn many(
         any::existing(arm, of)?;
     }
     let views = if resource_type.eq_ignore_ascii_case(roles::TYPE) {
-        let filter = query.get("$filter").filter(|text| !text.trim().eq_ignore_ascii_case("atScope()"));
-        let filter = Filter::parse(filter, &["principalId"])?;
-        let all = role_assignments::list(arm, of)?.into_iter();
-        all.filter(|one| filter.accepts(&one["properties"])).collect()
+        role_assignments::list(arm, of, query.get("$filter"))?
+    } else if resource_type.eq_ignore_ascii_case(role_definitions::TYPE) {
+        role_definitions::list(arm, of, query.get("$filter"))?
     } else if resource_type.eq_ignore_ascii_case("Microsoft.Resources/tags") {
         vec![tags_resource::get(arm, of)?]
     } else {
-        stored::of_type(arm, of, resource_type)?
+        any::listed(arm, of, resource_type)?
     };
     list_page(arm, views, query, version, path).map(Json)
 }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::location::LOCATIONS;
+use crate::providers::operations::{self, CONTAINER_INSTANCE};
 use crate::providers::{catalogue, namespaces, registration};
+use crate::request::Query;
 
 pub(crate) fn routes() -> Router<Arm> {
     Router::new()
@@ -18,29 +20,78 @@ pub(crate) fn routes() -> Router<Arm> {
         .route("/subscriptions/{subscription}/providers/{namespace}", get(show))
         .route("/subscriptions/{subscription}/providers/{namespace}/register", post(register))
         .route("/subscriptions/{subscription}/providers/{namespace}/unregister", post(unregister))
-        .route("/providers/microsoft.containerinstance/operations", get(operations))
+        .route("/subscriptions/{subscription}/providers/{namespace}/providerpermissions", get(permissions))
+        .route("/providers/microsoft.containerinstance/operations", get(container_operations))
+        .route("/providers/microsoft.authorization/provideroperations", get(all_operations))
+        .route("/providers/microsoft.authorization/provideroperations/{namespace}", get(its_operations))
 }
 
-async fn list(State(arm): State<Arm>) -> Result<Json<Value>, ArmError> {
+async fn list(State(arm): State<Arm>, query: Query) -> Result<Json<Value>, ArmError> {
+    let aliases = Aliases::read(&query)?;
     let all: Result<Vec<_>, _> =
-        catalogue::all(&arm)?.iter().map(|namespace| provider(&arm, namespace)).collect();
+        catalogue::all(&arm)?.iter().map(|namespace| provider(&arm, namespace, aliases)).collect();
     Ok(Json(json!({ "value": all? })))
+}
+
+/// Whether each type is shown with its aliases. None are known: no policy runs here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aliases {
+    Shown,
+    Left,
+}
+
+impl Aliases {
+    fn read(query: &Query) -> Result<Self, ArmError> {
+        let text = query.get("$expand").unwrap_or_default();
+        match text.to_ascii_lowercase().as_str() {
+            "" | "metadata" | "resourcetypes" => Ok(Self::Left),
+            "resourcetypes/aliases" => Ok(Self::Shown),
+            _ => Err(ArmError::bad_request(
+                "InvalidExpandInQueryString",
+                format!(
+                    "Invalid $expand '{text}' specified in the query string. The supported values are: metadata, \
+                     resourceTypes, resourceTypes/aliases."
+                ),
+            )),
+        }
+    }
+}
+
+/// Nobody consents to anything here.
+async fn permissions(
+    State(arm): State<Arm>,
+    Path((_, namespace)): Path<(String, String)>,
+) -> Result<Json<Value>, ArmError> {
+    find(&arm, &namespace, Aliases::Left)?;
+    Ok(Json(json!({ "value": [] })))
+}
+
+async fn all_operations(State(arm): State<Arm>) -> Result<Json<Value>, ArmError> {
+    Ok(Json(json!({ "value": operations::list(&arm)? })))
+}
+
+async fn its_operations(
+    State(arm): State<Arm>,
+    Path(namespace): Path<String>,
+) -> Result<Json<Value>, ArmError> {
+    operations::get(&arm, &namespace).map(Json)
 }
 
 async fn show_globally(
     State(arm): State<Arm>,
     Path(namespace): Path<String>,
+    query: Query,
 ) -> Result<Json<Value>, ArmError> {
-    find(&arm, &namespace).map(Json)
+    find(&arm, &namespace, Aliases::read(&query)?).map(Json)
 }
 
 async fn register(
     State(arm): State<Arm>,
     Path((_, namespace)): Path<(String, String)>,
 ) -> Result<Json<Value>, ArmError> {
-    find(&arm, &namespace)?;
+    find(&arm, &namespace, Aliases::Left)?;
     registration::register(&arm, &namespace)?;
-    find(&arm, &namespace).map(Json)
+    find(&arm, &namespace, Aliases::Left).map(Json)
 }
 
 /// Changes of its resources are refused from now on; what is there stays.
@@ -48,19 +99,20 @@ async fn unregister(
     State(arm): State<Arm>,
     Path((_, namespace)): Path<(String, String)>,
 ) -> Result<Json<Value>, ArmError> {
-    find(&arm, &namespace)?;
+    find(&arm, &namespace, Aliases::Left)?;
     registration::unregister(&arm, &namespace)?;
-    find(&arm, &namespace).map(Json)
+    find(&arm, &namespace, Aliases::Left).map(Json)
 }
 
 async fn show(
     State(arm): State<Arm>,
     Path((_, namespace)): Path<(String, String)>,
+    query: Query,
 ) -> Result<Json<Value>, ArmError> {
-    find(&arm, &namespace).map(Json)
+    find(&arm, &namespace, Aliases::read(&query)?).map(Json)
 }
 
-async fn operations() -> Json<Value> {
+async fn container_operations() -> Json<Value> {
     let operation = |name: &str, resource: &str, description: &str| {
         json!({
             "name": format!("Microsoft.ContainerInstance/{name}"),
@@ -74,53 +126,41 @@ async fn operations() -> Json<Value> {
         })
     };
     let all: Vec<Value> =
-        OPERATIONS.iter().map(|(name, resource, text)| operation(name, resource, text)).collect();
+        CONTAINER_INSTANCE.iter().map(|(name, resource, text)| operation(name, resource, text)).collect();
     Json(json!({ "value": all }))
 }
 
-/// Name, resource, description (azure-docs: role-based-access-control/resource-provider-operations.md).
-const OPERATIONS: [(&str, &str, &str); 14] = [
-    ("containerGroups/read", "Container Group", "Get Container Groups"),
-    ("containerGroups/write", "Container Group", "Create or Update Container Group"),
-    ("containerGroups/delete", "Container Group", "Delete Container Group"),
-    ("containerGroups/restart/action", "Container Group", "Restart Container Group"),
-    ("containerGroups/stop/action", "Container Group", "Stop Container Group"),
-    ("containerGroups/start/action", "Container Group", "Start Container Group"),
-    ("containerGroups/containers/exec/action", "Container", "Exec into Container"),
-    ("containerGroups/containers/attach/action", "Container", "Attach to Container"),
-    ("containerGroups/containers/logs/read", "Container Logs", "Get Logs for Container"),
-    (
-        "containerGroups/outboundNetworkDependenciesEndpoints/read",
-        "Container Group",
-        "Get Outbound Network Dependencies",
-    ),
-    ("locations/usages/read", "Usage", "Get Usage"),
-    ("locations/capabilities/read", "Capabilities", "Get Capabilities"),
-    ("locations/cachedImages/read", "Cached Images", "Get Cached Images"),
-    ("locations/operations/read", "Operation", "Get Async Operation"),
-];
-
-fn find(arm: &Arm, namespace: &str) -> Result<Value, ArmError> {
+fn find(arm: &Arm, namespace: &str, aliases: Aliases) -> Result<Value, ArmError> {
     let listed = catalogue::all(arm)?;
     match listed.iter().find(|(known, _)| known.eq_ignore_ascii_case(namespace)) {
-        Some(known) => provider(arm, known),
-        None if namespaces::is_namespace(namespace) => provider(arm, &(namespace.to_owned(), Vec::new())),
+        Some(known) => provider(arm, known, aliases),
+        None if namespaces::is_namespace(namespace) => {
+            provider(arm, &(namespace.to_owned(), Vec::new()), aliases)
+        }
         None => Err(namespaces::no_such_namespace(namespace)),
     }
 }
 
-fn provider(arm: &Arm, (namespace, types): &catalogue::Listed) -> Result<Value, ArmError> {
+fn provider(
+    arm: &Arm,
+    (namespace, types): &catalogue::Listed,
+    aliases: Aliases,
+) -> Result<Value, ArmError> {
     let locations: Vec<_> = LOCATIONS.iter().map(|(_, display)| display).collect();
     let types: Vec<_> = types
         .iter()
         .map(|short| {
-            json!({
+            let mut one = json!({
                 "resourceType": short,
                 "locations": locations,
                 // The newest that clients were seen to send; any well-formed one is taken.
                 "apiVersions": ["2026-09-01-preview", "2025-09-01", "2025-04-01", "2024-11-01", "2023-05-01"],
                 "capabilities": "SupportsTags, SupportsLocation",
-            })
+            });
+            if aliases == Aliases::Shown {
+                one["aliases"] = json!([]);
+            }
+            one
         })
         .collect();
     let state = if registration::is_registered(arm, namespace)? { "Registered" } else { "NotRegistered" };

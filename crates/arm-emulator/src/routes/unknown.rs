@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use crate::error::ArmError;
 
 const SUPPORTED: &str = "/subscriptions, /tenants, /providers, /metadata/endpoints, \
-     /subscriptions/{id}/(locations|providers|resources|resourcegroups), \
-     /subscriptions/{id}/resourcegroups/{name}/resources, the \
+     /subscriptions/{id}/(locations|providers|resources|resourcegroups|tagNames), \
+     /subscriptions/{id}/resourcegroups/{name}/(resources|exportTemplate|moveResources|validateMoveResources), the \
      deployments of any scope (Microsoft.Resources/deployments), and below any scope \
      /providers/{namespace}/{type}[/{name}] for resources of every type";
 

@@ -89,7 +89,11 @@ fn destination(
             namespaces::check_type(&resource.resource_type, &resource.api_version)?;
             Destination::Other(id)
         }
-        Place::Scope | Place::Group(_) | Place::RoleAssignment(_) | Place::Tags(_) => Destination::Other(id),
+        Place::Scope
+        | Place::Group(_)
+        | Place::RoleAssignment(_)
+        | Place::RoleDefinition(_)
+        | Place::Tags(_) => Destination::Other(id),
     };
     if !is_api_version(&resource.api_version) {
         return Err(no_such_version(arm, scope, resource));

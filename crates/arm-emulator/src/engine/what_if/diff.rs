@@ -73,22 +73,12 @@ impl Shape {
 
     /// The resource without what is never shown.
     pub(crate) fn shown(&self, resource: Value) -> Value {
-        self.shown_at(&At::root(), resource)
+        without(&At::root(), resource, &[self.write_only])
     }
 
-    fn shown_at(&self, at: &At, value: Value) -> Value {
-        match value {
-            Value::Object(members) => members
-                .into_iter()
-                .map(|(name, value)| (at.member(&name), name, value))
-                .filter(|(at, ..)| !at.is_any(self.write_only))
-                .map(|(at, name, value)| (name, self.shown_at(&at, value)))
-                .collect(),
-            Value::Array(values) => {
-                values.into_iter().map(|value| self.shown_at(&at.element(), value)).collect()
-            }
-            plain => plain,
-        }
+    /// The resource as a template would ask for it: without what its provider sets and what is never shown.
+    pub(crate) fn settable(&self, resource: Value) -> Value {
+        without(&At::root(), resource, &[self.read_only, self.write_only, &IDENTIFYING])
     }
 
     fn compare(&self, at: &At, before: &Value, after: &Value, changes: &mut Vec<PropertyChange>) {
@@ -205,6 +195,22 @@ fn member<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m Value> 
     members
         .get(name)
         .or_else(|| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+}
+
+/// The value without the members at these paths.
+fn without(at: &At, value: Value, hidden: &[&[&str]]) -> Value {
+    match value {
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (at.member(&name), name, value))
+            .filter(|(at, ..)| !hidden.iter().any(|paths| at.is_any(paths)))
+            .map(|(at, name, value)| (name, without(&at, value, hidden)))
+            .collect(),
+        Value::Array(values) => {
+            values.into_iter().map(|value| without(&at.element(), value, hidden)).collect()
+        }
+        plain => plain,
+    }
 }
 
 /// A place in a resource: as it is printed, and as rules name it.

@@ -1,9 +1,9 @@
 //! What is known of the properties of each resource type.
 
-pub(super) use crate::engine::what_if::diff::Shape;
+pub(crate) use crate::engine::what_if::diff::Shape;
 use crate::providers::Kind;
 
-pub(super) fn of(kind: Kind) -> &'static Shape {
+pub(crate) fn of(kind: Kind) -> &'static Shape {
     match kind {
         Kind::ContainerGroup => &CONTAINER_GROUP,
         Kind::Registry => &REGISTRY,

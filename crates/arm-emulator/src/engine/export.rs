@@ -12,7 +12,7 @@ use crate::app::Arm;
 use crate::engine::what_if::shapes;
 use crate::error::ArmError;
 use crate::fields::Fields;
-use crate::providers::{self, Kind, any};
+use crate::providers::{self, Kind, any, versions};
 use crate::records::resources;
 use crate::resource_id::ResourceId;
 
@@ -131,8 +131,9 @@ fn all(arm: &Arm, group: &str) -> Result<Vec<Exported>, ArmError> {
     for kind in Kind::ALL {
         for view in providers::list(arm, kind, Some(group))? {
             let id = view["id"].as_str().unwrap_or_default().parse().map_err(ArmError::internal)?;
-            let body = shapes::of(kind).settable(view);
-            found.push(Exported { id, api_version: api_version(kind).to_owned(), body });
+            let version = api_version(kind);
+            let body = shapes::of(kind).settable(versions::shown(kind, view, version));
+            found.push(Exported { id, api_version: version.to_owned(), body });
         }
     }
     let here = |id: &ResourceId| id.resource_group().is_some_and(|own| own.eq_ignore_ascii_case(group));
@@ -146,11 +147,11 @@ fn all(arm: &Arm, group: &str) -> Result<Vec<Exported>, ArmError> {
     Ok(found)
 }
 
-/// The version whose shape the views of the emulator have.
+/// The newest stable version, which knows most members.
 fn api_version(kind: Kind) -> &'static str {
     match kind {
-        Kind::ContainerGroup => "2023-05-01",
-        Kind::Registry => "2023-07-01",
+        Kind::ContainerGroup => "2025-09-01",
+        Kind::Registry => "2025-11-01",
         Kind::UserAssignedIdentity => "2023-01-31",
     }
 }

@@ -68,7 +68,10 @@ fn only(ids: &[String]) -> Result<Option<Vec<ResourceId>>, ArmError> {
         return Ok(None);
     }
     if ids.is_empty() {
-        return Err(ArmError::invalid_content("resources", "Name the resources to export, or '*' for all of them"));
+        return Err(ArmError::invalid_content(
+            "resources",
+            "Name the resources to export, or '*' for all of them",
+        ));
     }
     let read = ids.iter().map(|id| {
         id.parse().map_err(|error: crate::resource_id::ResourceIdError| {
@@ -100,7 +103,9 @@ pub(crate) fn template(arm: &Arm, group: &str, wanted: &Wanted) -> Result<(Value
     if resources.len() > LIMIT {
         return Err(ArmError::bad_request(
             "ResourceGroupExportLimitExceeded",
-            format!("Export template is not supported for resource groups that have more than '{LIMIT}' resources."),
+            format!(
+                "Export template is not supported for resource groups that have more than '{LIMIT}' resources."
+            ),
         ));
     }
     let names = Names::of(resources.iter().map(|one| &one.id), wanted.literal_names);

@@ -66,7 +66,8 @@ pub(crate) fn run(arm: &Arm, wanted: &Move) -> Result<(), ArmError> {
 
 fn read(body: &Value) -> Result<(Vec<ResourceId>, ResourceId), ArmError> {
     let id = |text: &str| {
-        text.parse::<ResourceId>().map_err(|error| ArmError::bad_request("InvalidResourceId", error.to_string()))
+        text.parse::<ResourceId>()
+            .map_err(|error| ArmError::bad_request("InvalidResourceId", error.to_string()))
     };
     let mut fields = Fields::of(body, "")?;
     fields.required("resources")?;
@@ -89,8 +90,9 @@ fn movable(
 ) -> Result<Result<ResourceId, ErrorBody>, ArmError> {
     let here = id.resource_group().is_some_and(|own| own.eq_ignore_ascii_case(source));
     if !here || !id.is_top_level() {
-        let problem =
-            format!("'{id}' cannot be moved: it is not a resource without a parent in the resource group '{source}'.");
+        let problem = format!(
+            "'{id}' cannot be moved: it is not a resource without a parent in the resource group '{source}'."
+        );
         return Ok(Err(ErrorBody::new("InvalidResourceId", problem)));
     }
     any::existing(arm, id)?;
@@ -108,7 +110,8 @@ fn movable(
         }
     };
     if taken {
-        let problem = format!("The resource group '{target}' has a resource '{}' of this type.", id.last_name());
+        let problem =
+            format!("The resource group '{target}' has a resource '{}' of this type.", id.last_name());
         return Ok(Err(ErrorBody::new("ResourceAlreadyExists", problem)));
     }
     Ok(Ok(id))
@@ -125,10 +128,9 @@ fn refused(problems: Vec<ErrorBody>) -> ArmError {
     let mut problems = problems.into_iter();
     match (problems.next(), problems.len()) {
         (Some(only), 0) => ArmError::conflict(only.code, only.message),
-        (first, _) => ArmError::conflict(
-            "ResourceMoveFailed",
-            "Resource move validation failed. Please see details.",
-        )
-        .with_details(first.into_iter().chain(problems).collect()),
+        (first, _) => {
+            ArmError::conflict("ResourceMoveFailed", "Resource move validation failed. Please see details.")
+                .with_details(first.into_iter().chain(problems).collect())
+        }
     }
 }

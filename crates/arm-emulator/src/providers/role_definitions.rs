@@ -74,7 +74,9 @@ pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value) -> Result<(), ArmE
     if taken {
         return Err(ArmError::conflict(
             "RoleDefinitionWithSameNameExists",
-            format!("A custom role with the same name '{role_name}' already exists in this directory. Use a different name."),
+            format!(
+                "A custom role with the same name '{role_name}' already exists in this directory. Use a different name."
+            ),
         ));
     }
     Ok(())
@@ -96,7 +98,9 @@ pub(crate) fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmErr
     let held: Vec<ErrorBody> = roles::list(arm)?
         .iter()
         .filter(|one| one.role == name)
-        .map(|one| ErrorBody::new("RoleAssignment", format!("{}/providers/{}/{}", one.scope, roles::TYPE, one.name)))
+        .map(|one| {
+            ErrorBody::new("RoleAssignment", format!("{}/providers/{}/{}", one.scope, roles::TYPE, one.name))
+        })
         .collect();
     if !held.is_empty() {
         return Err(ArmError::bad_request(

@@ -141,11 +141,7 @@ fn find(arm: &Arm, namespace: &str, aliases: Aliases) -> Result<Value, ArmError>
     }
 }
 
-fn provider(
-    arm: &Arm,
-    (namespace, types): &catalogue::Listed,
-    aliases: Aliases,
-) -> Result<Value, ArmError> {
+fn provider(arm: &Arm, (namespace, types): &catalogue::Listed, aliases: Aliases) -> Result<Value, ArmError> {
     let locations: Vec<_> = LOCATIONS.iter().map(|(_, display)| display).collect();
     let types: Vec<_> = types
         .iter()

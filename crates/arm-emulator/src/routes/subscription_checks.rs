@@ -109,7 +109,9 @@ async fn no_features() -> Json<Value> {
 async fn no_such_feature(Path((_, namespace, name)): Path<(String, String, String)>) -> ArmError {
     ArmError::not_found(
         "FeatureNotFound",
-        format!("The feature '{name}' could not be found in '{namespace}': this service has no preview features."),
+        format!(
+            "The feature '{name}' could not be found in '{namespace}': this service has no preview features."
+        ),
     )
 }
 

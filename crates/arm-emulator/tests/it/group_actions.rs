@@ -13,13 +13,20 @@ fn network(name: &str) -> String {
 
 async fn exported(stack: &Stack, options: Option<&str>) -> Value {
     let body = json!({"resources": ["*"], "options": options});
-    stack.post(&format!("{}/exportTemplate", resource_group()), body).await.expect(200).body["template"].clone()
+    stack.post(&format!("{}/exportTemplate", resource_group()), body).await.expect(200).body["template"]
+        .clone()
 }
 
 /// A group with one of each: with behaviour, without, a child, and something that refers to something.
 async fn filled(stack: &Stack) {
     made(stack, "puller").await;
-    stack.put(&registry("images"), json!({"location": "westeurope", "sku": {"name": "Basic"}, "tags": {"a": "[b"}})).await.expect(201);
+    stack
+        .put(
+            &registry("images"),
+            json!({"location": "westeurope", "sku": {"name": "Basic"}, "tags": {"a": "[b"}}),
+        )
+        .await
+        .expect(201);
     let mut agent = group_body("web:1");
     agent["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {identity("puller"): {}}});
     agent["properties"]["restartPolicy"] = json!("Never");

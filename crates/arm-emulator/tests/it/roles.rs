@@ -37,7 +37,8 @@ async fn built_in_roles_are_found_by_name_and_by_id_at_every_scope() {
     let stack = Stack::start().await;
     for scope in [subscription(), resource_group()] {
         let all = stack.get(&definitions(&scope)).await.expect(200).body;
-        for name in ["Owner", "AcrPull", "AcrImageSigner", "Managed Identity Operator", "Network Contributor"] {
+        for name in ["Owner", "AcrPull", "AcrImageSigner", "Managed Identity Operator", "Network Contributor"]
+        {
             assert!(names(&all).contains(&name), "{name} at {scope}");
         }
         let path = format!("{}?$filter=roleName%20eq%20'acrpull'", definitions(&scope));
@@ -71,12 +72,18 @@ async fn built_in_roles_are_found_by_name_and_by_id_at_every_scope() {
 #[tokio::test]
 async fn a_role_of_ones_own_lets_do_what_it_names_and_goes_when_nobody_has_it() {
     let stack = Stack::start().await;
-    stack.put(&registry("images"), json!({"location": "westeurope", "sku": {"name": "Basic"}})).await.expect(201);
+    stack
+        .put(&registry("images"), json!({"location": "westeurope", "sku": {"name": "Basic"}}))
+        .await
+        .expect(201);
     let principal = made(&stack, "puller").await["properties"]["principalId"].clone();
     let path = format!("{}/{OWN}", definitions(&resource_group()));
     stack.put(&path, puller(&resource_group())).await.expect(201);
     let one = stack.get(&path).await.expect(200).body;
-    assert_eq!((&one["properties"]["type"], &one["properties"]["description"]), (&json!("CustomRole"), &json!("pulls")));
+    assert_eq!(
+        (&one["properties"]["type"], &one["properties"]["description"]),
+        (&json!("CustomRole"), &json!("pulls"))
+    );
     assert_eq!(one["id"], format!("{}/{OWN}", definitions(&subscription())));
     let listed = async |scope: String| {
         let custom = format!("{}?$filter=type%20eq%20'CustomRole'", definitions(&scope));
@@ -84,7 +91,8 @@ async fn a_role_of_ones_own_lets_do_what_it_names_and_goes_when_nobody_has_it() 
     };
     assert_eq!(listed(resource_group()).await, 1);
     assert_eq!(listed(subscription()).await, 0, "it cannot be assigned there");
-    let assignment = format!("{}/providers/Microsoft.Authorization/roleAssignments/{OWN}", registry("images"));
+    let assignment =
+        format!("{}/providers/Microsoft.Authorization/roleAssignments/{OWN}", registry("images"));
     let wanted = json!({"properties": {"roleDefinitionId": one["id"], "principalId": principal, "description": "why"}});
     let assigned = stack.put(&assignment, wanted).await.expect(201).body;
     assert_eq!(assigned["properties"]["description"], "why");
@@ -98,7 +106,10 @@ async fn a_role_of_ones_own_lets_do_what_it_names_and_goes_when_nobody_has_it() 
 #[tokio::test]
 async fn assignments_are_filtered_by_scope_and_principal() {
     let stack = Stack::start().await;
-    stack.put(&registry("images"), json!({"location": "westeurope", "sku": {"name": "Basic"}})).await.expect(201);
+    stack
+        .put(&registry("images"), json!({"location": "westeurope", "sku": {"name": "Basic"}}))
+        .await
+        .expect(201);
     let mut principals = Vec::new();
     for (name, scope) in [("above", subscription()), ("inside", registry("images"))] {
         let principal = made(&stack, name).await["properties"]["principalId"].as_str().unwrap().to_owned();

@@ -23,7 +23,11 @@ async fn tag_names_are_defined_counted_and_forgotten() {
     let shown = |name: &str| {
         let all = listed["value"].as_array().unwrap();
         let one = all.iter().find(|one| one["tagName"] == name).unwrap();
-        (one["count"]["value"].clone(), one["values"][0]["tagValue"].clone(), one["values"][0]["count"]["value"].clone())
+        (
+            one["count"]["value"].clone(),
+            one["values"][0]["tagValue"].clone(),
+            one["values"][0]["count"]["value"].clone(),
+        )
     };
     assert_eq!(shown("Cost"), (json!(1), json!("high"), json!(1)));
     assert_eq!(shown("team"), (json!(1), json!("a"), json!(1)), "used and not defined");
@@ -43,9 +47,17 @@ async fn tag_names_are_defined_counted_and_forgotten() {
 async fn operations_of_providers_are_listed_by_type() {
     let stack = Stack::start().await;
     let base = "/providers/Microsoft.Authorization/providerOperations";
-    let one = stack.get(&format!("{base}/microsoft.containerinstance?$expand=resourceTypes")).await.expect(200).body;
-    assert_eq!((&one["name"], &one["type"]), (&json!("Microsoft.ContainerInstance"), &json!("Microsoft.Authorization/providerOperations")));
-    let groups = one["resourceTypes"].as_array().unwrap().iter().find(|one| one["name"] == "containerGroups").unwrap();
+    let one = stack
+        .get(&format!("{base}/microsoft.containerinstance?$expand=resourceTypes"))
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&one["name"], &one["type"]),
+        (&json!("Microsoft.ContainerInstance"), &json!("Microsoft.Authorization/providerOperations"))
+    );
+    let groups =
+        one["resourceTypes"].as_array().unwrap().iter().find(|one| one["name"] == "containerGroups").unwrap();
     let names = |of: &Value| {
         let all = of["operations"].as_array().unwrap().iter();
         all.map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -62,9 +62,8 @@ pub(crate) fn by_id(id: Uuid) -> Option<&'static Role> {
 /// All roles that somebody defined.
 pub(crate) fn custom(arm: &Arm) -> Result<Vec<Custom>, ArmError> {
     let stored = resources::list(arm)?.into_iter();
-    let is_one = |record: &Stored| {
-        record.id.resource_type().is_some_and(|own| own.eq_ignore_ascii_case(TYPE))
-    };
+    let is_one =
+        |record: &Stored| record.id.resource_type().is_some_and(|own| own.eq_ignore_ascii_case(TYPE));
     let named = stored.filter(is_one).filter_map(|record| {
         let id = record.id.last_name().parse().ok()?;
         Some(Custom { id, record })

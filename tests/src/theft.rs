@@ -91,7 +91,7 @@ impl StolenKey {
                 "osDescription": "Linux",
             },
         });
-        let url = format!("{}/sessions", self.pool_url()?);
+        let url = format!("{}/sessions?api-version=6.0-preview", self.pool_url()?);
         said(reqwest::Client::builder().no_proxy().build()?.post(url).json(&body).bearer_auth(token)).await
     }
 

@@ -1,4 +1,4 @@
-//! What every request of the emulated wire passes: journal, faults, version, credential.
+//! What every request of the emulated wire passes: journal, faults, credential; and version, where there is a route.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -19,13 +19,13 @@ use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
 use crate::wire::ids::{AgentId, PlanId};
 use crate::wire::scopes::Scopes;
-use crate::wire::version;
+use crate::wire::version::{self, VersionRefusal};
 
 /// The page that a browser is sent to.
 pub(crate) const SIGN_IN: &str =
     "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign In</body></html>";
 
-/// Runs a request past journal, faults, version and credential, and adds what every answer carries.
+/// Runs a request past journal, faults and credential, and adds what every answer carries.
 pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
     let mut recording = Recording::begin(&service, &request);
     let correlation = request.headers().get("x-vss-e2eid").cloned();
@@ -101,11 +101,18 @@ fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>,
     {
         return Err(Box::new(challenge(service, request.headers(), ApiError::out_of_scope())));
     }
-    check_version(&request).map_err(|error| Box::new(error.into_response()))?;
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
     Ok((caller, request))
+}
+
+/// Refuses a request to a route of ours whose version is missing or is none that is served.
+pub(crate) async fn versioned(request: Request, next: Next) -> Response {
+    match check_version(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
 }
 
 fn check_version(request: &Request) -> Result<(), ApiError> {
@@ -117,6 +124,9 @@ fn check_version(request: &Request) -> Result<(), ApiError> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     match version::requested(in_query.as_deref(), accept, content_type) {
         Some(text) => version::check(text).map_err(ApiError::from),
+        None if version::needed(request.method().as_str()) => {
+            Err(VersionRefusal::Missing(request.method().to_string()).into())
+        }
         None => Ok(()),
     }
 }

@@ -236,6 +236,8 @@ impl From<Refusal> for ApiError {
             }
             Refusal::QueueNotFound(_) => (StatusCode::NOT_FOUND, "TaskAgentQueueNotFoundException"),
             Refusal::QueueExists(_) => (StatusCode::CONFLICT, "TaskAgentQueueExistsException"),
+            Refusal::VariableGroupNotFound(_) => (StatusCode::NOT_FOUND, "VariableGroupNotFoundException"),
+            Refusal::VariableGroupExists(_) => (StatusCode::CONFLICT, "VariableGroupExistsException"),
             Refusal::Denied(_) => (StatusCode::FORBIDDEN, "AccessDeniedException"),
             Refusal::Invalid(message) => return Self::invalid(message.clone()),
         };
@@ -265,6 +267,14 @@ impl From<VersionRefusal> for ApiError {
                 format!(
                     "Invalid api version string: \"{text}\". Api version string must be in the format: \
                      {{Major}}.{{Minor}}[-preview[.{{ResourceVersion}}]]."
+                ),
+            ),
+            VersionRefusal::Missing(method) => (
+                "VssVersionNotSpecifiedException",
+                format!(
+                    "No api-version was supplied for the \"{method}\" request. The version must be supplied either \
+                     as part of the Accept header (e.g. \"application/json; api-version=1.0\") or as a query \
+                     parameter (e.g. \"?api-version=1.0\")."
                 ),
             ),
         };

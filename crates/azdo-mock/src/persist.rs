@@ -17,6 +17,7 @@ use crate::state::plans::{Log, Plan, Record};
 use crate::state::queues::Queue;
 use crate::state::runs::{Run, Runs};
 use crate::state::seeding::KeptSeed;
+use crate::state::variable_groups::VariableGroup;
 use crate::state::{Meta, Moment, State};
 use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
 
@@ -63,6 +64,7 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.offers = store.list(table::OFFERS)?.into_iter().collect();
     state.project.queues = values(store, table::QUEUES, |queue: &Queue| queue.id)?;
     state.project.definitions.extend(values(store, table::DEFINITIONS, |one: &Definition| one.id)?);
+    state.project.variable_groups = values(store, table::VARIABLE_GROUPS, |one: &VariableGroup| one.id)?;
     state.project.files = store.list(table::FILES)?.into_iter().collect();
     state.project.notes = values(store, table::BUILDS, |notes: &Notes| notes.build)?;
     state.adopt_pools();

@@ -6,6 +6,7 @@ mod build_logs;
 mod build_parts;
 mod builds;
 mod connection;
+mod definition_parts;
 mod definitions;
 pub(crate) mod extract;
 mod in_plan;
@@ -25,6 +26,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod token;
+mod variable_groups;
 
 use axum::Router;
 use axum::extract::{OriginalUri, Request};
@@ -60,7 +62,12 @@ impl Table {
         }
     }
 
-    fn route(mut self, path: &str, methods: MethodRouter<AzureDevOps>) -> Self {
+    fn route(self, path: &str, methods: MethodRouter<AzureDevOps>) -> Self {
+        self.unversioned(path, methods.route_layer(middleware::from_fn(auth::versioned)))
+    }
+
+    /// A route that is no REST resource and knows no version.
+    fn unversioned(mut self, path: &str, methods: MethodRouter<AzureDevOps>) -> Self {
         self.router = self.router.route(&format!("{}{path}", self.prefix), methods);
         #[cfg(test)]
         self.paths.push(path.to_owned());
@@ -96,17 +103,18 @@ fn table(prefix: &str) -> Table {
         .route(&at("/_apis/connectiondata"), get(connection::data))
         .route(&at("/_apis/resourceareas"), get(connection::areas))
         .route(&at("/_apis/resourceareas/{area}"), get(connection::area))
-        .route(&at("/_apis/oauth2/token"), post(token::issue))
-        .route(&at("/_signin"), get(connection::sign_in))
+        .unversioned(&at("/_apis/oauth2/token"), post(token::issue))
+        .unversioned(&at("/_signin"), get(connection::sign_in))
         .route(&at("/_apis/featureflags/{name}"), get(telemetry::feature_flag))
         .route(&at("/_apis/customerintelligence/events"), post(telemetry::events))
-        .route(&at("/_packages/agent/{version}/{file}"), get(packages::download))
+        .unversioned(&at("/_packages/agent/{version}/{file}"), get(packages::download))
         .route(&task("/packages/{kind}"), get(packages::list))
         .route(&task("/packages/{kind}/{platform}"), get(packages::list_platform))
         .route(&task("/packages/{kind}/{platform}/{version}"), get(packages::one))
         .route(&task("/tasks"), get(tasks::list))
         .route(&task("/tasks/{task}"), get(tasks::versions))
         .route(&task("/tasks/{task}/{version}"), get(tasks::one))
+        .route(&task("/agentclouds"), get(pools::clouds))
         .route(&task("/pools"), get(pools::list).post(pools::add))
         .route(&task("/pools/{pool}"), get(pools::one).patch(pools::update).delete(pools::delete))
         .route(&task("/pools/{pool}/agents"), get(agents::list).post(agents::add))
@@ -149,16 +157,38 @@ fn of_project(table: Table) -> Table {
     let build = |path: &str| format!("/{{scope}}/_apis/build{path}");
     let pipeline = |path: &str| format!("/{{scope}}/_apis/pipelines{path}");
     let queue = |path: &str| format!("/{{scope}}/_apis/distributedtask/queues{path}");
+    let group = |path: &str| format!("/{{scope}}/_apis/distributedtask/variablegroups{path}");
     table
         .route("/_apis/projects", get(projects::list))
         .route("/_apis/projects/{project}", get(projects::one))
         .route(&queue(""), get(queues::list).post(queues::add))
         .route(&queue("/{queue}"), get(queues::one).delete(queues::delete))
+        .route(
+            "/_apis/distributedtask/variablegroups",
+            post(variable_groups::add).patch(variable_groups::share),
+        )
+        .route(
+            "/_apis/distributedtask/variablegroups/{group}",
+            put(variable_groups::update).delete(variable_groups::delete),
+        )
+        .route(&group(""), get(variable_groups::list))
+        .route(&group("/{group}"), get(variable_groups::one))
         .route(&build("/definitions"), get(definitions::list).post(definitions::add))
         .route(
             &build("/definitions/{definition}"),
             get(definitions::one).put(definitions::update).delete(definitions::delete),
         )
+        .route(&build("/definitions/{definition}/yaml"), get(definition_parts::yaml))
+        .route(
+            &build("/definitions/{definition}/tags"),
+            get(definition_parts::tags).post(definition_parts::add_tags).patch(definition_parts::update_tags),
+        )
+        .route(
+            &build("/definitions/{definition}/tags/{tag}"),
+            put(definition_parts::add_tag).delete(definition_parts::remove_tag),
+        )
+        .route(&build("/tags"), get(definition_parts::all_tags))
+        .route(&build("/tags/{tag}"), axum::routing::delete(definition_parts::forget_tag))
         .route(&build("/latest/{definition}"), get(build_parts::latest))
         .route(&build("/builds"), get(builds::list).post(builds::queue).patch(builds::update_several))
         .route(&build("/builds/{build}"), get(builds::one).patch(builds::update).delete(builds::delete))
@@ -166,6 +196,10 @@ fn of_project(table: Table) -> Table {
         .route(&build("/builds/{build}/timeline/{timeline}"), get(build_parts::one_timeline))
         .route(&build("/builds/{build}/logs"), get(build_logs::list))
         .route(&build("/builds/{build}/logs/{log}"), get(build_logs::one))
+        .route(
+            &build("/builds/{build}/workitems"),
+            get(build_parts::work_items).post(build_parts::work_items),
+        )
         .route(&build("/builds/{build}/changes"), get(build_parts::changes))
         .route(
             &build("/builds/{build}/artifacts"),

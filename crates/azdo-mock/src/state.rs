@@ -33,8 +33,10 @@ pub(crate) mod seeding;
 pub(crate) mod sessions;
 #[cfg(test)]
 mod tests;
+mod tags;
 mod tracked;
 pub(crate) mod updates;
+pub(crate) mod variable_groups;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -90,6 +92,8 @@ pub(crate) struct Meta {
     next_queue: i32,
     #[serde(default)]
     next_definition: i32,
+    #[serde(default)]
+    next_group: i32,
     /// How many jobs of the organization run at once; `None`: as many as there are agents.
     #[serde(default)]
     pub(crate) parallel_jobs: Option<u32>,
@@ -108,6 +112,7 @@ impl Meta {
             next_request: 1,
             next_queue: 1,
             next_definition: 2,
+            next_group: 1,
             parallel_jobs: None,
         }
     }

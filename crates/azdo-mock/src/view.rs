@@ -6,6 +6,7 @@ pub(crate) mod final_yaml;
 pub(crate) mod pools;
 pub(crate) mod projects;
 pub(crate) mod timeline;
+pub(crate) mod variable_groups;
 
 use serde_json::{Map, Value, json};
 

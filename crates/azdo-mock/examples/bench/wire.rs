@@ -27,7 +27,7 @@ impl Connection {
         (kind, body): (&str, &[u8]),
     ) -> io::Result<(u16, Vec<u8>)> {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: {authorization}\r\ncontent-type: {kind}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: {authorization}\r\naccept: application/json; api-version=7.1\r\ncontent-type: {kind}\r\n\
              content-length: {}\r\n\r\n",
             self.host,
             body.len()

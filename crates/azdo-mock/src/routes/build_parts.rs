@@ -91,6 +91,14 @@ pub(crate) async fn changes(
     project.read(|state, _| state.build(build).map(|_| Json(view::list(Vec::new()))))
 }
 
+/// `GET` and `POST builds/{buildId}/workitems`: none, since there are no work items.
+pub(crate) async fn work_items(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+) -> Result<Json<Value>, ApiError> {
+    project.read(|state, _| state.build(build).map(|_| Json(view::list(Vec::new()))))
+}
+
 /// `GET builds/{buildId}/artifacts`: what jobs said to have published, or the one that is named.
 pub(crate) async fn artifacts(
     project: InProject,
@@ -127,7 +135,7 @@ pub(crate) async fn add_artifact(
     })
 }
 
-fn list_tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> Json<Value> {
+pub(super) fn list_tags<'a>(tags: impl IntoIterator<Item = &'a String>) -> Json<Value> {
     Json(view::list(tags.into_iter().map(|tag| json!(tag)).collect()))
 }
 

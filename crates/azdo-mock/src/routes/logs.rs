@@ -123,7 +123,7 @@ pub(crate) async fn attach(
     Values(path): Values<AttachmentPart>,
     body: RawBody,
 ) -> Result<Json<Value>, ApiError> {
-    plan.read(|_, plan| plan.check_timeline(path.timeline))?;
+    plan.read(|_, plan| plan.check_record(path.timeline, path.record))?;
     let file = plan.service.files().attachment(plan.id(), &path.file_key());
     let _alone = plan.service.files().lock(&file).await;
     files::replace(&file, body).await?;

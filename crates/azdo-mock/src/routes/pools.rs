@@ -135,6 +135,12 @@ fn wanted(patterns: &[&str], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern, name))
 }
 
+/// `GET agentclouds`: none.
+pub(crate) async fn clouds(caller: Caller) -> Result<Json<Value>, ApiError> {
+    caller.pools()?;
+    Ok(Json(view::list(Vec::new())))
+}
+
 /// What `actionFilter` asks pools to be open for: those that are not are left out. Words and numbers of
 /// `TaskAgentPoolActionFilter`.
 pub(super) fn needed(query: &Query) -> Result<PoolRights, ApiError> {

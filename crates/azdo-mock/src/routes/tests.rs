@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{HeaderName, Method, Request, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use service_kit::{ManualClock, SeededEntropy, Shutdown, Store};
@@ -50,12 +50,21 @@ fn rows() -> Vec<(String, String, String)> {
 }
 
 async fn ask(service: &AzureDevOps, method: &str, path: &str) -> (StatusCode, String) {
+    ask_with(service, method, path, None).await
+}
+
+async fn ask_with(
+    service: &AzureDevOps,
+    method: &str,
+    path: &str,
+    with: Option<(HeaderName, &str)>,
+) -> (StatusCode, String) {
     let request = Request::builder()
         .method(Method::from_bytes(method.as_bytes()).unwrap())
         .uri(format!("/acme{path}"))
-        .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(":pat")))
-        .body(Body::empty())
-        .unwrap();
+        .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(":pat")));
+    let request = with.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request = request.body(Body::empty()).unwrap();
     let answer = service.router().oneshot(request).await.unwrap();
     let status = answer.status();
     let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
@@ -85,6 +94,42 @@ async fn the_table_of_routes_lists_what_the_router_has_and_nothing_else() {
         missing.is_empty() && gone.is_empty(),
         "not in the table: {missing:#?}\nnot in the router: {gone:#?}"
     );
+}
+
+#[tokio::test]
+async fn every_change_names_a_version_in_the_query_or_a_header_and_reading_need_not() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let service = service(&folder);
+    let refused = "VssVersionNotSpecifiedException";
+    let mut seen = 0;
+    for line in TABLE.lines().filter(|line| line.contains("| implemented |")) {
+        let cells: Vec<_> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        let (method, path) = (cells[1].as_str(), plain(&format!("/{}", cells[2])));
+        let bare = ask(&service, method, &path).await;
+        let reads = ["GET", "OPTIONS"].contains(&method) || cells[4] == "none";
+        assert_eq!(bare.1.contains(refused), !reads, "{method} {path}: {}", bare.1);
+        if reads {
+            continue;
+        }
+        seen += 1;
+        let text = format!("No api-version was supplied for the \\\"{method}\\\" request.");
+        assert!(bare.0 == StatusCode::BAD_REQUEST && bare.1.contains(&text), "{}", bare.1);
+        let query = format!("{path}?Api-Version=7.1-preview.1");
+        let accept = (header::ACCEPT, "text/plain, application/json;api-version=5.0-preview");
+        let kind = (header::CONTENT_TYPE, "application/json; charset=utf-8; api-version=6.0");
+        for (path, with) in [(&query, None), (&path, Some(accept)), (&path, Some(kind))] {
+            let (_, body) = ask_with(&service, method, path, with.clone()).await;
+            assert!(!body.contains(refused), "{method} {path} {with:?}: {body}");
+        }
+        let (status, body) = ask(&service, method, &format!("{path}?api-version=99.0")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(body.contains("VssVersionOutOfRangeException"), "{method} {path}: {body}");
+    }
+    assert!(seen > 30, "the rows are found: {seen}");
+    // What is not there is told before its version is looked at.
+    for (method, path, status) in [("PUT", "/_apis/git/nope?api-version=99.0", 404), ("PUT", "/_apis/projects", 405)] {
+        assert_eq!(ask(&service, method, path).await.0.as_u16(), status, "{method} {path}");
+    }
 }
 
 #[tokio::test]

@@ -181,30 +181,6 @@ impl State {
         Ok(())
     }
 
-    /// Adds and removes tags; those that there are then.
-    pub(crate) fn tag_build(
-        &mut self,
-        id: RunId,
-        (add, remove): (Vec<String>, Vec<String>),
-        by: Option<Person>,
-        now: Timestamp,
-    ) -> Result<BTreeSet<String>, BuildRefusal> {
-        self.build(id)?;
-        if add.iter().any(|tag| tag.trim().is_empty() || tag.len() > 400) {
-            let why = "A tag is empty or longer than 400 characters.";
-            return Err(BuildRefusal::InvalidBuild(why.to_owned()));
-        }
-        let notes = self.noted(id, by, now);
-        // Tags are told apart without regard to case; the first spelling stays.
-        for tag in add {
-            if !notes.tags.iter().any(|known| known.eq_ignore_ascii_case(&tag)) {
-                notes.tags.insert(tag);
-            }
-        }
-        notes.tags.retain(|known| !remove.iter().any(|tag| tag.eq_ignore_ascii_case(known)));
-        Ok(notes.tags.clone())
-    }
-
     /// Keeps what a job said to have published.
     pub(crate) fn add_artifact(
         &mut self,
@@ -242,7 +218,7 @@ impl State {
     }
 
     /// The notes of a build that somebody changes.
-    fn noted(&mut self, build: RunId, by: Option<Person>, now: Timestamp) -> &mut Notes {
+    pub(super) fn noted(&mut self, build: RunId, by: Option<Person>, now: Timestamp) -> &mut Notes {
         self.dirty.insert(Document::Build(build));
         let notes = self.project.notes.entry(build).or_insert_with(|| Notes {
             build,

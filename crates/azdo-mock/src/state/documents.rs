@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Refusal, State};
 use crate::wire::ids::{
-    AgentId, DefinitionId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, RunId, SessionId, TimelineId,
+    AgentId, DefinitionId, GroupId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, RunId, SessionId, TimelineId,
 };
 
 /// One document.
@@ -27,6 +27,7 @@ pub(crate) enum Document {
     Offer(String),
     Queue(QueueId),
     Definition(DefinitionId),
+    VariableGroup(GroupId),
     /// A pipeline file, by its path.
     File(String),
     /// What was noted on a build.
@@ -54,6 +55,7 @@ pub(crate) mod table {
     pub(crate) const OFFERS: &str = "azdo.offers";
     pub(crate) const QUEUES: &str = "azdo.queues";
     pub(crate) const DEFINITIONS: &str = "azdo.definitions";
+    pub(crate) const VARIABLE_GROUPS: &str = "azdo.variablegroups";
     pub(crate) const FILES: &str = "azdo.files";
     pub(crate) const BUILDS: &str = "azdo.builds";
     pub(crate) const SEEDS: &str = "azdo.seeds";
@@ -80,6 +82,7 @@ impl Document {
             Self::Offer(file) => (table::OFFERS, file.clone()),
             Self::Queue(id) => (table::QUEUES, format!("{:010}", id.0)),
             Self::Definition(id) => (table::DEFINITIONS, format!("{:010}", id.0)),
+            Self::VariableGroup(id) => (table::VARIABLE_GROUPS, format!("{:010}", id.0)),
             Self::File(path) => (table::FILES, path.clone()),
             Self::Build(id) => (table::BUILDS, format!("{:020}", id.0)),
             Self::Seed(number) => (table::SEEDS, format!("{number:010}")),
@@ -112,6 +115,7 @@ impl State {
             Document::Offer(file) => some(self.offers.get(file)),
             Document::Queue(id) => some(self.project.queues.get(id)),
             Document::Definition(id) => some(self.project.definitions.get(id)),
+            Document::VariableGroup(id) => some(self.project.variable_groups.get(id)),
             Document::File(path) => some(self.project.files.get(path)),
             Document::Build(id) => some(self.project.notes.get(id)),
             Document::Seed(number) => some(self.seeds.get(number)),

@@ -11,7 +11,8 @@ use super::builds::Notes;
 use super::definitions::Definition;
 use super::queues::Queue;
 use super::secrets::Caller;
-use crate::wire::ids::{DefinitionId, QueueId, RunId};
+use super::variable_groups::VariableGroup;
+use crate::wire::ids::{DefinitionId, GroupId, QueueId, RunId};
 use crate::wire::job::PROJECT;
 
 /// What is in the project.
@@ -19,6 +20,7 @@ use crate::wire::job::PROJECT;
 pub(crate) struct Project {
     pub(crate) queues: BTreeMap<QueueId, Queue>,
     pub(crate) definitions: BTreeMap<DefinitionId, Definition>,
+    pub(crate) variable_groups: BTreeMap<GroupId, VariableGroup>,
     /// Texts of pipeline files by path, as [`super::definitions::file_path`] writes it. They stand for a repository.
     pub(crate) files: BTreeMap<String, String>,
     /// Builds without an entry have nothing noted on them.

@@ -8,8 +8,6 @@ use pipeline_yaml::Plan;
 
 use super::build_refusal::BuildRefusal;
 use super::definitions::{Definition, file_path};
-use super::pools::PoolKind;
-use super::queues::Queue;
 use super::run_jobs::BRANCH;
 use super::runs::{NewRun, Order};
 use super::{Moment, State};
@@ -72,11 +70,7 @@ impl State {
             return Ok(self.queue(queue)?.pool_id);
         }
         let own = definition.content.queue.and_then(|queue| self.queue(queue).ok());
-        // Nobody takes jobs in the hosted pool.
-        let hosted =
-            |queue: &&Queue| self.pools.get(&queue.pool_id).is_some_and(|pool| pool.kind == PoolKind::Hosted);
-        let first = || self.project.queues.values().find(|queue| !hosted(queue));
-        own.or_else(first).map(|queue| queue.pool_id).ok_or_else(|| {
+        own.or_else(|| self.first_queue()).map(|queue| queue.pool_id).ok_or_else(|| {
             BuildRefusal::Validation(vec!["The project has no queue that jobs could go to.".to_owned()])
         })
     }

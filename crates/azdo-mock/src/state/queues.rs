@@ -82,6 +82,14 @@ impl State {
         self.project.queues.get(&id).ok_or(Refusal::QueueNotFound(id))
     }
 
+    /// Where jobs go that name no pool. Nobody takes jobs in the hosted pool.
+    pub(crate) fn first_queue(&self) -> Option<&Queue> {
+        let hosted = |queue: &&Queue| {
+            self.pools.get(&queue.pool_id).is_some_and(|pool| pool.kind == PoolKind::Hosted)
+        };
+        self.project.queues.values().find(|queue| !hosted(queue))
+    }
+
     /// The queue of a pool.
     pub(crate) fn queue_of(&self, pool: PoolId) -> Option<&Queue> {
         self.project.queues.values().find(|queue| queue.pool_id == pool)

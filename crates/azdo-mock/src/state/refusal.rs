@@ -1,6 +1,6 @@
 //! Why a change was not made. Only `error` knows what each is on the wire.
 
-use crate::wire::ids::{AgentId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, TimelineId};
+use crate::wire::ids::{AgentId, GroupId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, TimelineId};
 
 /// Why a change was not made. The texts are those of the real service where they are public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,10 @@ pub(crate) enum Refusal {
     QueueNotFound(QueueId),
     #[error("The agent queue {0} already exists.")]
     QueueExists(String),
+    #[error("Variable group with id {0} does not exist.")]
+    VariableGroupNotFound(GroupId),
+    #[error("Variable group '{0}' already exists.")]
+    VariableGroupExists(String),
     #[error("Access denied. {0}")]
     Denied(String),
     #[error("{0}")]

@@ -507,6 +507,7 @@ impl State {
         all.extend(self.requests.keys().flat_map(|id| [Document::Request(*id), Document::Job(*id)]));
         all.extend(self.project.queues.keys().map(|id| Document::Queue(*id)));
         all.extend(self.project.definitions.keys().map(|id| Document::Definition(*id)));
+        all.extend(self.project.variable_groups.keys().map(|id| Document::VariableGroup(*id)));
         all.extend(self.project.files.keys().map(|path| Document::File(path.clone())));
         all.extend(self.project.notes.keys().map(|id| Document::Build(*id)));
         for plan in self.plans.values() {

@@ -51,7 +51,7 @@ pub(crate) fn reference(state: &State, addresses: &Addresses, definition: &Defin
     shown["authoredBy"] = projects::identity(addresses, definition.author.as_ref());
     shown["createdDate"] = json!(stamp(definition.changed_on));
     let queue = definition.content.queue.and_then(|queue| state.project.queues.get(&queue));
-    if let Some(queue) = queue.or_else(|| state.project.queues.values().next()) {
+    if let Some(queue) = queue.or_else(|| state.first_queue()) {
         shown["queue"] = projects::queue_reference(state, addresses, queue);
     }
     shown

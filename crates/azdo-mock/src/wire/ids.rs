@@ -34,6 +34,10 @@ id!(
     PoolId(i32)
 );
 id!(
+    /// A variable group of the project.
+    GroupId(i32)
+);
+id!(
     /// A registered agent; unique in the organization.
     AgentId(i32)
 );

@@ -45,6 +45,13 @@ const LOCATIONS: &[Location] = &[
     at("e81700f7-3be2-46de-8624-2eb35882fcaa", "Location", "ResourceAreas", "_apis/{resource}/{areaId}", 1),
     at("a8c47e17-4d56-4a56-92bb-de7ea7dc65be", TASK, "pools", "_apis/{area}/{resource}/{poolId}", 1),
     at(
+        "bfa72b3d-0fc6-43fb-932b-a7f6559f93b9",
+        TASK,
+        "agentclouds",
+        "_apis/{area}/{resource}/{agentCloudId}",
+        1,
+    ),
+    at(
         "e298ef32-5878-4cab-993c-043836571f42",
         TASK,
         "agents",

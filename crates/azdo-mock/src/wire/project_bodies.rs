@@ -110,6 +110,39 @@ pub(crate) struct TagsBody {
     pub(crate) tags_to_remove: Vec<String>,
 }
 
+/// `POST variablegroups` and `PUT variablegroups/{groupId}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GroupBody {
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+    #[serde(default, rename = "type")]
+    pub(crate) kind: Option<String>,
+    #[serde(default)]
+    pub(crate) variables: Option<BTreeMap<String, Option<RunVariable>>>,
+    #[serde(default)]
+    pub(crate) variable_group_project_references: Option<Vec<GroupProject>>,
+}
+
+/// A project that a group is for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GroupProject {
+    #[serde(default)]
+    pub(crate) project_reference: Option<NamedProject>,
+}
+
+/// A project by its id or its name.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamedProject {
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+}
+
 /// `POST pipelines`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PipelineBody {
@@ -165,7 +198,7 @@ pub(crate) struct RepositoryVersion {
     pub(crate) version: Option<String>,
 }
 
-/// A variable of a run.
+/// A variable of a run or of a group.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RunVariable {
@@ -173,6 +206,8 @@ pub(crate) struct RunVariable {
     pub(crate) value: Option<String>,
     #[serde(default)]
     pub(crate) is_secret: Option<bool>,
+    #[serde(default)]
+    pub(crate) is_read_only: Option<bool>,
 }
 
 impl std::fmt::Debug for RunVariable {

@@ -13,6 +13,8 @@ pub(crate) enum VersionRefusal {
     OutOfRange(String),
     NeedsPreview(String),
     Malformed(String),
+    /// There is none, on a request with this method.
+    Missing(String),
 }
 
 /// The version that a request names, if any.
@@ -22,6 +24,11 @@ pub(crate) fn requested<'a>(
     content_type: Option<&'a str>,
 ) -> Option<&'a str> {
     query.or_else(|| accept.and_then(parameter)).or_else(|| content_type.and_then(parameter))
+}
+
+/// Whether a request with this method has to name a version (reported of POST, PUT, PATCH and DELETE).
+pub(crate) fn needed(method: &str) -> bool {
+    !matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
 fn parameter(header: &str) -> Option<&str> {

@@ -7,6 +7,9 @@ use serde_json::Value;
 /// A word and its number.
 pub(crate) type Word = (&'static str, u32);
 
+/// `VariableGroupQueryOrder`.
+pub(crate) const GROUP_ORDERS: &[Word] = &[("idAscending", 0), ("idDescending", 1)];
+
 /// `TaskAgentPoolType`.
 pub(crate) const POOL_TYPES: &[Word] = &[("automation", 1), ("deployment", 2)];
 

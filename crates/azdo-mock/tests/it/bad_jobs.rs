@@ -146,4 +146,8 @@ async fn an_attachment_is_described_or_given() {
     assert_eq!(ask(Method::GET, &kind).answer().await.expect(200)["count"], 1);
     let missing = ask(Method::GET, &format!("{kind}/b.md")).answer().await;
     missing.refused(404, "VssResourceNotFoundException");
+    let record = worker.job["jobId"].as_str().unwrap();
+    let unknown = one.replace(record, "11111111-2222-3333-4444-555555555555");
+    let refused = ask(Method::PUT, &unknown).body("# lost").answer().await;
+    refused.refused(404, "TimelineRecordNotFoundException");
 }

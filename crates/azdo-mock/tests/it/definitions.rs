@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::build_client::{ask, define, get, queue, start};
+use crate::build_client::{TWO_JOBS, ask, define, get, queue, start};
 use crate::client::Agent;
 use crate::server::Ask;
 
@@ -210,4 +210,41 @@ async fn the_control_api_tells_what_is_wrong_with_a_file_and_takes_it() {
     assert_eq!(files, json!(["/nightly.yml"]));
     let bad = server.control(Method::PUT, "/definitions/a:b").json(&json!({"yaml": ""})).answer().await;
     bad.expect(400);
+}
+
+#[tokio::test]
+async fn a_definition_has_tags_and_its_file_and_builds_share_a_list_of_theirs() {
+    let mut server = start().await;
+    let definition = define(&server, "nightly", TWO_JOBS).await;
+    let path = format!("/build/definitions/{definition}");
+    let yaml = get(&server, &format!("{path}/yaml")).await;
+    assert_eq!(yaml["yaml"], TWO_JOBS);
+    let tags = format!("{path}/tags");
+    let revision = get(&server, &path).await["revision"].clone();
+    ask(&server, Method::POST, &tags, Some(json!(["one", "two"]))).await.expect(200);
+    ask(&server, Method::PUT, &format!("{tags}/ONE"), None).await.expect(200);
+    let change = json!({"tagsToAdd": ["three"], "tagsToRemove": ["TWO"]});
+    let left = ask(&server, Method::PATCH, &tags, Some(change)).await.expect(200);
+    assert_eq!(left["value"], json!(["one", "three"]), "the first spelling stays");
+    ask(&server, Method::DELETE, &format!("{tags}/three"), None).await.expect(200);
+    ask(&server, Method::POST, &tags, Some(json!([" "]))).await.refused(400, "InvalidBuildException");
+    server.restart().await;
+    assert_eq!(get(&server, &tags).await["value"], json!(["one"]));
+    let shown = get(&server, &path).await;
+    assert_eq!((&shown["tags"], &shown["revision"]), (&json!(["one"]), &revision));
+    let missing = ask(&server, Method::GET, "/build/definitions/77/tags", None).await;
+    missing.refused(404, "DefinitionNotFoundException");
+
+    for tags in [json!(["red", "blue"]), json!(["red"])] {
+        let build = queue(&server, definition, json!({})).await;
+        let build = format!("/build/builds/{}", build["id"]);
+        ask(&server, Method::POST, &format!("{build}/tags"), Some(tags)).await.expect(200);
+        assert_eq!(get(&server, &format!("{build}/workitems")).await["count"], 0);
+        ask(&server, Method::POST, &format!("{build}/workitems"), Some(json!(["abc"]))).await.expect(200);
+    }
+    assert_eq!(get(&server, "/build/tags").await["value"], json!(["blue", "red"]));
+    let left = ask(&server, Method::DELETE, "/build/tags/RED", None).await.expect(200);
+    assert_eq!(left["value"], json!(["blue"]));
+    let missing = ask(&server, Method::GET, "/build/builds/77/workitems", None).await;
+    missing.refused(404, "BuildNotFoundException");
 }

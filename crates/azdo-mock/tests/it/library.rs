@@ -10,15 +10,18 @@ use service_kit::{Clock as _, SystemClock, SystemEntropy};
 use crate::client::{Agent, Key, POOL, Session, body};
 use crate::server::Ask;
 
+/// What every client says beside the type it accepts.
+const VERSION: &str = "application/json; api-version=7.1";
+
 /// An agent that registers, takes one job, writes `hello` and ends it.
 async fn one_job(azure: &AzureDevOps, name: &str) {
     let http = reqwest::Client::new();
     let call = |method: Method, path: &str, token: &str| -> RequestBuilder {
-        let request = http.request(method, format!("{}{path}", azure.url()));
+        let request = http.request(method, format!("{}{path}", azure.url())).header("accept", VERSION);
         if token.is_empty() { request } else { request.bearer_auth(token) }
     };
     let key = Key::generate();
-    let request = http.post(format!("{}{POOL}/agents", azure.url())).basic_auth("", Some(azure.token()));
+    let request = call(Method::POST, &format!("{POOL}/agents"), "").basic_auth("", Some(azure.token()));
     let answer = request.json(&body(name, &key)).answer().await.expect(200);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (client, audience) =

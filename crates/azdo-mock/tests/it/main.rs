@@ -37,4 +37,5 @@ mod theft;
 mod tokens;
 mod transport;
 mod updates;
+mod variable_groups;
 mod wire_examples;

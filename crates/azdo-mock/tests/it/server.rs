@@ -142,6 +142,11 @@ impl Server {
         tables.iter().map(|table| self.store.list(&format!("azdo.{table}")).unwrap()).collect()
     }
 
+    /// What is stored of variable groups.
+    pub(crate) fn stored_groups(&self) -> Vec<(String, Value)> {
+        self.store.list("azdo.variablegroups").unwrap()
+    }
+
     /// How many plans have files.
     pub(crate) fn folders_of_plans(&self) -> usize {
         fs_err::read_dir(self.folder.path().join("logs")).unwrap().count()
@@ -209,7 +214,10 @@ impl Server {
 }
 
 fn client_at(address: IpAddr) -> reqwest::Client {
+    // As every client of the service does; a test that says something else of it overrides this.
+    let version = (header::ACCEPT, header::HeaderValue::from_static("*/*; api-version=7.1"));
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let builder = builder.default_headers([version].into_iter().collect());
     builder.local_address(address).build().unwrap()
 }
 

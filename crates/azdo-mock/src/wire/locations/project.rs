@@ -15,6 +15,14 @@ pub(super) const OF_PROJECT: &[Location] = &[
         "{project}/_apis/{area}/{resource}/{queueId}",
         1,
     ),
+    at("ef5b7057-ffc3-4c77-bbad-c10b4a4abcc7", TASK, "variablegroups", "_apis/{area}/{resource}/{groupId}", 2),
+    at(
+        "f5b09dd5-9d54-45a1-8b5a-1c8287d634cc",
+        TASK,
+        "variablegroups",
+        "{project}/_apis/{area}/{resource}/{groupId}",
+        2,
+    ),
     at(
         "dbeaf647-6167-421a-bda9-c9327b25e2e6",
         BUILD,
@@ -28,6 +36,28 @@ pub(super) const OF_PROJECT: &[Location] = &[
         "builds",
         "{project}/_apis/{area}/{resource}/{buildId}",
         7,
+    ),
+    at(
+        "7c3df3a1-7e51-4150-8cf7-540347f8697f",
+        BUILD,
+        "yaml",
+        "{project}/_apis/{area}/definitions/{definitionId}/{resource}",
+        1,
+    ),
+    at(
+        "cb894432-134a-4d31-a839-83beceaace4b",
+        BUILD,
+        "tags",
+        "{project}/_apis/{area}/definitions/{DefinitionId}/{resource}/{*tag}",
+        3,
+    ),
+    at("d84ac5c6-edc7-43d5-adc9-1b34be5dea09", BUILD, "tags", "{project}/_apis/{area}/{resource}/{*tag}", 2),
+    at(
+        "5a21f5d2-5642-47e4-a0bd-1356e6731bee",
+        BUILD,
+        "workitems",
+        "{project}/_apis/{area}/builds/{buildId}/{resource}",
+        2,
     ),
     at(
         "54481611-01f4-47f3-998f-160da0f0c229",

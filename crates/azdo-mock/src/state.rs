@@ -31,9 +31,9 @@ pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod seeding;
 pub(crate) mod sessions;
+mod tags;
 #[cfg(test)]
 mod tests;
-mod tags;
 mod tracked;
 pub(crate) mod updates;
 pub(crate) mod variable_groups;

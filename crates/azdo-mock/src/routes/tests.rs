@@ -127,7 +127,9 @@ async fn every_change_names_a_version_in_the_query_or_a_header_and_reading_need_
     }
     assert!(seen > 30, "the rows are found: {seen}");
     // What is not there is told before its version is looked at.
-    for (method, path, status) in [("PUT", "/_apis/git/nope?api-version=99.0", 404), ("PUT", "/_apis/projects", 405)] {
+    for (method, path, status) in
+        [("PUT", "/_apis/git/nope?api-version=99.0", 404), ("PUT", "/_apis/projects", 405)]
+    {
         assert_eq!(ask(&service, method, path).await.0.as_u16(), status, "{method} {path}");
     }
 }

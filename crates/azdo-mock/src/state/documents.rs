@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{Refusal, State};
 use crate::wire::ids::{
-    AgentId, DefinitionId, GroupId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, RunId, SessionId, TimelineId,
+    AgentId, DefinitionId, GroupId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, RunId, SessionId,
+    TimelineId,
 };
 
 /// One document.

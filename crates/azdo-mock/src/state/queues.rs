@@ -84,9 +84,8 @@ impl State {
 
     /// Where jobs go that name no pool. Nobody takes jobs in the hosted pool.
     pub(crate) fn first_queue(&self) -> Option<&Queue> {
-        let hosted = |queue: &&Queue| {
-            self.pools.get(&queue.pool_id).is_some_and(|pool| pool.kind == PoolKind::Hosted)
-        };
+        let hosted =
+            |queue: &&Queue| self.pools.get(&queue.pool_id).is_some_and(|pool| pool.kind == PoolKind::Hosted);
         self.project.queues.values().find(|queue| !hosted(queue))
     }
 

@@ -100,9 +100,8 @@ impl State {
     }
 
     fn free_group(&self, name: &str, own: Option<GroupId>) -> Result<(), Refusal> {
-        let same = |group: &&VariableGroup| {
-            group.content.name.eq_ignore_ascii_case(name) && Some(group.id) != own
-        };
+        let same =
+            |group: &&VariableGroup| group.content.name.eq_ignore_ascii_case(name) && Some(group.id) != own;
         match self.project.variable_groups.values().find(same) {
             Some(_) => Err(Refusal::VariableGroupExists(name.to_owned())),
             None => Ok(()),

@@ -58,7 +58,8 @@ async fn an_agent_that_registers_by_https_gets_everything_by_https() {
     let server = Server::start_with(quick(), Vec::new()).await;
     let sealed = Sealed::of(&server).await;
     let key = Key::generate();
-    let request = sealed.http.post(format!("{}{POOL}/agents?api-version=7.1", sealed.base)).json(&body("web01", &key));
+    let request =
+        sealed.http.post(format!("{}{POOL}/agents?api-version=7.1", sealed.base)).json(&body("web01", &key));
     let registered = request.header(header::AUTHORIZATION, basic("", PAT)).answer().await.expect(200);
     let endpoint = registered["authorization"]["authorizationUrl"].as_str().unwrap().to_owned();
     assert_eq!(endpoint, format!("{}/_apis/oauth2/token", sealed.base));

@@ -50,7 +50,10 @@ async fn the_version_beside_the_type_of_a_body_counts_too() {
     let server = Server::start().await;
     let post = |version: &str| {
         let kind = format!("application/json; charset=utf-8; api-version={version}");
-        let request = server.as_user(Method::POST, &format!("{POOL}/agents")).header("content-type", kind).header("accept", "*/*");
+        let request = server
+            .as_user(Method::POST, &format!("{POOL}/agents"))
+            .header("content-type", kind)
+            .header("accept", "*/*");
         request.body(body(&format!("web{version}"), &Key::generate()).to_string()).answer()
     };
     post("99.0").await.refused(400, "VssVersionOutOfRangeException");

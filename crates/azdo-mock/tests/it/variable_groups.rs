@@ -48,9 +48,7 @@ async fn a_group_is_made_changed_and_deleted_and_shows_no_secret() {
     let project = made["variableGroupProjectReferences"][0]["projectReference"]["id"].as_str().unwrap();
     let share = json!([{"projectReference": {"id": project}}]);
     ask(&server, Method::PATCH, &format!("{GROUPS}?variableGroupId=1"), &share).await.expect(204);
-    let delete = async |query: &str| {
-        server.as_user(Method::DELETE, &format!("{one}{query}")).answer().await
-    };
+    let delete = async |query: &str| server.as_user(Method::DELETE, &format!("{one}{query}")).answer().await;
     delete("").await.refused(400, "VssPropertyValidationException");
     delete("?projectIds=nope").await.refused(404, "ProjectDoesNotExistWithNameException");
     delete(&format!("?projectIds={project}")).await.expect(204);
@@ -69,7 +67,8 @@ async fn groups_are_listed_newest_first_in_pages_and_by_name() {
     assert_eq!(ids(&server, "groupIds=1,7").await, [1]);
     let page = server.as_user(Method::GET, &format!("{IN_PROJECT}?$top=2")).answer().await;
     assert_eq!(page.header("x-ms-continuationtoken"), "2");
-    let rest = server.as_user(Method::GET, &format!("{IN_PROJECT}?$top=2&continuationToken=2")).answer().await;
+    let rest =
+        server.as_user(Method::GET, &format!("{IN_PROJECT}?$top=2&continuationToken=2")).answer().await;
     assert_eq!(rest.header("x-ms-continuationtoken"), "");
     assert_eq!(rest.expect(200)["value"][0]["id"], 1);
     assert_eq!(ids(&server, "queryOrder=0&continuationToken=2").await, [3]);

@@ -15,7 +15,13 @@ pub(super) const OF_PROJECT: &[Location] = &[
         "{project}/_apis/{area}/{resource}/{queueId}",
         1,
     ),
-    at("ef5b7057-ffc3-4c77-bbad-c10b4a4abcc7", TASK, "variablegroups", "_apis/{area}/{resource}/{groupId}", 2),
+    at(
+        "ef5b7057-ffc3-4c77-bbad-c10b4a4abcc7",
+        TASK,
+        "variablegroups",
+        "_apis/{area}/{resource}/{groupId}",
+        2,
+    ),
     at(
         "f5b09dd5-9d54-45a1-8b5a-1c8287d634cc",
         TASK,

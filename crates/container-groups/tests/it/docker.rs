@@ -1,6 +1,9 @@
 //! The service on a real engine.
 
+#[cfg(unix)]
+mod broken_engine;
 mod sessions;
+mod whole_groups;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +23,7 @@ use crate::support::{
 /// One sandbox's containers on the real engine; everything is removed by [`Bench::finish`].
 struct Bench {
     /// Held for its logs.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     finished: bool,
     engine: DockerRuntime,
     network: InstanceNetwork,
@@ -46,7 +49,7 @@ impl Bench {
         assert_eq!(engine.ensure_network(&settings).await.unwrap(), network, "asked twice, made once");
         home.network.clone_from(&network.name);
         let (groups, shutdown) = home.process(Arc::new(engine.clone()), switches);
-        Self { _folder: folder, finished: false, engine, network, home, groups, shutdown }
+        Self { folder, finished: false, engine, network, home, groups, shutdown }
     }
 
     async fn die(&self) {

@@ -3,6 +3,7 @@
 //! Nothing here is held in memory but one buffer. A blob appears under its name only when it is whole, checked and
 //! written through, so a crash leaves at worst an upload, which the client goes on with or the sweep removes.
 
+mod copy;
 mod place;
 
 use std::collections::{BTreeSet, HashSet};
@@ -22,7 +23,7 @@ use crate::digest::{Algorithm, Digest, Hasher};
 /// The largest blob: what fits a layer of a large Windows image.
 pub(crate) const LARGEST_BLOB: u64 = 20 * 1024 * 1024 * 1024;
 
-/// Begins the names of small files that are not yet in place.
+/// Begins the names of files that are no uploads and not yet in place.
 const SMALL: &str = "small-";
 
 /// The files of one registry.
@@ -103,7 +104,7 @@ impl Content {
         fs_err::create_dir_all(root.join("blobs"))?;
         let uploads = root.join("uploads");
         fs_err::create_dir_all(&uploads)?;
-        // Small writes that a crash cut off; nobody comes back for them.
+        // Writes that a crash cut off; nobody comes back for them.
         for entry in fs_err::read_dir(&uploads)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(SMALL) {

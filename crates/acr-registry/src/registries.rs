@@ -301,8 +301,10 @@ pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
     move |source| RegistryError::Store { name: name.clone(), source }
 }
 
+mod import;
 mod tokens;
 
+pub use import::{ExistingTags, ImportError, ImportImage, ImportTarget, Reader};
 pub use tokens::RepositoryToken;
 
 #[cfg(test)]

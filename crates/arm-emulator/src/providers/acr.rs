@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod children;
+pub(crate) mod import;
 pub(crate) mod read;
 mod skus;
 

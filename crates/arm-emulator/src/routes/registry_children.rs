@@ -6,8 +6,9 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::app::Arm;
+use crate::body::RawBody;
 use crate::error::ArmError;
-use crate::providers::acr::children;
+use crate::providers::acr::{children, import};
 use crate::providers::{self, Kind};
 use crate::resource_id::ResourceId;
 
@@ -15,8 +16,7 @@ type RegistryPath = Path<(String, String, String)>;
 type ChildPath = Path<(String, String, String, String)>;
 
 /// Actions that the service has and this registry has not, and what to do instead.
-const REFUSED: [(&str, &str); 4] = [
-    ("importImage", "push the image to the registry with a client"),
+const REFUSED: [(&str, &str); 3] = [
     ("scheduleRun", "nothing is built here: build the image elsewhere and push it"),
     ("listBuildSourceUploadUrl", "nothing is built here: build the image elsewhere and push it"),
     ("getBuildSourceUploadUrl", "nothing is built here: build the image elsewhere and push it"),
@@ -28,6 +28,7 @@ pub(crate) fn routes(registry: &str) -> Router<Arm> {
         .route(&format!("{webhook}/ping"), post(ping))
         .route(&format!("{webhook}/listevents"), post(events))
         .route(&format!("{webhook}/getcallbackconfig"), post(callback_config))
+        .route(&format!("{registry}/importimage"), post(import))
         .route(&format!("{registry}/privatelinkresources"), get(private_links));
     for refused @ (action, _) in REFUSED {
         let refuse = move |State(arm): State<Arm>, Path((_, group, name)): RegistryPath| async move {
@@ -62,6 +63,15 @@ async fn callback_config(
     Path((_, group, name, child)): ChildPath,
 ) -> Result<Json<Value>, ArmError> {
     children::callback_config(&arm, &webhook(&arm, &group, &name, &child)?).map(Json)
+}
+
+/// Answered once it is done.
+async fn import(
+    State(arm): State<Arm>,
+    Path((_, group, name)): RegistryPath,
+    body: RawBody,
+) -> Result<(), ArmError> {
+    import::import(&arm, &Kind::Registry.id(&arm, &group, &name)?, &body.json()?).await
 }
 
 /// There are no private endpoints here, so there is nothing to link.

@@ -186,7 +186,7 @@ async fn what_premium_alone_has_is_refused_by_the_other_skus() {
 async fn what_a_registry_does_not_do_is_refused_by_name() {
     let stack = with_registry("Premium").await;
     let path = registry(NAME);
-    for action in ["importImage", "scheduleRun", "listBuildSourceUploadUrl"] {
+    for action in ["scheduleRun", "listBuildSourceUploadUrl"] {
         let refused = stack.post(&format!("{path}/{action}"), json!({})).await;
         let refused = refused.refused(400, "InvalidResourceOperation");
         assert!(refused.text.contains(&format!("'{action}'")), "{}", refused.text);
@@ -197,5 +197,38 @@ async fn what_a_registry_does_not_do_is_refused_by_name() {
         let none = stack.get(&format!("{path}/{list}")).await.expect(200).body;
         assert_eq!(none["value"], json!([]), "{list}");
     }
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn an_import_asks_registries_of_the_sandbox_alone() {
+    let stack = with_registry("Basic").await;
+    stack.put(&registry("otherimages"), registry_body("Basic")).await.expect(201);
+    let server = stack.get(&registry("otherimages")).await.expect(200).body["properties"]["loginServer"].clone();
+    let path = format!("{}/importImage", registry(NAME));
+    let import = async |source: Value| {
+        stack.post(&path, json!({"source": source, "targetTags": ["agent:1"], "mode": "Force"})).await
+    };
+    // Who names the resource owns it, so that the image alone is missing.
+    let absent = import(json!({"resourceId": registry("otherimages"), "sourceImage": "agent"})).await;
+    let absent = absent.refused(400, "InvalidParameters");
+    assert!(absent.text.contains("there is no image `agent:latest`"), "{}", absent.text);
+    let denied = import(json!({"registryUri": server, "sourceImage": "agent"})).await;
+    let denied = denied.refused(400, "InvalidParameters");
+    assert!(denied.text.contains("may not be read"), "{}", denied.text);
+    let login = json!({"username": "otherimages", "password": "hunter2"});
+    let denied = import(json!({"registryUri": server, "sourceImage": "agent", "credentials": login})).await;
+    let denied = denied.refused(400, "InvalidParameters");
+    assert!(denied.text.contains("may not be read") && !denied.text.contains("hunter2"), "{}", denied.text);
+    for (source, named) in [
+        (json!({"registryUri": "docker.io", "sourceImage": "library/hello-world"}), "source.registryUri"),
+        (json!({"sourceImage": "agent"}), "'resourceId' and 'registryUri'"),
+        (json!({"resourceId": registry("otherimages")}), "sourceImage"),
+        (json!({"resourceId": "nonsense", "sourceImage": "agent"}), "source.resourceId"),
+    ] {
+        let refused = import(source).await.refused(400, "InvalidRequestContent");
+        assert!(refused.text.contains(named), "{}", refused.text);
+    }
+    import(json!({"resourceId": registry("thirdimages"), "sourceImage": "agent"})).await.refused(404, "ResourceNotFound");
     stack.finish().await;
 }

@@ -28,5 +28,6 @@ mod scene;
 mod users;
 
 pub use registries::{
-    CreateRegistry, ExistingTags, ImportError, ImportImage, ImportTarget, Reader, Registries, RegistryError, RegistryInfo, RegistrySettings, RepositoryToken,
+    CreateRegistry, ExistingTags, ImportError, ImportImage, ImportTarget, Reader, Registries, RegistryError,
+    RegistryInfo, RegistrySettings, RepositoryToken,
 };

@@ -204,7 +204,8 @@ async fn what_a_registry_does_not_do_is_refused_by_name() {
 async fn an_import_asks_registries_of_the_sandbox_alone() {
     let stack = with_registry("Basic").await;
     stack.put(&registry("otherimages"), registry_body("Basic")).await.expect(201);
-    let server = stack.get(&registry("otherimages")).await.expect(200).body["properties"]["loginServer"].clone();
+    let server =
+        stack.get(&registry("otherimages")).await.expect(200).body["properties"]["loginServer"].clone();
     let path = format!("{}/importImage", registry(NAME));
     let import = async |source: Value| {
         stack.post(&path, json!({"source": source, "targetTags": ["agent:1"], "mode": "Force"})).await
@@ -229,6 +230,8 @@ async fn an_import_asks_registries_of_the_sandbox_alone() {
         let refused = import(source).await.refused(400, "InvalidRequestContent");
         assert!(refused.text.contains(named), "{}", refused.text);
     }
-    import(json!({"resourceId": registry("thirdimages"), "sourceImage": "agent"})).await.refused(404, "ResourceNotFound");
+    import(json!({"resourceId": registry("thirdimages"), "sourceImage": "agent"}))
+        .await
+        .refused(404, "ResourceNotFound");
     stack.finish().await;
 }

@@ -95,7 +95,8 @@ async fn a_tag_that_exists_is_moved_by_force_alone() {
     let second = scene.image("team/agent", "2").await;
     let to = [("agent", Some("v"))];
     scene.registries.import(OTHER, &image("1", &to)).await.unwrap();
-    let refused = scene.registries.import(OTHER, &image("2", &[("new", Some("v")), to[0]])).await.unwrap_err();
+    let refused =
+        scene.registries.import(OTHER, &image("2", &[("new", Some("v")), to[0]])).await.unwrap_err();
     assert!(matches!(refused, ImportError::TagExists { .. }), "{refused}");
     assert_eq!(read(&scene, "new/manifests/v").await.0, 404, "nothing was copied");
     let forced = ImportImage { existing: ExistingTags::Moved, ..image("2", &to) };
@@ -108,7 +109,8 @@ async fn what_may_not_be_read_is_not_copied() {
     let scene = scene().await;
     scene.image("team/agent", "1").await;
     let by = |reader: Reader| ImportImage { reader, ..image("1", &[("agent", Some("1"))]) };
-    let login = |password: &str| Reader::Login { username: NAME.to_owned(), password: password.to_owned().into() };
+    let login =
+        |password: &str| Reader::Login { username: NAME.to_owned(), password: password.to_owned().into() };
     for reader in [Reader::Anonymous, login("wrong")] {
         let refused = scene.registries.import(OTHER, &by(reader)).await.unwrap_err();
         assert!(matches!(refused, ImportError::Denied(_)), "{refused}");

@@ -69,7 +69,8 @@ fn registry(arm: &Arm, source: &mut Fields<'_>) -> Result<(String, Reader), ArmE
         (None, Some(server)) => {
             let known = arm.settings().registries.list().into_iter();
             let found = known.map(|info| (info.name, info.login_server));
-            let found = found.filter(|(_, own)| own.eq_ignore_ascii_case(server)).map(|(name, _)| name).next();
+            let found =
+                found.filter(|(_, own)| own.eq_ignore_ascii_case(server)).map(|(name, _)| name).next();
             let name = found.ok_or_else(|| {
                 ArmError::invalid_content(
                     "source.registryUri",
@@ -102,10 +103,13 @@ fn refused(error: ImportError) -> ArmError {
     let text = error.to_string();
     match error {
         ImportError::Registry(_) | ImportError::Files(_) | ImportError::Store(_) => ArmError::internal(error),
-        ImportError::TagExists { repository, tag } => {
-            ArmError::conflict("Conflict", format!("Tag {repository}:{tag} already exists in target registry."))
+        ImportError::TagExists { repository, tag } => ArmError::conflict(
+            "Conflict",
+            format!("Tag {repository}:{tag} already exists in target registry."),
+        ),
+        ImportError::Locked(_) => {
+            ArmError::conflict("Conflict", format!("The image was not imported: {text}."))
         }
-        ImportError::Locked(_) => ArmError::conflict("Conflict", format!("The image was not imported: {text}.")),
         ImportError::Name(_) | ImportError::Denied(_) | ImportError::Absent(_) => {
             ArmError::bad_request("InvalidParameters", format!("The image was not imported: {text}."))
         }

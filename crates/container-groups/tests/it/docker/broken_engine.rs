@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use container_groups::{
-    DockerRuntime, GroupState, ProvisioningState, RestartPolicy, Runtime, StatusKind,
-};
+use container_groups::{DockerRuntime, GroupState, ProvisioningState, RestartPolicy, Runtime, StatusKind};
 use testkit::wait_until;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -122,7 +120,8 @@ async fn an_end_that_came_while_the_engine_was_away_is_treated_by_policy() {
     }
     wired.mend();
     until(&wired.bench.groups, &id("again"), "the restart", |view| is_running(view, 2)).await;
-    let ended = until(&wired.bench.groups, &id("once"), "its end", |view| view.state == GroupState::Failed).await;
+    let ended =
+        until(&wired.bench.groups, &id("once"), "its end", |view| view.state == GroupState::Failed).await;
     let state = ended.containers[0].current_state.as_ref().unwrap();
     assert_eq!((state.state, state.exit_code), (StatusKind::Terminated, Some(137)));
     assert_eq!(wired.bench.containers().await, 2, "one that runs, and one that is kept for its log");

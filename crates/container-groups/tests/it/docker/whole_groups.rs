@@ -102,8 +102,7 @@ async fn a_probe_over_http_reaches_the_container_and_judges_its_status() {
     let mut well = shell("well", &serve("200 OK"));
     let mut ill = shell("ill", &serve("503 Service Unavailable"));
     for spec in [&mut well, &mut ill] {
-        spec.containers[0].readiness_probe =
-            Some(Probe { initial_delay_seconds: Some(3), ..probe() });
+        spec.containers[0].readiness_probe = Some(Probe { initial_delay_seconds: Some(3), ..probe() });
     }
     bench.up(well).await;
     bench.up(ill).await;

@@ -69,14 +69,7 @@ enum Command {
     /// Fuzz every parser that sees the network, one target after the other
     Fuzz(fuzz::Options),
     /// Measures a service from a second process; figures and what they should be
-    Bench {
-        /// What is measured
-        #[arg(value_enum)]
-        subject: bench::Subject,
-        /// How the figures are printed on stdout: table or json
-        #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
-        output: String,
-    },
+    Bench(bench::Options),
     /// Structure check: crate edges, fixtures, leftovers
     Tidy,
     /// What a workflow runs, one job at a time
@@ -135,7 +128,7 @@ fn dispatch(workspace: &Workspace, command: Command) -> anyhow::Result<ExitCode>
         }
         Command::Windows(setup) => windows::run(workspace, setup.install).map(|()| ExitCode::SUCCESS),
         Command::Fuzz(options) => fuzz::run(workspace, &options),
-        Command::Bench { subject, output } => bench::run(workspace, subject, &output),
+        Command::Bench(options) => bench::run(workspace, &options),
         Command::Tidy => tidy::run(workspace).map(|()| ExitCode::SUCCESS),
         Command::Ci { job, setup } => ci::run(workspace, job, setup.install).map(|()| ExitCode::SUCCESS),
         Command::Clean => clean::run(workspace).map(|()| ExitCode::SUCCESS),

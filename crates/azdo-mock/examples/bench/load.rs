@@ -18,10 +18,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use service_kit::{Clock as _, SystemClock, SystemEntropy};
+use testkit::Watched;
+use testkit::figures::{Figure, percentile};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::figures::Figure;
 use crate::wire::Connection;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -36,6 +37,7 @@ const POLL_HOLD: Duration = Duration::from_secs(51);
 /// The service in a process of its own; it ends with this.
 struct Server {
     process: Child,
+    watched: Watched,
     host: String,
     user: String,
 }
@@ -62,22 +64,8 @@ impl Server {
         let said: Value = serde_json::from_str(&line)?;
         let text = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
         let user = format!("Basic {}", STANDARD.encode(format!(":{}", text("token"))));
-        Ok((Self { process, host: text("host"), user }, took))
-    }
-
-    /// Resident memory in KiB.
-    fn resident(&self) -> Outcome<f64> {
-        let status = fs_err::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
-        Ok(line.split_whitespace().nth(1).ok_or("no VmRSS")?.parse()?)
-    }
-
-    /// Processor time so far, in milliseconds.
-    fn worked(&self) -> Outcome<f64> {
-        let stat = fs_err::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-        Ok((ticks(11) + ticks(12)) * 10.0)
+        let watched = Watched(process.id());
+        Ok((Self { process, watched, host: text("host"), user }, took))
     }
 }
 
@@ -180,13 +168,13 @@ impl Field {
     /// What the empty polls of idle agents cost beside everything else: the service's processor time for each, in
     /// microseconds. Waits until every agent asked again.
     async fn polls_cost(&self) -> Outcome<f64> {
-        let (before, worked) = (self.empty.load(Ordering::Relaxed), self.server.worked()?);
+        let (before, worked) = (self.empty.load(Ordering::Relaxed), self.server.watched.worked()?);
         tokio::time::sleep(POLL_HOLD).await;
         let ended = self.empty.load(Ordering::Relaxed) - before;
-        Ok((self.server.worked()? - worked) * 1000.0 / ended.max(1) as f64)
+        Ok((self.server.watched.worked()? - worked) * 1000.0 / ended.max(1) as f64)
     }
 
-    /// Queues jobs, `rate` a second, and waits until all were delivered; their latencies, sorted.
+    /// Queues jobs, `rate` a second, and waits until all were delivered; their latencies.
     async fn dispatch(&mut self, jobs: usize, rate: f64) -> Outcome<Vec<Duration>> {
         let mut lanes = Vec::new();
         for _ in 0..LANES {
@@ -216,7 +204,6 @@ impl Field {
             let next = tokio::time::timeout(Duration::from_secs(60), self.latencies.recv()).await;
             latencies.push(next.map_err(|_| "a job was not delivered in 60 s")?.ok_or("no agents")?);
         }
-        latencies.sort();
         Ok(latencies)
     }
 
@@ -224,9 +211,9 @@ impl Field {
     /// cost meanwhile whose poll came to its end: `poll` each.
     async fn cost(&mut self, poll: f64) -> Outcome<f64> {
         const JOBS: usize = 2_000;
-        let (polls, before) = (self.empty.load(Ordering::Relaxed), self.server.worked()?);
+        let (polls, before) = (self.empty.load(Ordering::Relaxed), self.server.watched.worked()?);
         self.dispatch(JOBS, 400.0).await?;
-        let worked = (self.server.worked()? - before) * 1000.0;
+        let worked = (self.server.watched.worked()? - before) * 1000.0;
         let polls = (self.empty.load(Ordering::Relaxed) - polls) as f64;
         Ok((worked - polls * poll) / JOBS as f64)
     }
@@ -370,20 +357,14 @@ async fn uploads(server: &Server, key: &KeyPair) -> Outcome<(f64, f64)> {
     Ok((rates[0], rates[1]))
 }
 
-fn percentile(sorted: &[Duration], percent: usize) -> f64 {
-    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
-}
-
 fn say(line: &str) {
     let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{line}\n"));
 }
 
 pub(crate) async fn run() -> Outcome<Vec<Figure>> {
     let mut figures = Vec::new();
-    let mut starts: Vec<Duration> =
+    let starts: Vec<Duration> =
         (0..5).map(|_| Server::start(false).map(|(_, took)| took)).collect::<Result<_, _>>()?;
-    starts.sort();
     figures.push(Figure::new("process start to ready", percentile(&starts, 50), "ms").aim("< 50"));
 
     let made = (0..4).map(|_| KeyPair::generate(KeySize::Rsa2048)).collect::<Result<_, _>>();
@@ -391,9 +372,8 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
     say("log pages");
     match uploads(&Server::start(false)?.0, keys.of(0)).await {
         Ok((rate, bare)) => {
-            figures.push(
-                Figure::new("log upload, pages of 1 MiB, to a bare route", rate, "MB/s").against_bare(bare),
-            );
+            figures
+                .push(Figure::new("log upload, pages of 1 MiB, to a bare route", rate, "MB/s").against(bare));
         }
         Err(error) => say(&format!("no figure for log pages: {error}")),
     }
@@ -403,9 +383,9 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
     for agents in [100, 1_000, 10_000] {
         say(&format!("{agents} agents"));
         // Before and after these agents came: what jobs leave behind is not theirs.
-        let (before, known) = (field.server.resident()?, field.agents);
+        let (before, known) = (field.server.watched.resident()?, field.agents);
         let rate = field.grow(agents).await?;
-        let each = (field.server.resident()? - before) / (agents - known) as f64;
+        let each = (field.server.watched.resident()? - before) / (agents - known) as f64;
         if agents >= 1_000 {
             let name = format!("resident memory per idle agent, from {known} to {agents} agents");
             figures.push(Figure::new(name, each, "KiB").aim("< 20"));
@@ -415,9 +395,8 @@ pub(crate) async fn run() -> Outcome<Vec<Figure>> {
             let latencies = field.dispatch(5_000, 500.0).await?;
             for (percent, aim) in [(50, None), (99, Some("< 50"))] {
                 let name = format!("queueing to delivery at 500 jobs/s, 1,000 agents, p{percent}");
-                let mut figure = Figure::new(name, percentile(&latencies, percent), "ms");
-                figure.aim = aim;
-                figures.push(figure);
+                let figure = Figure::new(name, percentile(&latencies, percent), "ms");
+                figures.push(aim.into_iter().fold(figure, Figure::aim));
             }
         }
         let poll = if agents < 1_000 { 0.0 } else { field.polls_cost().await? };

@@ -1,10 +1,14 @@
 //! Blobs as files named by their digest, and uploads as files that grow until they have one.
 //!
-//! Nothing here is held in memory but one buffer. A blob appears under its name only when it is whole, checked and
-//! written through, so a crash leaves at worst an upload, which the client goes on with or the sweep removes.
+//! Nothing here is held in memory but one buffer and, of an upload, its hash so far. A blob appears under its name only
+//! when it is whole, checked and written through, so a crash leaves at worst an upload, which the client goes on with or
+//! the sweep removes.
 
 mod copy;
+mod hashed;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -18,6 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, SeekFrom};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
+use self::hashed::{Hashed, Progress};
 use crate::digest::{Algorithm, Digest, Hasher};
 
 /// The largest blob: what fits a layer of a large Windows image.
@@ -31,6 +36,7 @@ const SMALL: &str = "small-";
 pub(crate) struct Content {
     root: PathBuf,
     busy: Arc<Mutex<HashSet<Uuid>>>,
+    hashed: Hashed,
 }
 
 /// Why bytes were not taken.
@@ -111,7 +117,7 @@ impl Content {
                 fs_err::remove_file(entry.path())?;
             }
         }
-        Ok(Self { root: root.to_owned(), busy: Arc::default() })
+        Ok(Self { root: root.to_owned(), busy: Arc::default(), hashed: Hashed::default() })
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
@@ -166,8 +172,11 @@ impl Content {
         optional(fs::remove_file(self.blob(digest)).await).map(|_| ())
     }
 
-    pub(crate) async fn begin(&self, id: Uuid) -> io::Result<()> {
-        fs::File::create(self.upload(id)).await.map(|_| ())
+    /// An upload without a byte, which is to have a digest of this algorithm as far as is known.
+    pub(crate) async fn begin(&self, id: Uuid, algorithm: Algorithm) -> io::Result<()> {
+        fs::File::create(self.upload(id)).await?;
+        self.hashed.begin(id, algorithm);
+        Ok(())
     }
 
     /// How many bytes of an upload are there.
@@ -176,6 +185,7 @@ impl Content {
     }
 
     pub(crate) async fn cancel(&self, id: Uuid) -> io::Result<()> {
+        self.hashed.forget(id);
         optional(fs::remove_file(self.upload(id)).await).map(|_| ())
     }
 
@@ -191,28 +201,37 @@ impl Content {
             fs::OpenOptions::new().write(true).open(self.upload(id)).await.map_err(AppendError::Io)?;
         file.seek(SeekFrom::End(0)).await.map_err(AppendError::Io)?;
         let mut file = BufWriter::with_capacity(1 << 18, file);
-        let written = pour(body.into_data_stream(), &mut file, before).await;
+        let old = self.hashed.take(id, before);
+        let mut new = old.clone();
+        let written = pour(body.into_data_stream(), &mut file, &mut new, before).await;
         file.flush().await.map_err(AppendError::Io)?;
-        let got = written?;
-        match chunk.length {
-            Some(announced) if announced != got => {
+        match (written, chunk.length) {
+            (Ok(got), Some(announced)) if announced != got => {
                 // A chunk that lies about its size is taken back as a whole.
                 file.get_ref().set_len(before).await.map_err(AppendError::Io)?;
+                self.hashed.put(id, old);
                 Err(AppendError::Length { got, announced })
             }
-            _ => Ok(before + got),
+            (written, _) => {
+                self.hashed.put(id, new);
+                Ok(before + written?)
+            }
         }
     }
 
     /// Checks that an upload's content has this digest, and writes it through. The upload stays one until it is placed.
     pub(crate) async fn verify(&self, id: Uuid, digest: &Digest) -> Result<Whole, FinishError> {
         let writing = self.writing(id).ok_or(FinishError::Busy)?;
-        let (upload, digest) = (self.upload(id), digest.clone());
+        let (upload, digest, hashed) = (self.upload(id), digest.clone(), self.hashed.clone());
         let work = tokio::task::spawn_blocking(move || {
             // Windows syncs only what is open for writing.
             let mut file =
                 fs_err::OpenOptions::new().read(true).write(true).open(&upload).map_err(FinishError::Io)?;
-            let actual = hash(&mut file, digest.algorithm()).map_err(FinishError::Io)?;
+            let size = file.metadata().map_err(FinishError::Io)?.len();
+            let actual = match hashed.digest(id, size, digest.algorithm()) {
+                Some(known) => known,
+                None => hash(&mut file, digest.algorithm()).map_err(FinishError::Io)?,
+            };
             if actual != digest {
                 return Err(FinishError::Digest(actual));
             }
@@ -225,7 +244,9 @@ impl Content {
 
     /// Puts a checked upload in its place among the blobs.
     pub(crate) async fn place(&self, whole: &Whole) -> io::Result<()> {
-        self.put(self.upload(whole.id), &whole.digest).await
+        self.put(self.upload(whole.id), &whole.digest).await?;
+        self.hashed.forget(whole.id);
+        Ok(())
     }
 
     async fn put(&self, from: PathBuf, digest: &Digest) -> io::Result<()> {
@@ -267,6 +288,7 @@ impl Content {
 async fn pour(
     mut body: BodyDataStream,
     file: &mut (impl AsyncWriteExt + Unpin),
+    hash: &mut Option<Progress>,
     before: u64,
 ) -> Result<u64, AppendError> {
     let mut got = 0;
@@ -277,6 +299,9 @@ async fn pour(
             return Err(AppendError::TooLarge);
         }
         file.write_all(&piece).await.map_err(AppendError::Io)?;
+        if let Some(hash) = hash {
+            hash.update(&piece);
+        }
     }
     Ok(got)
 }

@@ -86,7 +86,8 @@ impl Digest {
     }
 }
 
-/// A digest on its way.
+/// A digest on its way. A clone goes on from where it is.
+#[derive(Clone)]
 pub(crate) struct Hasher {
     algorithm: Algorithm,
     context: Context,
@@ -99,6 +100,10 @@ impl Hasher {
             Algorithm::Sha512 => Context::new(&SHA512),
         };
         Self { algorithm, context }
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

@@ -30,10 +30,14 @@ pub(super) async fn begin(
     let value = |wanted: &str| query.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
     // All that can be wrong with the query is found before anything is begun.
     let whole = value("digest").map(digest).transpose()?;
-    if let Some(named) = value("digest-algorithm").filter(|named| Algorithm::parse(named).is_none()) {
-        let message = format!("`{named}` is not supported; supported: {}", Algorithm::SUPPORTED);
-        return Err(OciError::bad_request("DIGEST_INVALID", message));
-    }
+    let algorithm = match (&whole, value("digest-algorithm")) {
+        (Some(digest), None) => digest.algorithm(),
+        (None, None) => Algorithm::Sha256,
+        (_, Some(named)) => Algorithm::parse(named).ok_or_else(|| {
+            let message = format!("`{named}` is not supported; supported: {}", Algorithm::SUPPORTED);
+            OciError::bad_request("DIGEST_INVALID", message)
+        })?,
+    };
     if let Some(mount) = value("mount")
         && let Some(mounted) = mount_blob(registry, name, mount, value("from")).await?
     {
@@ -43,7 +47,8 @@ pub(super) async fn begin(
     let id = registry.tokens.entropy.uuid();
     let record = UploadRecord { repository: name.to_string(), begun: registry.tokens.clock.now() };
     registry.catalogue.begin_upload(id, &record).map_err(internal_store)?;
-    registry.content.begin(id).await.map_err(|error| OciError::internal("begin an upload", &error))?;
+    let begun = registry.content.begin(id, algorithm).await;
+    begun.map_err(|error| OciError::internal("begin an upload", &error))?;
     match whole {
         Some(digest) => match take(registry, name, id, &digest, parts, body).await {
             Ok(created) => Ok(created),

@@ -126,7 +126,7 @@ impl Plan {
     /// When `index` is not a position of [`Plan::resources`].
     pub fn body(&self, index: usize, deployed: &dyn Deployed) -> Result<Value, Diagnostic> {
         if let Some(body) = &self.bodies[index]
-            && !deployed.only_placeholders()
+            && !(deployed.only_placeholders() && self.scope.conceals)
         {
             return Ok(body.clone());
         }

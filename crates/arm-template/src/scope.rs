@@ -36,6 +36,8 @@ pub(crate) struct TemplateScope {
     pub(crate) environment: Value,
     pub(crate) deployer: Option<Value>,
     pub(crate) links: Links,
+    /// Some parameter's value is shown nowhere: placeholders stand for it, and for all that is made of it.
+    pub(crate) conceals: bool,
     /// The address that the template came from.
     pub(crate) template_uri: Option<String>,
     /// Secret texts among the parameters; they are taken out of every message.
@@ -62,6 +64,7 @@ impl fmt::Debug for TemplateScope {
 impl TemplateScope {
     pub(crate) fn new(document: Arc<Document>, scope: Scope, deployment_name: String, mode: Mode) -> Self {
         Self {
+            conceals: document.parameters.iter().any(|parameter| parameter.secure),
             document,
             scope,
             deployment_name,

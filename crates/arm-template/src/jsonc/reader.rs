@@ -188,7 +188,9 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let Some(stop) = rest.find([quote, '\\']) else {
+            // Both are ASCII, so bytes will do, and they are many times quicker.
+            let ends = |byte: u8| byte == quote as u8 || byte == b'\\';
+            let Some(stop) = rest.bytes().position(ends) else {
                 self.at = opening;
                 return self.fail(format!("Unterminated string. Expected delimiter: {quote}."));
             };

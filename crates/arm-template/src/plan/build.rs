@@ -319,12 +319,14 @@ pub(super) fn evaluate_body(
 /// Tags are strings, at most 50.
 fn check_tags(body: &Map<String, Value>, instance: &Instance, document: &Document) -> Eval<()> {
     let Some(Value::Object(tags)) = body.get("tags") else { return Ok(()) };
-    let place = position(&document.source, instance.definition.span.start);
     match tags.iter().find(|(_, value)| value.is_object() || value.is_array()) {
-        Some((name, _)) => Err(Fault::new(format!(
-            "The template resource '{}' at line '{}' and column '{}' has an invalid tag '{name}'.",
-            instance.name, place.line, place.column
-        ))),
+        Some((name, _)) => {
+            let place = position(&document.source, instance.definition.span.start);
+            Err(Fault::new(format!(
+                "The template resource '{}' at line '{}' and column '{}' has an invalid tag '{name}'.",
+                instance.name, place.line, place.column
+            )))
+        }
         None if tags.len() > 50 => Err(Fault::new(format!(
             "The template resource '{}' has '{}' tags. The limit is '50'.",
             instance.name,

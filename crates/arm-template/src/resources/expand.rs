@@ -180,25 +180,29 @@ impl Expansion<'_> {
         name: &str,
     ) -> Result<(), String> {
         let types = resource_type.split('/').count();
-        let place = self.place(definition.span);
+        // Counts the lines of the text up to there: for a message alone, not for each of 800 resources.
+        let place = || self.place(definition.span);
         if types < 2 || resource_type.split('/').any(str::is_empty) {
             return Err(format!(
-                "The template resource '{name}' {place} is not valid. The resource type '{resource_type}' must have a \
-                 namespace and at least one type. Please see https://aka.ms/arm-template/#resources for usage details."
+                "The template resource '{name}' {} is not valid. The resource type '{resource_type}' must have a \
+                 namespace and at least one type. Please see https://aka.ms/arm-template/#resources for usage details.",
+                place()
             ));
         }
         if name.split('/').any(|segment| segment.trim().is_empty()) {
             return Err(format!(
-                "The template resource '{name}' for type '{resource_type}' {place} has an empty name segment. Please see \
-                 https://aka.ms/arm-template/#resources for usage details."
+                "The template resource '{name}' for type '{resource_type}' {} has an empty name segment. Please see \
+                 https://aka.ms/arm-template/#resources for usage details.",
+                place()
             ));
         }
         if name.split('/').count() + 1 != types {
             return Err(format!(
-                "The template resource '{name}' for type '{resource_type}' {place} has incorrect segment lengths. A nested \
+                "The template resource '{name}' for type '{resource_type}' {} has incorrect segment lengths. A nested \
                  resource type must have identical number of segments as its resource name. A root resource type must have \
                  segment length one greater than its resource name. Please see https://aka.ms/arm-template/#resources for \
-                 usage details."
+                 usage details.",
+                place()
             ));
         }
         Ok(())

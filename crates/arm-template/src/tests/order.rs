@@ -372,3 +372,30 @@ fn null_for_a_parameter_with_a_default_counts_as_not_given() {
     let outputs = plan(&text, json!({"p": {"value": null}})).expect("a plan").outputs(&Placeholders);
     assert_eq!(outputs.expect("outputs")["o"]["value"], json!("d"));
 }
+
+/// What is shown to people takes as long as what is deployed: each variable is computed once, where it is twice in the
+/// next one and nothing has to be hidden.
+#[test]
+fn variables_of_variables_are_computed_once() {
+    let mut variables = json!({"v0": "a"});
+    for n in 1..=40 {
+        let before = n - 1;
+        variables[format!("v{n}")] =
+            json!(format!("[last(createArray(variables('v{before}'), variables('v{before}')))]"));
+    }
+    let sections = |parameters: &Value| {
+        json!({
+            "parameters": parameters, "variables": variables, "resources": [
+                resource("y", json!({})),
+                resource("x", json!({"properties": {"plain": "[variables('v40')]", "read": "[reference('y').z]"}})),
+            ],
+        })
+    };
+    let open = plan(&template(sections(&json!({}))), json!({})).expect("a plan");
+    let body = open.body(1, &Placeholders).expect("a body");
+    assert_eq!(body["properties"], json!({"plain": "a", "read": "[reference('y').z]"}));
+    // Control: beside a secret they are computed anew each time, and the bounds say so.
+    let secret = json!({"s": {"type": "securestring", "defaultValue": "hidden"}});
+    let closed = plan(&template(sections(&secret)), json!({})).expect("a plan");
+    assert!(closed.body(1, &Placeholders).is_err());
+}

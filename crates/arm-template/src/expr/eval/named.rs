@@ -64,7 +64,7 @@ impl Evaluator<'_> {
         }
         let key = folded(name);
         // A variable may hold a secret, which placeholders hide: computed anew for them.
-        let cached = !self.placeholders();
+        let cached = !(self.placeholders() && scope.conceals);
         if let Some(known) = scope.known_variable(&key).filter(|_| cached) {
             return known.map_err(Fault::Failed);
         }

@@ -43,7 +43,7 @@ impl Place {
         let own = held(instance.folder())?.ok_or_else(|| PlaceError::InUse {
             instance: name.clone(),
             folder: None,
-            holder: Holder::of(instance.folder()),
+            holder: Holder::of(instance.folder()).map(Box::new),
         })?;
         let keep = absolute(keep);
         let last = last_kept(instance.folder());
@@ -110,7 +110,7 @@ fn take_apart(folder: &Path, instance: &str) -> Result<Hold, PlaceError> {
     held(folder)?.ok_or_else(|| PlaceError::InUse {
         instance: instance.to_owned(),
         folder: Some(folder.to_owned()),
-        holder: Holder::of(folder),
+        holder: Holder::of(folder).map(Box::new),
     })
 }
 

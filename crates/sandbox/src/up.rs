@@ -118,7 +118,7 @@ async fn claim(instance: &Instance, place: &Place, runtime: &DockerRuntime) -> R
             return Err(PlaceError::Foreign {
                 instance: instance.name().to_owned(),
                 folder: place.folder.clone(),
-                holder: holder.clone(),
+                holder: Box::new(holder.clone()),
             }
             .into());
         }

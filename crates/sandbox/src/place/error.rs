@@ -11,14 +11,14 @@ use crate::instance::InstanceError;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// Another process has the instance or the folder.
-    #[error("start the sandbox `{instance}`: {}", in_use(instance, folder.as_deref(), holder.as_ref()))]
+    #[error("start the sandbox `{instance}`: {}", in_use(instance, folder.as_deref(), holder.as_deref()))]
     InUse {
         /// The instance that was to start.
         instance: String,
         /// The folder, where it is the folder alone that is in use.
         folder: Option<PathBuf>,
         /// Who has it; `None` where it does not say.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
     },
     /// The folder belongs to another instance, which has something on the engine.
     #[error(
@@ -31,7 +31,7 @@ pub enum PlaceError {
         /// The folder.
         folder: PathBuf,
         /// Whose it is.
-        holder: Holder,
+        holder: Box<Holder>,
     },
     /// The instance has its state in another place, and perhaps containers that belong to it.
     #[error("start the sandbox `{instance}`: it keeps its state {}", place(kept))]

@@ -46,7 +46,7 @@ pub(super) fn destinations(
             {
                 match &destination {
                     Destination::Resource(kind, id) => {
-                        providers::check(*kind, id, &body, &resource.api_version)?
+                        providers::check(*kind, id, &body, &resource.api_version)?;
                     }
                     Destination::Other(id) => any::check(arm, id, &body, &resource.api_version)?,
                     Destination::Deployment(_) => {}

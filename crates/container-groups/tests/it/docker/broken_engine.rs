@@ -44,7 +44,7 @@ impl Line {
     async fn cut(self) {
         self.cut.cancel();
         self.door.await.unwrap();
-        std::fs::remove_file(self.path).unwrap();
+        fs_err::remove_file(self.path).unwrap();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::support::{at_once, container_id, id, is_running, until};
 const SLEEPER: &str = "while :; do sleep 0.1; done";
 
 fn init(name: &str, script: &str) -> ContainerSpec {
-    let mut container = ContainerSpec::new(name, &base_image());
+    let mut container = ContainerSpec::new(name, base_image());
     (container.cpu, container.memory_gb) = (0.0, 0.0);
     container.command = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
     container

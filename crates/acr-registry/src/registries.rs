@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use axum::Router;
 use entra_tokens::{Entra, KeyError, SigningKey};
 use secrecy::SecretString;
 use service_kit::{ServerTls, SharedClock, SharedEntropy, Shutdown, Store, StoreError, serve_https};
@@ -122,7 +123,11 @@ struct Inner {
     running: Mutex<BTreeMap<String, Running>>,
     /// One at a time is made or deleted.
     changing: tokio::sync::Mutex<()>,
+    around: OnceLock<Around>,
 }
+
+/// What every registry's routes are put into.
+type Around = Box<dyn Fn(Router) -> Router + Send + Sync>;
 
 /// All registries. Clones share them.
 #[derive(Clone)]
@@ -137,7 +142,17 @@ impl std::fmt::Debug for Registries {
 impl Registries {
     /// No registries yet; [`Registries::restore`] brings back those of an earlier process.
     pub fn new(settings: RegistrySettings) -> Self {
-        Self(Arc::new(Inner { settings, running: Mutex::default(), changing: tokio::sync::Mutex::default() }))
+        Self(Arc::new(Inner {
+            settings,
+            running: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            around: OnceLock::new(),
+        }))
+    }
+
+    /// Puts something around the routes of every registry that is served from now on; the first time it is told.
+    pub fn set_around(&self, around: impl Fn(Router) -> Router + Send + Sync + 'static) {
+        let _ = self.0.around.set(Box::new(around));
     }
 
     /// Makes a registry and serves it, or brings one that exists into the wanted state.
@@ -257,7 +272,12 @@ impl Registries {
         // The port is part of the registry's name, and known only once it is bound.
         let door = routes::Door::default();
         let address = SocketAddr::from(([127, 0, 0, 1], stored.port));
-        let bound = serve_https(address, routes::router(door.clone()), &settings.tls, &shutdown)
+        let router = routes::router(door.clone());
+        let router = match self.0.around.get() {
+            Some(around) => around(router),
+            None => router,
+        };
+        let bound = serve_https(address, router, &settings.tls, &shutdown)
             .await
             .map_err(|source| RegistryError::Listen { name: name.clone(), source })?;
         let users = Users::load(&settings.store, &key).map_err(store(&name))?;

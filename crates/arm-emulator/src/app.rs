@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
+use crate::control::Traffic;
+use crate::control::events::{EventKind, Events};
 use crate::error::ArmError;
 use crate::providers::aci::sessions::Promises;
 use crate::{engine, providers, records, routes};
@@ -65,6 +67,8 @@ struct Inner {
     records: Mutex<()>,
     running: Mutex<HashMap<String, Running>>,
     promises: Promises,
+    traffic: Traffic,
+    events: Events,
 }
 
 /// Logs identities in at the registries that their roles let them pull from. Weak, since the groups hold it and the
@@ -96,11 +100,14 @@ impl Arm {
     /// An emulator on whatever its store holds; call [`Arm::restore`] before serving.
     pub fn new(settings: ArmSettings) -> Self {
         let groups = settings.groups.clone();
+        let traffic = Traffic::new(settings.clock.clone(), settings.subscription_id.to_string());
         let arm = Self(Arc::new(Inner {
             settings,
             records: Mutex::default(),
             running: Mutex::default(),
             promises: Promises::default(),
+            traffic,
+            events: Events::default(),
         }));
         groups.set_pull_logins(Arc::new(PullAs(Arc::downgrade(&arm.0))));
         arm
@@ -136,6 +143,20 @@ impl Arm {
         let failed =
             |error: ArmError| StartError { action: "reset the subscription".into(), source: Box::new(error) };
         engine::reset::reset(self, engine::reset::Kept { group, registry }).await.map_err(failed)
+    }
+
+    /// Journal and faults, which the other services of Azure are to be led past as well.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.events
+    }
+
+    /// Tells test authors what happened just now.
+    pub(crate) fn tell(&self, kind: EventKind) {
+        self.events().add(self.now(), kind);
     }
 
     pub(crate) fn settings(&self) -> &ArmSettings {

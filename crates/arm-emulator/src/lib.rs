@@ -11,6 +11,7 @@
 
 mod app;
 mod body;
+mod control;
 mod engine;
 mod error;
 mod etag;
@@ -29,3 +30,4 @@ mod resource_id;
 mod routes;
 
 pub use app::{Arm, ArmSettings, StartError};
+pub use control::{Service, Traffic};

@@ -23,6 +23,7 @@ pub(crate) mod versions;
 use serde_json::Value;
 
 use crate::app::Arm;
+use crate::control::events::EventKind;
 use crate::error::{ArmError, ErrorBody};
 use crate::etag::Condition;
 use crate::fields::Tags;
@@ -134,11 +135,13 @@ pub(crate) fn check(kind: Kind, id: &ResourceId, body: &Value, api_version: &str
 /// Creates or updates a resource; returns when the provider accepted it.
 pub(crate) async fn put(arm: &Arm, kind: Kind, id: &ResourceId, body: &Value) -> Result<Put, ArmError> {
     groups::writable(arm, id.resource_group().unwrap_or_default())?;
-    match kind {
+    let put = match kind {
         Kind::ContainerGroup => aci::put(arm, id, body).await,
         Kind::Registry => acr::put(arm, id, body).await,
         Kind::UserAssignedIdentity => msi::put(arm, id, body),
-    }
+    }?;
+    arm.tell(EventKind::ResourcePut { id: id.to_string(), created: put.created });
+    Ok(put)
 }
 
 /// Waits until a resource is provisioned.
@@ -181,6 +184,14 @@ pub(crate) fn existing(arm: &Arm, kind: Kind, id: &ResourceId) -> Result<Value, 
 
 /// Deletes a resource with what belongs to it; gives what it was, or nothing when there was none.
 pub(crate) async fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
+    let deleted = delete_any(arm, id).await?;
+    if deleted.is_some() {
+        arm.tell(EventKind::ResourceDeleted { id: id.to_string() });
+    }
+    Ok(deleted)
+}
+
+async fn delete_any(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
     let (kind, id) = match any::place(arm, id)? {
         Place::Kind(kind, id) => (kind, id),
         Place::RoleAssignment(id) => {

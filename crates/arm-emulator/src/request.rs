@@ -1,6 +1,8 @@
 //! What is the same for every request: the path brought into one spelling, who calls, which api-version, and the
 //! headers that ARM adds to every answer.
 
+mod limits;
+
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -32,6 +34,10 @@ pub(crate) struct GivenPath(pub(crate) String);
 /// The id that ties a request to what it causes.
 #[derive(Clone, Debug)]
 pub(crate) struct CorrelationId(pub(crate) String);
+
+/// The id by which the answer names the request.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) String);
 
 /// The query string, names compared without regard to case; of a repeated name the first counts.
 #[derive(Clone, Debug, Default)]
@@ -111,9 +117,11 @@ pub(crate) async fn identify(State(arm): State<Arm>, mut request: Request, next:
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(CorrelationId(correlation_id.clone()));
+    request.extensions_mut().insert(RequestId(request_id.clone()));
     let span = tracing::info_span!("arm", %method, %path, correlation_id = %correlation_id);
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    let throttled = response.status() == StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();
     let now = arm.now();
     let routing =
@@ -124,12 +132,9 @@ pub(crate) async fn identify(State(arm): State<Arm>, mut request: Request, next:
     if let Some(client_id) = client_id.filter(|_| echo) {
         set(headers, "x-ms-client-request-id", &client_id);
     }
-    let (counter, left) = match method.as_str() {
-        "GET" | "HEAD" => ("x-ms-ratelimit-remaining-subscription-reads", "11999"),
-        "DELETE" => ("x-ms-ratelimit-remaining-subscription-deletes", "14999"),
-        _ => ("x-ms-ratelimit-remaining-subscription-writes", "1199"),
-    };
-    set(headers, counter, left);
+    for (counter, left) in limits::remaining(&method, throttled) {
+        set(headers, counter, left);
+    }
     set(headers, "cache-control", "no-cache");
     set(headers, "pragma", "no-cache");
     set(headers, "expires", "-1");

@@ -26,6 +26,7 @@ use axum::middleware::from_fn_with_state;
 use tower::ServiceBuilder;
 
 use crate::app::Arm;
+use crate::control;
 use crate::request;
 
 pub(crate) fn router(arm: Arm) -> Router {
@@ -48,6 +49,7 @@ pub(crate) fn router(arm: Arm) -> Router {
         .fallback(any::route)
         .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(arm.clone(), request::admit))
+        .layer(from_fn_with_state(arm.clone(), control::pass_arm))
         .layer(from_fn_with_state(arm.clone(), request::identify))
         .with_state(arm);
     // Layers of a router run after routing, so the path is rewritten in front of it.

@@ -10,9 +10,9 @@ use entra_tokens::AZURE_DEVOPS;
 use service_kit::Connection;
 
 use crate::app::AzureDevOps;
-use crate::control::faults::Hit;
+use crate::control::faults;
 use crate::error::ApiError;
-use crate::journal::Recording;
+use crate::journal;
 use crate::settings::BadCredential;
 use crate::state::members::PoolRights;
 use crate::state::refusal::Refusal;
@@ -27,13 +27,13 @@ pub(crate) const SIGN_IN: &str =
 
 /// Runs a request past journal, faults and credential, and adds what every answer carries.
 pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
-    let mut recording = Recording::begin(&service, &request);
+    let mut recording = journal::begin(&service, &request);
     let correlation = request.headers().get("x-vss-e2eid").cloned();
     let session = request.headers().get("x-tfs-session").cloned();
 
     let connection = request.extensions().get::<Connection>().cloned();
 
-    let hit = Hit::on(&service, &request);
+    let hit = faults::on(&service, &request);
     if let Some(hit) = &hit {
         recording.caller(caller_name(&service, caller(&service, request.headers())));
         recording.fault(hit.id);
@@ -50,8 +50,9 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
             }
         }
     };
+    let refusal = |status| ApiError::fault(status).into_response();
     let mut response = match &hit {
-        Some(hit) => hit.happen(&service, connection, answer).await,
+        Some(hit) => hit.happen(service.clock(), connection, refusal, answer).await,
         None => answer.await,
     };
     let headers = response.headers_mut();

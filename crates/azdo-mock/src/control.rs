@@ -11,20 +11,22 @@ mod members;
 mod pipelines;
 mod sessions;
 
-use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use service_kit::{JournalFilter, fault_routes};
 
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::wire::scopes::{Scopes, UnknownScope};
+
+pub(crate) use service_kit::ControlError;
 
 /// The routes, to be nested where the sandbox wants them.
 pub(crate) fn router(service: &AzureDevOps) -> Router {
@@ -53,12 +55,11 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/sessions/expire", post(sessions::expire))
         .route("/seed", post(lifecycle::seed))
         .route("/reset", post(lifecycle::reset))
-        .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
-        .route("/faults/{fault}", axum::routing::delete(faults::remove))
         .route("/journal", get(journal))
         .route("/events", get(events))
         .with_state(service.clone())
         .nest("/clock", clock_router(service))
+        .merge(fault_routes(service.faults().clone()))
 }
 
 /// The routes of the clock alone.
@@ -67,35 +68,9 @@ pub(crate) fn clock_router(service: &AzureDevOps) -> Router {
     router.with_state(service.clone())
 }
 
-/// An error of the control API: `{"error": "..."}`.
-#[derive(Debug)]
-pub(crate) struct ControlError(StatusCode, String);
-
-impl ControlError {
-    fn bad(message: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, message.into())
-    }
-
-    fn missing(message: impl Into<String>) -> Self {
-        Self(StatusCode::NOT_FOUND, message.into())
-    }
-}
-
 impl From<ApiError> for ControlError {
     fn from(error: ApiError) -> Self {
         Self(error.status(), error.message().to_owned())
-    }
-}
-
-impl From<JsonRejection> for ControlError {
-    fn from(rejection: JsonRejection) -> Self {
-        Self(rejection.status(), rejection.body_text())
-    }
-}
-
-impl IntoResponse for ControlError {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1}))).into_response()
     }
 }
 
@@ -146,8 +121,12 @@ async fn revoke_token(
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(ControlError::missing("no such token")) }
 }
 
-async fn journal(State(service): State<AzureDevOps>) -> Json<Value> {
-    Json(json!(service.journal().entries()))
+async fn journal(
+    State(service): State<AzureDevOps>,
+    filter: Result<Query<JournalFilter>, QueryRejection>,
+) -> Result<Json<Value>, ControlError> {
+    let entries = service.journal().requests.filtered(&filter?.0).map_err(ControlError::bad)?;
+    Ok(Json(json!(entries)))
 }
 
 async fn events(State(service): State<AzureDevOps>) -> Result<Json<Value>, ControlError> {

@@ -200,7 +200,7 @@ impl AzureDevOps {
     /// The calls that came in and were answered, oldest first. The newest 10,000 are kept.
     pub fn requests(&self) -> Vec<Call> {
         let entries = self.service.journal().entries();
-        let show = |entry: crate::journal::Entry| Call {
+        let show = |entry: service_kit::Entry| Call {
             method: entry.method,
             path: entry.path,
             status: entry.status,

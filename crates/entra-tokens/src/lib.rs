@@ -19,3 +19,4 @@ pub use entra::{
     AZURE_DEVOPS, Claims, Entra, EntraSettings, Issued, Principal, ServicePrincipal, TokenError,
 };
 pub use keys::{KeyError, SigningKey};
+pub use routes::TokenClient;

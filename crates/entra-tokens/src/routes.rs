@@ -17,6 +17,10 @@ use crate::applications::Application;
 use crate::entra::{Entra, LIFETIME};
 use crate::federation::{self, ASSERTION_TYPE};
 
+/// In the extensions of a token endpoint's answer: the application that asked, where it named one.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenClient(pub Uuid);
+
 /// What the routes need: the tenant, and the address under which it is asked here.
 #[derive(Debug, Clone)]
 struct Door {
@@ -150,14 +154,18 @@ async fn token_v1(
 type Audience = Option<Result<String, String>>;
 
 fn token(entra: &Entra, tenant: &str, form: &TokenForm, audience: Audience) -> Response {
-    match issued(entra, tenant, form, audience) {
+    let mut response = match issued(entra, tenant, form, audience) {
         Ok(token) => Json(json!({
             "token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME,
             "access_token": token.expose_secret(),
         }))
         .into_response(),
         Err(refused) => *refused,
+    };
+    if let Some(client) = form.client_id.as_deref().and_then(|id| id.parse().ok()) {
+        response.extensions_mut().insert(TokenClient(client));
     }
+    response
 }
 
 fn issued(

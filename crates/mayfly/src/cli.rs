@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use fleet::{Containers, Deploy, Fleet, Mode, Scale};
 pub(crate) use sandbox::{
-    Clock, ClockWords, IdenticalPut, OldSession, OldToken, OnOff, PoolRights, Sandbox, Shell, Up,
+    Clock, ClockWords, IdenticalPut, JournalWords, OldSession, OldToken, OnOff, PoolRights, Sandbox, Shell,
+    Side, Up,
 };
 
 #[derive(Parser)]

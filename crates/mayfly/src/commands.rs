@@ -14,6 +14,8 @@ mod sandbox_detached;
 mod sandbox_down;
 mod sandbox_env;
 mod sandbox_events;
+mod sandbox_faults;
+mod sandbox_journal;
 mod sandbox_options;
 mod sandbox_state;
 mod sandbox_up;
@@ -34,8 +36,13 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
         Command::Sandbox(Sandbox::Env { shell, unset }) => {
             sandbox_env::run(shell, unset, common, environment)
         }
-        Command::Sandbox(Sandbox::Events { alarms }) => {
-            sandbox_events::run(alarms, common, environment).await
+        Command::Sandbox(Sandbox::Events { of, alarms }) => {
+            sandbox_events::run(of, alarms, common, environment).await
+        }
+        Command::Sandbox(Sandbox::Journal(words)) => sandbox_journal::run(&words, common, environment).await,
+        Command::Sandbox(Sandbox::Faults { of, add, remove, clear }) => {
+            let asked = sandbox_faults::Asked { of, add, remove, clear };
+            sandbox_faults::run(asked, common, environment).await
         }
         Command::Sandbox(Sandbox::Az { words }) => sandbox_az::run(&words, common, environment).await,
         Command::Sandbox(Sandbox::Seed { file }) => sandbox_state::seed(&file, common, environment).await,

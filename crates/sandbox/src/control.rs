@@ -42,6 +42,7 @@ pub(crate) fn router(control: Control, entra: Router) -> Router {
         // One clock for all services: Azure DevOps', which knows what is to happen when it is moved.
         .nest("/clock", azdo.clock_router())
         .nest("/azdo", azdo.control_router())
+        .nest("/arm", control.whole.arm.control_router())
         .nest("/entra", entra)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(control.clone(), keep_clock))
@@ -153,7 +154,7 @@ async fn groups(State(control): State<Control>) -> Response {
 
 async fn unknown(request: Request) -> Response {
     let why = format!(
-        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /reset, /clock, /azdo/… and /entra/…",
+        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /reset, /clock, /azdo/…, /arm/… and /entra/…",
         request.method(),
         request.uri().path()
     );

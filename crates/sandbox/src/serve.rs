@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use acr_registry::{Registries, RegistrySettings};
-use arm_emulator::{Arm, ArmSettings};
+use arm_emulator::{Arm, ArmSettings, Service};
 use container_groups::{DockerRuntime, GroupSettings, Groups};
 use service_kit::{Shutdown, serve_http, serve_https};
 use tokio::sync::Notify;
@@ -42,9 +42,6 @@ pub(crate) async fn serve(
 
     let entra = directory::entra(base, &entra_url, &arm_url)?;
     let azdo = azdo::start(base, gateway, &entra, shutdown).await?;
-    serve_https(local(identity.ports.entra), entra.router(), &tls, shutdown)
-        .await
-        .map_err(at("serve Entra ID"))?;
     let container_authority_host = directory::serve_inside(base, gateway, &entra, shutdown).await?;
 
     let registries = Registries::new(RegistrySettings {
@@ -87,6 +84,12 @@ pub(crate) async fn serve(
         registries: registries.clone(),
         groups: groups.clone(),
     });
+    let traffic = arm.traffic().clone();
+    let entra_router = traffic.around(Service::Entra, entra.router());
+    registries.set_around(move |router| traffic.around(Service::Registry, router));
+    serve_https(local(identity.ports.entra), entra_router, &tls, shutdown)
+        .await
+        .map_err(at("serve Entra ID"))?;
     // Before the groups: a deployment that is taken over may pull as an identity.
     registries.restore().await.map_err(at("open the registry again"))?;
     groups.adopt().await.map_err(at("take over the containers that are there"))?;

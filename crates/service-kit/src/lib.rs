@@ -5,12 +5,17 @@
 //! - [`Authority`] issues the certificates of one instance.
 //! - [`Store`] keeps JSON documents, encrypted at rest, through `kill -9`.
 //! - [`Clock`] and [`Entropy`] make time and randomness inputs.
+//! - [`Journal`] and [`Faults`] are what a test author sees of requests, and what goes wrong with them on demand.
 //!
 //! It knows no protocol of Azure: error envelopes, routes and tokens live in the crates that speak them.
 
 mod clock;
 mod connection;
+mod control;
 mod entropy;
+mod faults;
+mod journal;
+mod ring;
 mod serve;
 mod shutdown;
 mod store;
@@ -19,7 +24,11 @@ mod unread;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, VirtualClock};
 pub use connection::Connection;
+pub use control::ControlError;
 pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
+pub use faults::{Aim, Cut, Faults, Hit, NewFault, Place, fault_routes};
+pub use journal::{Entry, JOURNAL_BOUND, Journal, JournalFilter, Recording, redacted};
+pub use ring::Ring;
 pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;
 pub use store::{Batch, Store, StoreError, StoreKey};

@@ -20,6 +20,7 @@ use tracing::Instrument;
 
 use self::steps::{StepError, Unfinished, terminal_failure};
 use crate::app::{Arm, Running};
+use crate::control::step_error;
 use crate::engine::live::Live;
 use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::{ArmError, ErrorBody};
@@ -218,12 +219,25 @@ impl Run {
         if let Err(error) = locks::check(&self.arm, destination.id(), Change::Write) {
             return self.end(step, Err(StepError::from(error)));
         }
+        if let Err(error) = self.meet_fault(destination.id()).await {
+            return self.end(step, Err(error));
+        }
         let outcome = match destination {
             Destination::Resource(kind, id) => self.bring_up(index, *kind, id).await,
             Destination::Deployment(id) => self.nest(index, id).await,
             Destination::Other(id) => self.keep(index, id),
         };
         self.end(step, outcome)
+    }
+
+    /// Lets a fault happen that a test asked for.
+    async fn meet_fault(&self, id: &ResourceId) -> Result<(), StepError> {
+        let Some(hit) = self.arm.traffic().step(id) else { return Ok(()) };
+        tokio::select! {
+            () = hit.hold(&self.arm.settings().clock) => {}
+            () = self.cancel.cancelled() => return Err(StepError::Canceled),
+        }
+        step_error(&hit).map_or(Ok(()), |error| Err(StepError::from(error)))
     }
 
     async fn bring_up(&self, index: usize, kind: Kind, id: &ResourceId) -> Result<StatusCode, StepError> {

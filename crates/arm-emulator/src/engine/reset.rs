@@ -42,6 +42,8 @@ pub(crate) async fn reset(arm: &Arm, kept: Kept<'_>) -> Result<Vec<String>, ArmE
             arm.settings().registries.delete(&registry.name).await.map_err(ArmError::internal)?;
         }
     }
+    arm.traffic().clear();
+    arm.events().clear();
     let _guard = arm.lock();
     let (group, registry) = (groups::find(arm, kept.group)?, registries::find(arm, kept.registry)?);
     arm.store().write(Batch::new().clear(TABLES))?;

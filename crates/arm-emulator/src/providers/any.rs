@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::Arm;
+use crate::control::events::EventKind;
 use crate::error::ArmError;
 use crate::providers::stored::{self, Asked};
 use crate::providers::{
@@ -107,14 +108,17 @@ pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value, api_version: &str)
 
 /// Creates or updates a resource without behaviour of its own.
 pub(crate) fn put(arm: &Arm, id: &ResourceId, body: &Value, asked: &Asked) -> Result<Put, ArmError> {
-    match place(arm, id)? {
-        Place::Group(name) => resource_groups::put(arm, &name, body),
+    let put = match place(arm, id)? {
+        // Which tells of itself.
+        Place::Group(name) => return resource_groups::put(arm, &name, body),
         Place::RoleAssignment(id) => role_assignments::put(arm, &id, body),
         Place::RoleDefinition(id) => role_definitions::put(arm, &id, body, asked),
         Place::Tags(scope) => tags_resource::put(arm, &scope, body),
         Place::Stored(id) => stored::put(arm, &id, body, asked),
         Place::Scope | Place::Deployment(_) | Place::Kind(..) => Err(wrong_scope(id)),
-    }
+    }?;
+    arm.tell(EventKind::ResourcePut { id: id.to_string(), created: put.created });
+    Ok(put)
 }
 
 /// Whether what an id is in, and what it is of, can be written to: its resource group, its parent, what it extends.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use service_kit::Batch;
 
 use crate::app::Arm;
+use crate::control::events::EventKind;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::Tags;
 use crate::providers::locks::{self, Change};
@@ -259,6 +260,7 @@ pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Res
     batch = batch.put(&table(&deployment.scope), &name, deployment)?;
     batch = batch.put(TEMPLATES, &key(&deployment.scope, &deployment.name), template)?;
     arm.store().write(batch)?;
+    arm.tell(EventKind::DeploymentStarted { id: deployment.id(arm) });
     Ok(before.is_none())
 }
 
@@ -282,6 +284,10 @@ pub(crate) fn advance(arm: &Arm, deployment: &Deployment) -> Result<bool, ArmErr
         return Ok(false);
     }
     arm.store().put(&table(&deployment.scope), &deployment.name.to_lowercase(), deployment)?;
+    if deployment.state.is_final() {
+        let code = deployment.error.as_ref().map(|error| error.code.clone());
+        arm.tell(EventKind::DeploymentEnded { id: deployment.id(arm), state: deployment.state.word(), code });
+    }
     Ok(true)
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::Arm;
+use crate::control::events::EventKind;
 use crate::error::ArmError;
 use crate::fields::Tags;
 use crate::location;
@@ -139,6 +140,9 @@ pub(crate) fn put(arm: &Arm, name: &str, wanted: Wanted<'_>) -> Result<(Resource
         }
     };
     arm.store().put(TABLE, &name.to_lowercase(), &group)?;
+    if created {
+        arm.tell(EventKind::ResourceGroupCreated { id: id(arm, &group.name) });
+    }
     Ok((group, created))
 }
 
@@ -165,6 +169,7 @@ pub(crate) fn begin_delete(
     let deletion = Some(operation.to_owned());
     let group = ResourceGroup { state: State::Deleting, deletion, changed: arm.now(), ..group };
     arm.store().put(TABLE, &name.to_lowercase(), &group)?;
+    arm.tell(EventKind::ResourceGroupDeletionStarted { id: id(arm, &group.name) });
     Ok((group.name, None))
 }
 
@@ -186,7 +191,9 @@ pub(crate) fn remove(arm: &Arm, name: &str) -> Result<(), ArmError> {
     let scope = id(arm, name);
     roles::forget_within(arm, &scope)?;
     resources::remove_within(arm, &scope.parse().map_err(ArmError::internal)?)?;
-    Ok(arm.store().delete(TABLE, &name.to_lowercase())?)
+    arm.store().delete(TABLE, &name.to_lowercase())?;
+    arm.tell(EventKind::ResourceGroupDeleted { id: scope });
+    Ok(())
 }
 
 pub(crate) fn ensure(arm: &Arm, name: &str, location: &str) -> Result<(), ArmError> {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::app::Arm;
 use crate::body::RawBody;
+use crate::control::events::EventKind;
 use crate::error::ArmError;
 use crate::etag::Condition;
 use crate::providers::any::{self, Place};
@@ -87,6 +88,9 @@ async fn delete(arm: &Arm, id: &ResourceId, asked: &Asked) -> Result<Response, A
         Place::Stored(id) => {
             let deleted = stored::delete(arm, &id, &asked.condition)?;
             roles::forget_within(arm, &id.to_string())?;
+            if deleted.is_some() {
+                arm.tell(EventKind::ResourceDeleted { id: id.to_string() });
+            }
             return Ok(
                 if deleted.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT }.into_response()
             );

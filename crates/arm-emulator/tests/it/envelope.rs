@@ -127,7 +127,7 @@ async fn every_answer_carries_the_headers_of_arm() {
         assert_eq!(answer.header("x-ms-request-id").len(), 36);
         assert_eq!(answer.header("x-ms-correlation-request-id").len(), 36);
         assert!(answer.header("x-ms-routing-request-id").starts_with("WESTEUROPE:20"));
-        assert_eq!(answer.header("x-ms-ratelimit-remaining-subscription-reads"), "11999");
+        assert_eq!(answer.header("x-ms-ratelimit-remaining-subscription-reads"), "249");
     }
     stack.finish().await;
 }
@@ -179,6 +179,32 @@ async fn a_body_that_is_no_json_or_too_large_is_refused() {
     put("[1]".into()).await.refused(400, "InvalidRequestContent");
     put(format!("\"{}\"", "x".repeat(9 * 1024 * 1024))).await.refused(413, "RequestContentTooLarge");
     stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_of_100_mb_is_read_out_and_refused_without_being_kept() {
+    let stack = Stack::start().await;
+    let piece = bytes::Bytes::from(vec![b' '; 1 << 20]);
+    let before = resident();
+    let pieces = futures_util::stream::iter((0..100).map(move |_| Ok::<_, std::io::Error>(piece.clone())));
+    let address = format!("{}{}?api-version={API}", stack.base, group("a"));
+    let request = reqwest::Client::new().put(address).bearer_auth(&stack.token);
+    let answer = request.body(reqwest::Body::wrap_stream(pieces)).send().await.unwrap();
+    assert_eq!(answer.status(), 413);
+    let body: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(body["error"]["code"], "RequestContentTooLarge");
+    // The limit is 8 MiB; 100 would show.
+    if let (Some(before), Some(after)) = (before, resident()) {
+        assert!(after < before + 40 * 1024, "{before} KiB before, {after} KiB at the most since");
+    }
+    stack.finish().await;
+}
+
+/// The most memory that this process ever held, in KiB; `None` where the system does not tell.
+fn resident() -> Option<u64> {
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 #[tokio::test]

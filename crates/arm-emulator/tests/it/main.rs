@@ -7,6 +7,7 @@ mod complete;
 mod container_groups;
 mod container_sessions;
 mod container_shapes;
+mod control;
 mod deployments;
 mod envelope;
 mod group_actions;

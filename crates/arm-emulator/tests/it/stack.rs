@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use acr_registry::{Registries, RegistrySettings};
-use arm_emulator::{Arm, ArmSettings};
+use arm_emulator::{Arm, ArmSettings, Service};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -46,6 +46,8 @@ pub(crate) struct Stack {
     pub(crate) token: String,
     pub(crate) runtime: FakeRuntime,
     pub(crate) entra: Entra,
+    /// The control API, as the sandbox nests it.
+    control: Router,
     /// Where containers ask for tokens.
     pub(crate) identity: String,
     kept: Kept,
@@ -143,7 +145,6 @@ impl Stack {
             entropy: entropy.clone(),
             entra: Some(entra.clone()),
         });
-        registries.restore().await.unwrap();
         let groups = Groups::new(
             GroupSettings {
                 instance: "test".into(),
@@ -171,16 +172,29 @@ impl Stack {
             entropy,
             shutdown: shutdown.clone(),
             entra: entra.clone(),
-            registries,
+            registries: registries.clone(),
             groups,
         });
+        let traffic = arm.traffic().clone();
+        registries.set_around(move |router| traffic.around(Service::Registry, router));
+        registries.restore().await.unwrap();
         arm.restore().unwrap();
         late.set(arm.router()).unwrap();
         let identity = serve_http("127.0.0.1:0".parse().unwrap(), arm.identity_router(), &shutdown).await;
         let identity = format!("http://{}{}", identity.unwrap(), Arm::identity_path());
         let token = entra.issue(&format!("http://{address}/")).unwrap().expose_secret().to_owned();
         let runtime = kept.runtime.clone();
-        Self { base, token, runtime, entra, identity, kept, shutdown, client: reqwest::Client::new() }
+        Self {
+            base,
+            token,
+            runtime,
+            entra,
+            control: arm.control_router(),
+            identity,
+            kept,
+            shutdown,
+            client: reqwest::Client::new(),
+        }
     }
 
     /// Ends the emulator and sees that every task of it ended.
@@ -260,6 +274,30 @@ impl Stack {
         self.kept.answers.lock().unwrap().push_str(&kept);
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, body, text }
+    }
+
+    /// A call of the control API, without a socket.
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let answer =
+            self.control.clone().oneshot(request.body(axum::body::Body::from(text)).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Makes calls fail.
+    pub(crate) async fn fault(&self, fault: Value) {
+        let (status, refused) = self.control(Method::POST, "/faults", json!([fault])).await;
+        assert_eq!(status, 204, "{refused}");
+    }
+
+    /// What a filter finds in the journal.
+    pub(crate) async fn journal(&self, query: &str) -> Vec<Value> {
+        let (status, found) = self.control(Method::GET, &format!("/journal?{query}"), Value::Null).await;
+        assert_eq!(status, 200, "{found}");
+        found.as_array().unwrap().clone()
     }
 
     /// Follows an `Azure-AsyncOperation` to its end.

@@ -1,272 +1,151 @@
-//! Faults that a test asks for: what goes wrong with which calls, how often, and how likely. Which calls are hit depends
-//! on the fault's seed and on the order of the calls that match it, and on nothing else.
+//! Faults of Azure DevOps: what they can be aimed at beside a place below the organization.
 
-mod aim;
-mod inject;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::extract::Request;
+use axum::http::header;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use service_kit::{Entropy, SeededEntropy};
 
-use super::{ControlError, Input};
 use crate::app::AzureDevOps;
-use aim::{Aim, Call};
+use crate::auth;
+use crate::state::secrets::Caller;
 
-pub(crate) use inject::Hit;
+/// The faults of an organization.
+pub(crate) type Faults = service_kit::Faults<ByCaller>;
+/// What happens to a call.
+pub(crate) type Hit = service_kit::Hit<ByCaller>;
 
-/// So many faults may be in the list, spent ones included.
-const MOST: usize = 1000;
-/// Longest latency: an hour.
-const SLOWEST_MS: u64 = 3_600_000;
+/// Who calls, as faults see it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    who: Kind,
+    /// The agent that calls, or whose job does.
+    agent: Option<&'a str>,
+    user_agent: &'a str,
+}
 
-/// Where a connection is cut.
+/// By which kind of credential a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Cut {
-    /// Before the call is looked at: nothing happens, nothing is answered.
-    Request,
-    /// After what was asked for was done: its answer is lost.
-    Answer,
-    /// The same, in the middle of the answer's body. Before an answer without a body.
-    Body,
+enum Kind {
+    /// None, or one that is not taken.
+    Anonymous,
+    /// A personal access token.
+    User,
+    /// An access token of the directory.
+    Member,
+    /// An agent's access token.
+    Agent,
+    /// A job's access token.
+    Job,
 }
 
-/// A fault as it is asked for. Exactly one of `status` and `cut`, or `latency_ms` alone; with either it goes before.
+/// Who calls: all that is given must fit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct NewFault {
-    #[serde(flatten)]
-    aim: Aim,
-    /// The status that calls are answered with, in the service's envelope: 400 to 599.
+struct Who {
+    /// The agent's name, in any case; its own calls and those of its jobs, but not its registration, which is a user's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    /// Seconds in the answer's `Retry-After`.
+    agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u32>,
+    kind: Option<Kind>,
+    /// A text that the header `User-Agent` holds, in any case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cut: Option<Cut>,
-    /// How long calls are held, in milliseconds of the service's clock.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latency_ms: Option<u64>,
-    /// How many calls are hit; all when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u32>,
-    /// How likely a call that matches is hit, above 0 and up to 1; always when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    probability: Option<f64>,
-    /// Of the draws for `probability`.
-    seed: u64,
+    user_agent: Option<String>,
 }
 
-impl NewFault {
+/// A fault that is for certain callers alone.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ByCaller {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<Who>,
+}
+
+impl service_kit::Aim for ByCaller {
+    type Call<'a> = Call<'a>;
+
     fn check(&self) -> Result<(), String> {
-        self.aim.check()?;
-        match (self.status, self.cut, self.latency_ms) {
-            (Some(status), None, _) if !(400..=599).contains(&status) => {
-                return Err(format!("the status {status} is not an error; 400 to 599 are supported"));
+        match self.caller {
+            Some(Who { agent: None, kind: None, user_agent: None }) => {
+                Err("`caller` needs `agent`, `kind` or `user_agent`".into())
             }
-            (Some(_), Some(_), _) => return Err("a call is answered with a status or cut, not both".into()),
-            (None, None, None) => return Err("a fault needs `status`, `cut` or `latency_ms`".into()),
-            _ => {}
+            _ => Ok(()),
         }
-        if self.retry_after.is_some() && self.status.is_none() {
-            return Err("`retry_after` goes with a `status`".into());
+    }
+
+    fn fits(&self, call: &Call<'_>) -> bool {
+        let Some(who) = &self.caller else { return true };
+        let holds = |part: &String| call.user_agent.to_lowercase().contains(&part.to_lowercase());
+        let is = |name: &String| call.agent.is_some_and(|agent| agent.eq_ignore_ascii_case(name));
+        who.kind.is_none_or(|kind| kind == call.who)
+            && who.agent.as_ref().is_none_or(is)
+            && who.user_agent.as_ref().is_none_or(holds)
+    }
+}
+
+/// The fault that hits a request, if any.
+pub(crate) fn on(service: &AzureDevOps, request: &Request) -> Option<Hit> {
+    if service.faults().none() {
+        return None;
+    }
+    let path = request.uri().path();
+    let below = service.addresses().organization_url().path().trim_end_matches('/');
+    let path = path.strip_prefix(below).unwrap_or(path);
+    let caller = auth::caller(service, request.headers());
+    let agent = caller.and_then(|caller| agent_of(service, caller));
+    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let call =
+        Call { who: kind(caller), agent: agent.as_deref(), user_agent: user_agent.unwrap_or_default() };
+    service.faults().hit(request.method().as_str(), path, &call)
+}
+
+fn kind(caller: Option<Caller>) -> Kind {
+    match caller {
+        None => Kind::Anonymous,
+        Some(Caller::User { member: None, .. }) => Kind::User,
+        Some(Caller::User { member: Some(_), .. }) => Kind::Member,
+        Some(Caller::Agent { .. }) => Kind::Agent,
+        Some(Caller::Job { .. }) => Kind::Job,
+    }
+}
+
+fn agent_of(service: &AzureDevOps, caller: Caller) -> Option<String> {
+    let state = service.state();
+    match caller {
+        Caller::User { .. } => None,
+        Caller::Agent { id, .. } => state.agents.get(&id).map(|agent| agent.name.clone()),
+        Caller::Job { request, .. } => {
+            Some(state.requests.get(&request)?.assignment.as_ref()?.agent_name.clone())
         }
-        if self.latency_ms.is_some_and(|latency| latency > SLOWEST_MS) {
-            return Err(format!("`latency_ms` is at most {SLOWEST_MS}"));
-        }
-        if self.probability.is_some_and(|likely| !(likely > 0.0 && likely <= 1.0)) {
-            return Err("`probability` is above 0 and at most 1".into());
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Fault {
-    id: u64,
-    asked: NewFault,
-    hits: u32,
-    draws: SeededEntropy,
-}
-
-impl Fault {
-    fn spent(&self) -> bool {
-        self.asked.count.is_some_and(|count| self.hits >= count)
-    }
-
-    /// Whether a call that matches is hit. Each call takes one draw.
-    fn drawn(&self) -> bool {
-        let Some(likely) = self.asked.probability else { return true };
-        let mut bytes = [0; 4];
-        self.draws.fill(&mut bytes);
-        f64::from(u32::from_le_bytes(bytes)) < likely * 2f64.powi(32)
-    }
-}
-
-/// The faults in force, in the order in which they were added, and those that are spent.
-#[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<List>);
-
-#[derive(Debug, Default)]
-struct List {
-    all: Vec<Fault>,
-    last_id: u64,
-}
-
-impl Faults {
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds all, or none and says why. Their ids.
-    fn add(&self, new: Vec<NewFault>) -> Result<Vec<u64>, String> {
-        for (place, fault) in new.iter().enumerate() {
-            fault.check().map_err(|why| format!("fault {}: {why}", place + 1))?;
-        }
-        let mut list = self.lock();
-        if list.all.len() + new.len() > MOST {
-            return Err(format!("more than {MOST} faults; remove those that are spent"));
-        }
-        let mut ids = Vec::new();
-        for asked in new {
-            list.last_id += 1;
-            let (id, draws) = (list.last_id, SeededEntropy::new(asked.seed));
-            ids.push(id);
-            list.all.push(Fault { id, asked, hits: 0, draws });
-        }
-        Ok(ids)
-    }
-
-    /// Removes all.
-    pub(crate) fn clear(&self) {
-        self.lock().all.clear();
-    }
-
-    /// Whether there is anything to look for.
-    fn none(&self) -> bool {
-        self.lock().all.iter().all(Fault::spent)
-    }
-
-    /// The first fault that hits a call; counts it.
-    fn hit(&self, call: &Call<'_>) -> Option<Hit> {
-        let mut list = self.lock();
-        let fault = list
-            .all
-            .iter_mut()
-            .find(|fault| !fault.spent() && fault.asked.aim.fits(call) && fault.drawn())?;
-        fault.hits += 1;
-        Some(Hit::new(fault.id, &fault.asked))
-    }
-}
-
-/// `GET /faults`: each with its id, how often it hit, and how many are left.
-pub(super) async fn list(State(service): State<AzureDevOps>) -> Json<Value> {
-    let list = service.faults().lock();
-    let shown = list.all.iter().map(|fault| {
-        let mut shown = json!(fault.asked);
-        shown["id"] = json!(fault.id);
-        shown["hits"] = json!(fault.hits);
-        shown["left"] = json!(fault.asked.count.map(|count| count - fault.hits));
-        shown
-    });
-    Json(shown.collect())
-}
-
-/// `POST /faults`: a list of them.
-pub(super) async fn add(
-    State(service): State<AzureDevOps>,
-    body: Input<Vec<NewFault>>,
-) -> Result<StatusCode, ControlError> {
-    let Json(new) = body?;
-    service.faults().add(new).map_err(ControlError::bad)?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// `DELETE /faults`.
-pub(super) async fn clear(State(service): State<AzureDevOps>) -> StatusCode {
-    service.faults().clear();
-    StatusCode::NO_CONTENT
-}
-
-/// `DELETE /faults/{id}`.
-pub(super) async fn remove(
-    State(service): State<AzureDevOps>,
-    Path(id): Path<u64>,
-) -> Result<StatusCode, ControlError> {
-    let mut list = service.faults().lock();
-    let before = list.all.len();
-    list.all.retain(|fault| fault.id != id);
-    if list.all.len() < before {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(ControlError::missing(format!("there is no fault {id}")))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use service_kit::Aim as _;
+
     use super::*;
 
-    fn fault(text: &str) -> NewFault {
-        serde_json::from_str(text).unwrap()
-    }
-
-    fn call<'a>(method: &'a str, path: &'a str) -> Call<'a> {
-        Call { method, path, who: None, agent: None, user_agent: "" }
-    }
-
     #[test]
-    fn a_fault_hits_what_it_names_as_often_as_it_says() {
-        let faults = Faults::default();
-        // The form of the first release.
-        let old = fault(r#"{"method": "put", "path_contains": "/Agents", "status": 500, "count": 2}"#);
-        faults.add(vec![old]).unwrap();
-        assert!(faults.hit(&call("GET", "/agents/1")).is_none());
-        assert!(faults.hit(&call("PUT", "/pools/1")).is_none());
-        for _ in 0..2 {
-            assert!(faults.hit(&call("PUT", "/agents/1")).is_some());
-        }
-        assert!(faults.hit(&call("PUT", "/agents/1")).is_none());
-        assert!(faults.none());
-        assert_eq!(faults.lock().all[0].hits, 2, "a spent fault still says what it did");
-    }
-
-    #[test]
-    fn a_seed_hits_the_same_calls_again_and_another_seed_others() {
-        let hits = |seed: u64| {
-            let faults = Faults::default();
-            let asked = format!(r#"{{"status": 503, "probability": 0.3, "seed": {seed}}}"#);
-            faults.add(vec![fault(&asked)]).unwrap();
-            (0..200).filter(|_| faults.hit(&call("GET", "/x")).is_some()).count();
-            (0..200).map(|_| faults.hit(&call("GET", "/x")).is_some()).collect::<Vec<_>>()
+    fn a_caller_is_told_by_credential_agent_and_program() {
+        let fits = |who: Who| {
+            let aim = ByCaller { caller: Some(who) };
+            let call = Call {
+                who: Kind::Job,
+                agent: Some("Web01"),
+                user_agent: "VSServices/16 VstsAgentCore-linux-x64/4.270.0",
+            };
+            aim.fits(&call)
         };
-        assert_eq!(hits(1), hits(1));
-        assert_ne!(hits(1), hits(2));
-        let share = hits(3).into_iter().filter(|hit| *hit).count();
-        assert!((30..=90).contains(&share), "{share} of 200 at 0.3");
+        assert!(fits(Who { agent: Some("web01".into()), ..Who::default() }));
+        assert!(!fits(Who { agent: Some("web02".into()), ..Who::default() }));
+        assert!(fits(Who { kind: Some(Kind::Job), user_agent: Some("vstsagent".into()), agent: None }));
+        assert!(!fits(Who { kind: Some(Kind::Agent), agent: Some("web01".into()), user_agent: None }));
+        assert!(!fits(Who { user_agent: Some("curl".into()), ..Who::default() }));
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
-        for (bad, part) in [
-            (r#"{"status": 200}"#, "400 to 599"),
-            ("{}", "needs `status`"),
-            (r#"{"status": 500, "cut": "body"}"#, "not both"),
-            (r#"{"cut": "body", "retry_after": 3}"#, "goes with a `status`"),
-            (r#"{"status": 500, "probability": 1.5}"#, "at most 1"),
-            (r#"{"latency_ms": 9000000}"#, "at most"),
-            (r#"{"status": 500, "route": "pools"}"#, "begins with `/`"),
-            (r#"{"status": 500, "caller": {}}"#, "needs"),
-        ] {
-            let error = Faults::default().add(vec![fault(bad)]).unwrap_err();
-            assert!(error.contains(part), "{bad}: {error}");
-        }
-        assert!(serde_json::from_str::<NewFault>(r#"{"status": 500, "colour": 1}"#).is_err());
+    fn an_empty_caller_is_refused() {
+        let fault = serde_json::from_str(r#"{"status": 500, "caller": {}}"#).unwrap();
+        assert!(Faults::default().add(vec![fault]).unwrap_err().contains("needs"));
     }
 }

@@ -28,11 +28,31 @@ pub(crate) enum Sandbox {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
-    /// Show what happened in its Azure DevOps, and what points to a stolen agent key
+    /// Show what happened in it, and what points to a stolen agent key
     Events {
+        /// On which side
+        #[arg(long, value_enum, default_value_t)]
+        of: Side,
         /// Only what points to a stolen key
         #[arg(long)]
         alarms: bool,
+    },
+    /// Show what was asked of its services, without secrets
+    Journal(JournalWords),
+    /// Show the faults that its services were asked for, or change them; docs/operating.md lists what a fault can be
+    Faults {
+        /// Whose faults
+        #[arg(long, value_enum, default_value_t)]
+        of: Side,
+        /// Add those of a JSON file, a list; `-`: of stdin
+        #[arg(long, value_name = "FILE")]
+        add: Option<PathBuf>,
+        /// Remove the one of this number
+        #[arg(long, value_name = "NUMBER", conflicts_with = "clear")]
+        remove: Option<u64>,
+        /// Remove all; comes before --add
+        #[arg(long)]
+        clear: bool,
     },
     /// Add what a seed file holds to its Azure DevOps: pools, tokens, agents, jobs; see docs/seed-file.md
     Seed {
@@ -50,6 +70,55 @@ pub(crate) enum Sandbox {
     Clock(ClockWords),
     /// Stop it and remove everything it made, but a state folder that was given with --state
     Down,
+}
+
+/// Which of the sandbox's sides.
+#[derive(ValueEnum, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Azure DevOps
+    #[default]
+    Azdo,
+    /// Azure: Resource Manager, Entra ID and the registries
+    Arm,
+}
+
+/// Which requests are shown; all that is given must fit.
+#[derive(Args)]
+pub(crate) struct JournalWords {
+    /// Whose journal
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) of: Side,
+    /// Only of one of Azure's services: `arm`, `entra` or `registry`
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Only of this method
+    #[arg(long)]
+    pub(crate) method: Option<String>,
+    /// Only where path and query hold this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) path: Option<String>,
+    /// Only of this status (`429`) or class (`4xx`); `none`: those that nobody got an answer to
+    #[arg(long)]
+    pub(crate) status: Option<String>,
+    /// Only where the caller's name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) caller: Option<String>,
+    /// Only from this moment on, such as 2026-12-31T12:00:00Z
+    #[arg(long)]
+    pub(crate) since: Option<jiff::Timestamp>,
+    /// Only so many of the newest
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+}
+
+impl Side {
+    /// Where its control routes are.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Azdo => "/azdo",
+            Self::Arm => "/arm",
+        }
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Default)]

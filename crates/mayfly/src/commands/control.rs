@@ -60,6 +60,20 @@ impl Control {
         self.send(self.request(Method::POST, path).json(body), path).await
     }
 
+    /// As [`Self::post`] where nothing is answered.
+    pub(crate) async fn tell(&self, path: &str, body: &Value) -> Result<()> {
+        self.told(self.request(Method::POST, path).json(body), path).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
+        self.told(self.request(Method::DELETE, path), path).await
+    }
+
+    async fn told(&self, request: RequestBuilder, path: &str) -> Result<()> {
+        let (status, text) = self.answer(request, path).await?;
+        if status.is_success() { Ok(()) } else { Err(refused(status, &text)) }
+    }
+
     /// As [`Self::post`], but what was sent may be wrong or come at a wrong time: then the body of the refusal.
     pub(crate) async fn try_post(&self, path: &str, body: &Value) -> Result<Result<Value, Value>> {
         self.try_send(self.request(Method::POST, path).json(body), path).await
@@ -115,13 +129,17 @@ pub(crate) fn lines(shown: &str, faults: &Value) -> Vec<String> {
     faults.collect()
 }
 
+fn refused(status: StatusCode, text: &str) -> anyhow::Error {
+    let why = serde_json::from_str::<Value>(text)
+        .ok()
+        .and_then(|body| body["error"].as_str().or_else(|| body["message"].as_str()).map(ToOwned::to_owned));
+    let why = why.unwrap_or_else(|| text.to_owned());
+    Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}")).into()
+}
+
 fn read<T: DeserializeOwned>(status: StatusCode, text: &str, path: &str) -> Result<T> {
     if !status.is_success() {
-        let why = serde_json::from_str::<Value>(text).ok().and_then(|body| {
-            body["error"].as_str().or_else(|| body["message"].as_str()).map(ToOwned::to_owned)
-        });
-        let why = why.unwrap_or_else(|| text.to_owned());
-        return Err(Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}")).into());
+        return Err(refused(status, text));
     }
     serde_json::from_str(text).with_context(|| format!("read the sandbox's answer for `{path}`"))
 }

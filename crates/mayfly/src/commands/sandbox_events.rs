@@ -1,10 +1,10 @@
-//! `sandbox events`: what happened in the sandbox's Azure DevOps, and what points to a stolen key.
+//! `sandbox events`: what happened in the sandbox's Azure DevOps or Azure, and what points to a stolen key.
 
 use anyhow::Result;
 use serde_json::{Map, Value};
 
 use super::control::Control;
-use crate::cli::{Common, Format};
+use crate::cli::{Common, Format, Side};
 use crate::environment::Environment;
 use crate::outcome::Outcome;
 use crate::output;
@@ -12,8 +12,14 @@ use crate::output;
 /// Fields that have a place of their own in a line.
 const SHOWN: [&str; 4] = ["number", "time", "kind", "alarm"];
 
-pub(crate) async fn run(only_alarms: bool, common: &Common, environment: &Environment) -> Result<Outcome> {
-    let all: Vec<Map<String, Value>> = Control::find(common, environment)?.get("/azdo/events").await?;
+pub(crate) async fn run(
+    of: Side,
+    only_alarms: bool,
+    common: &Common,
+    environment: &Environment,
+) -> Result<Outcome> {
+    let route = format!("{}/events", of.prefix());
+    let all: Vec<Map<String, Value>> = Control::find(common, environment)?.get(&route).await?;
     let events: Vec<_> = all.into_iter().filter(|event| !only_alarms || is_alarm(event)).collect();
     if common.output == Format::Json {
         output::document(&events)?;

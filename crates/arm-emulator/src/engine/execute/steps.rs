@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::http::StatusCode;
 
 use super::Run;
+use crate::control::events::EventKind;
 use crate::error::{ArmError, ErrorBody};
 use crate::records::deployments::{self, State, Step, Target};
 
@@ -54,6 +55,15 @@ impl Run {
             }
         };
         self.save(order, &step)?;
+        if let Some(target) = step.target {
+            self.arm.tell(EventKind::StepEnded {
+                deployment: self.prepared.deployment.id(&self.arm),
+                id: target.id,
+                operation: step.provisioning_operation,
+                state: step.state.word(),
+                code: step.error.map(|error| error.code),
+            });
+        }
         ended
     }
 

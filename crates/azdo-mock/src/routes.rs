@@ -161,6 +161,12 @@ fn of_project(table: Table) -> Table {
     table
         .route("/_apis/projects", get(projects::list))
         .route("/_apis/projects/{project}", get(projects::one))
+        .route("/_apis/projects/{project}/teams", get(projects::teams))
+        .route("/_apis/projects/{project}/teams/{team}", get(projects::team))
+        .route("/_apis/process/processes", get(projects::processes))
+        .route("/_apis/process/processes/{process}", get(projects::process))
+        .route("/_apis/projectcollections", get(projects::collections))
+        .route("/_apis/projectcollections/{collection}", get(projects::collection))
         .route(&queue(""), get(queues::list).post(queues::add))
         .route(&queue("/{queue}"), get(queues::one).delete(queues::delete))
         .route(
@@ -217,6 +223,7 @@ fn of_project(table: Table) -> Table {
         .route(&pipeline("/{pipeline}"), get(pipelines::one))
         .route(&pipeline("/{pipeline}/runs"), get(pipelines::runs).post(pipelines::queue))
         .route(&pipeline("/{pipeline}/runs/{run}"), get(pipelines::run))
+        .route(&pipeline("/{pipeline}/runs/{run}/artifacts"), get(pipelines::artifact))
         .route(&pipeline("/{pipeline}/runs/{run}/logs"), get(build_logs::list_of_run))
         .route(&pipeline("/{pipeline}/runs/{run}/logs/{log}"), get(build_logs::one_of_run))
         .route(&pipeline("/{pipeline}/preview"), post(pipelines::preview))

@@ -242,6 +242,8 @@ fn request(text: &str, credential: &str) -> Option<Request<Body>> {
     let mut request = Request::builder().method(method).uri(uri).body(Body::from(body.to_owned())).ok()?;
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    // Azure DevOps takes no change without a version.
+    headers.insert(header::ACCEPT, header::HeaderValue::from_static("*/*; api-version=7.1"));
     headers.insert(header::AUTHORIZATION, header::HeaderValue::from_str(credential).ok()?);
     headers.insert(header::CONTENT_LENGTH, body.len().into());
     for line in lines {

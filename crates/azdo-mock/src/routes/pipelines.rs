@@ -141,6 +141,25 @@ pub(crate) async fn run(
     })
 }
 
+/// `GET runs/{runId}/artifacts?artifactName=`: what a job said to have published under that name.
+pub(crate) async fn artifact(
+    project: InProject,
+    Values(RunPart { pipeline, run }): Values<RunPart>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    let name = query.text(&["artifactName"]);
+    let name = name.ok_or_else(|| ApiError::invalid("The parameter artifactName is required."))?;
+    project.read(|state, addresses| {
+        let notes = find_run(state, pipeline, run)?.notes;
+        let known = notes.into_iter().flat_map(|notes| notes.artifacts.keys());
+        let known = known.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        let known = known.ok_or_else(|| BuildRefusal::ArtifactNotFound { name: name.to_owned(), build: run })?;
+        let path = format!("{}/_apis/pipelines/{pipeline}/runs/{run}/artifacts", state.meta.project_id);
+        let url = addresses.at(&format!("{path}?artifactName={known}"));
+        Ok(Json(json!({"name": known, "url": url})))
+    })
+}
+
 /// `POST runs`.
 pub(crate) async fn queue(
     project: InProject,

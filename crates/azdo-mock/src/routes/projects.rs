@@ -1,4 +1,4 @@
-//! Projects: there is one.
+//! Projects: there is one, with one team, one process and the collection that is the organization.
 //!
 //! Shapes: azure-devops (PyPI): core_client.py; MicrosoftDocs/vsts-rest-api-specs: core/7.1.
 
@@ -53,4 +53,69 @@ pub(crate) async fn one(
     let capabilities = query.flag("includeCapabilities")?;
     let shown = service.read(|state| projects::whole_project(state, service.addresses(), capabilities))?;
     Ok(Json(shown))
+}
+
+/// The one thing of a list, if it is what the path names.
+fn the_one(shown: Value, named: &str) -> Result<Json<Value>, ApiError> {
+    let is = |field: &str| shown[field].as_str().is_some_and(|own| own.eq_ignore_ascii_case(named));
+    if is("id") || is("name") {
+        return Ok(Json(shown));
+    }
+    Err(ApiError::not_found(format!("{named} was not found. There is {}.", shown["name"])))
+}
+
+/// `GET projects/{projectId}/teams`.
+pub(crate) async fn teams(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    Values(project): Values<String>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    in_project::check(&service, &project)?;
+    let skip: usize = query.parsed(&["$skip"])?.unwrap_or(0);
+    let top: usize = query.parsed(&["$top"])?.unwrap_or(100);
+    let team = service.read(|state| projects::team(state, service.addresses()))?;
+    Ok(Json(view::list([team].into_iter().skip(skip).take(top).collect())))
+}
+
+/// `GET projects/{projectId}/teams/{teamId}`.
+pub(crate) async fn team(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    Values((project, named)): Values<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    in_project::check(&service, &project)?;
+    the_one(service.read(|state| projects::team(state, service.addresses()))?, &named)
+}
+
+/// `GET process/processes`.
+pub(crate) async fn processes(State(service): State<AzureDevOps>, _: Caller) -> Json<Value> {
+    Json(view::list(vec![projects::process(service.addresses())]))
+}
+
+/// `GET process/processes/{processId}`.
+pub(crate) async fn process(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    Values(named): Values<String>,
+) -> Result<Json<Value>, ApiError> {
+    the_one(projects::process(service.addresses()), &named)
+}
+
+/// `GET projectCollections`.
+pub(crate) async fn collections(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+) -> Result<Json<Value>, ApiError> {
+    let shown = service.read(|state| projects::collection(state, service.addresses()))?;
+    Ok(Json(view::list(vec![shown])))
+}
+
+/// `GET projectCollections/{collectionId}`.
+pub(crate) async fn collection(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    Values(named): Values<String>,
+) -> Result<Json<Value>, ApiError> {
+    the_one(service.read(|state| projects::collection(state, service.addresses()))?, &named)
 }

@@ -10,7 +10,7 @@ use service_kit::{ManualClock, SeededEntropy, Shutdown, Store};
 use tower::ServiceExt;
 
 use super::table;
-use crate::wire::paths;
+use crate::wire::{locations, paths};
 use crate::{AzureDevOps, Settings, Switches};
 
 const TABLE: &str = include_str!("../../../../docs/azdo-routes.md");
@@ -131,6 +131,26 @@ async fn every_change_names_a_version_in_the_query_or_a_header_and_reading_need_
         [("PUT", "/_apis/git/nope?api-version=99.0", 404), ("PUT", "/_apis/projects", 405)]
     {
         assert_eq!(ask(&service, method, path).await.0.as_u16(), status, "{method} {path}");
+    }
+}
+
+#[test]
+fn every_location_leads_to_a_route_and_every_route_is_found_in_any_case() {
+    let known: BTreeSet<_> = table("").paths.iter().map(|path| plain(path)).collect();
+    for row in locations::rows(None) {
+        let text = |name: &str| row[name].as_str().unwrap();
+        let template = text("routeTemplate");
+        let path = template.replace("{area}", text("area")).replace("{resource}", text("resourceName"));
+        // The last value of a template may be left away.
+        let shorter = path.rsplit_once('/').map_or("", |(rest, _)| rest);
+        let found = [path.as_str(), shorter].iter().any(|path| known.contains(&plain(&format!("/{path}"))));
+        assert!(found, "{template} of {} leads nowhere", text("resourceName"));
+    }
+    // Names of files are their own.
+    for path in table("").paths.into_iter().filter(|path| !path.starts_with("/_packages/")) {
+        let literal = |segment: &str| if segment.starts_with('{') { "1".to_owned() } else { segment.to_uppercase() };
+        let shouted: Vec<_> = path.split('/').map(literal).collect();
+        assert_eq!(plain(&shouted.join("/")), plain(&path), "a word of {path} is missing in wire::paths");
     }
 }
 

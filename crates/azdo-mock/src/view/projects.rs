@@ -17,6 +17,9 @@ use crate::wire::time::stamp;
 /// The service's own identity: who builds are of that no person asked for.
 const SYSTEM: Uuid = Uuid::from_u128(0x0000_0002_0000_8888_8000_0000_0000_0000);
 
+/// The process template `Basic`.
+const PROCESS: &str = "b8a3a935-7e91-48b8-a94c-606d37c3e9f2";
+
 /// The project as other things refer to it.
 pub(crate) fn project(state: &State, addresses: &Addresses) -> Value {
     let id = state.meta.project_id;
@@ -34,28 +37,58 @@ pub(crate) fn project(state: &State, addresses: &Addresses) -> Value {
 /// The project by itself.
 pub(crate) fn whole_project(state: &State, addresses: &Addresses, with_capabilities: bool) -> Value {
     let id = state.meta.project_id;
-    let team = Uuid::new_v5(&id, b"team");
     let mut shown = project(state, addresses);
     shown["_links"] = json!({
         "self": {"href": addresses.at(&format!("_apis/projects/{id}"))},
         "collection": {"href": addresses.at(&format!("_apis/projectCollections/{}", state.meta.instance_id))},
         "web": {"href": addresses.at(PROJECT)},
     });
-    shown["defaultTeam"] = json!({
-        "id": team,
-        "name": format!("{PROJECT} Team"),
-        "url": addresses.at(&format!("_apis/projects/{id}/teams/{team}")),
-    });
+    let whole = team(state, addresses);
+    shown["defaultTeam"] = json!({"id": whole["id"], "name": whole["name"], "url": whole["url"]});
     if with_capabilities {
         shown["capabilities"] = json!({
             "processTemplate": {
                 "templateName": "Basic",
-                "templateTypeId": "b8a3a935-7e91-48b8-a94c-606d37c3e9f2",
+                "templateTypeId": PROCESS,
             },
             "versioncontrol": {"sourceControlType": "Git", "gitEnabled": "True", "tfvcEnabled": "False"},
         });
     }
     shown
+}
+
+/// The project's one team.
+pub(crate) fn team(state: &State, addresses: &Addresses) -> Value {
+    let project = state.meta.project_id;
+    let id = Uuid::new_v5(&project, b"team");
+    json!({
+        "id": id,
+        "name": format!("{PROJECT} Team"),
+        "url": addresses.at(&format!("_apis/projects/{project}/teams/{id}")),
+        "description": "The default project team.",
+        "identityUrl": addresses.at(&format!("_apis/Identities/{id}")),
+        "projectName": PROJECT,
+        "projectId": project,
+    })
+}
+
+/// The process that the project is of.
+pub(crate) fn process(addresses: &Addresses) -> Value {
+    json!({
+        "id": PROCESS,
+        "name": "Basic",
+        "description": "",
+        "isDefault": true,
+        "type": "system",
+        "url": addresses.at(&format!("_apis/process/processes/{PROCESS}")),
+    })
+}
+
+/// The organization as a collection of projects.
+pub(crate) fn collection(state: &State, addresses: &Addresses) -> Value {
+    let id = state.meta.instance_id;
+    let url = addresses.at(&format!("_apis/projectCollections/{id}"));
+    json!({"id": id, "name": addresses.organization, "url": url, "state": "Started"})
 }
 
 /// A queue.

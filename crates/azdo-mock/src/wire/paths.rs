@@ -4,7 +4,9 @@
 const WORDS: &[&str] = &[
     "_apis",
     "_packages",
+    "_signin",
     "agent",
+    "agentclouds",
     "agents",
     "artifacts",
     "attachments",
@@ -29,6 +31,9 @@ const WORDS: &[&str] = &[
     "plans",
     "pools",
     "preview",
+    "process",
+    "processes",
+    "projectcollections",
     "projects",
     "queues",
     "records",
@@ -37,11 +42,15 @@ const WORDS: &[&str] = &[
     "sessions",
     "tags",
     "tasks",
+    "teams",
     "timeline",
     "timelines",
     "token",
     "updates",
     "usercapabilities",
+    "variablegroups",
+    "workitems",
+    "yaml",
 ];
 
 /// The path with the prefix of the organization's address (`/acme`, `/tfs/Main` or nothing) and literal words in their
@@ -64,7 +73,7 @@ pub(crate) fn canonical(path: &str, prefix: &str) -> String {
                 // What follows are names that belong to the caller.
                 verbatim = matches!(
                     *word,
-                    "attachments" | "_packages" | "featureflags" | "latest" | "projects" | "tags"
+                    "attachments" | "_packages" | "featureflags" | "latest" | "tags"
                 );
             }
             None => out.push_str(segment),

@@ -31,6 +31,19 @@ async fn the_project_is_found_by_name_and_by_id() {
     {
         assert_eq!(server.get(&format!("/_apis/projects?{query}")).await["count"], count, "{query}");
     }
+    let id = project["id"].as_str().unwrap();
+    for (list, name) in [
+        (format!("/_apis/projects/{id}/teams"), "demo Team"),
+        ("/_apis/process/processes".to_owned(), "Basic"),
+        ("/_apis/projectCollections".to_owned(), "acme"),
+    ] {
+        let all = server.get(&list).await;
+        assert_eq!((&all["count"], &all["value"][0]["name"]), (&json!(1), &json!(name)));
+        let one = server.get(&format!("{list}/{}", all["value"][0]["id"].as_str().unwrap())).await;
+        assert_eq!(one, all["value"][0]);
+        let nobody = server.as_user(Method::GET, &format!("{list}/nobody")).answer().await;
+        nobody.refused(404, "VssResourceNotFoundException");
+    }
     let wrong = server.as_user(Method::GET, "/_apis/projects?stateFilter=x").answer().await;
     wrong.refused(400, "VssPropertyValidationException");
     let gone = server.as_user(Method::GET, "/_apis/projects/Nowhere").answer().await;
@@ -237,7 +250,13 @@ async fn a_definition_has_tags_and_its_file_and_builds_share_a_list_of_theirs() 
 
     for tags in [json!(["red", "blue"]), json!(["red"])] {
         let build = queue(&server, definition, json!({})).await;
+        let artifacts = format!("/pipelines/{definition}/runs/{}/artifacts?artifactName=", build["id"]);
         let build = format!("/build/builds/{}", build["id"]);
+        let missing = ask(&server, Method::GET, &format!("{artifacts}drop"), None).await;
+        missing.refused(404, "ArtifactNotFoundException");
+        let drop = json!({"name": "drop", "resource": {"type": "Container", "data": "#/1/drop"}});
+        ask(&server, Method::POST, &format!("{build}/artifacts"), Some(drop)).await.expect(200);
+        assert_eq!(get(&server, &format!("{artifacts}DROP")).await["name"], "drop");
         ask(&server, Method::POST, &format!("{build}/tags"), Some(tags)).await.expect(200);
         assert_eq!(get(&server, &format!("{build}/workitems")).await["count"], 0);
         ask(&server, Method::POST, &format!("{build}/workitems"), Some(json!(["abc"]))).await.expect(200);

@@ -8,6 +8,21 @@ const PIPELINES: &str = "pipelines";
 /// See [`super::LOCATIONS`].
 pub(super) const OF_PROJECT: &[Location] = &[
     at("603fe2ac-9723-48b9-88ad-09305aa6c6e1", "core", "projects", "_apis/{resource}/{*projectId}", 4),
+    at("93878975-88c5-4e6a-8abb-7ddd77a8a7d8", "core", "processes", "_apis/process/{resource}/{processId}", 1),
+    at(
+        "8031090f-ef1d-4af6-85fc-698cd75d42bf",
+        "core",
+        "projectCollections",
+        "_apis/{resource}/{collectionId}",
+        2,
+    ),
+    at(
+        "d30a3dd1-f8ba-442a-b86a-bd0c0c383e59",
+        "core",
+        "teams",
+        "_apis/projects/{projectId}/{resource}/{teamId}",
+        3,
+    ),
     at(
         "900fa995-c559-4923-aae7-f8424fe4fbea",
         TASK,
@@ -54,7 +69,7 @@ pub(super) const OF_PROJECT: &[Location] = &[
         "cb894432-134a-4d31-a839-83beceaace4b",
         BUILD,
         "tags",
-        "{project}/_apis/{area}/definitions/{DefinitionId}/{resource}/{*tag}",
+        "{project}/_apis/{area}/definitions/{definitionId}/{resource}/{*tag}",
         3,
     ),
     at("d84ac5c6-edc7-43d5-adc9-1b34be5dea09", BUILD, "tags", "{project}/_apis/{area}/{resource}/{*tag}", 2),
@@ -119,6 +134,13 @@ pub(super) const OF_PROJECT: &[Location] = &[
         PIPELINES,
         "runs",
         "{project}/_apis/{area}/{pipelineId}/{resource}/{runId}",
+        1,
+    ),
+    at(
+        "85023071-bd5e-4438-89b0-2a5bf362a19d",
+        PIPELINES,
+        "artifacts",
+        "{project}/_apis/{area}/{pipelineId}/runs/{runId}/{resource}",
         1,
     ),
     at(

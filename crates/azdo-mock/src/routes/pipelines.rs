@@ -153,7 +153,8 @@ pub(crate) async fn artifact(
         let notes = find_run(state, pipeline, run)?.notes;
         let known = notes.into_iter().flat_map(|notes| notes.artifacts.keys());
         let known = known.into_iter().find(|known| known.eq_ignore_ascii_case(name));
-        let known = known.ok_or_else(|| BuildRefusal::ArtifactNotFound { name: name.to_owned(), build: run })?;
+        let known =
+            known.ok_or_else(|| BuildRefusal::ArtifactNotFound { name: name.to_owned(), build: run })?;
         let path = format!("{}/_apis/pipelines/{pipeline}/runs/{run}/artifacts", state.meta.project_id);
         let url = addresses.at(&format!("{path}?artifactName={known}"));
         Ok(Json(json!({"name": known, "url": url})))

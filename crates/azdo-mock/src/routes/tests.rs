@@ -148,7 +148,8 @@ fn every_location_leads_to_a_route_and_every_route_is_found_in_any_case() {
     }
     // Names of files are their own.
     for path in table("").paths.into_iter().filter(|path| !path.starts_with("/_packages/")) {
-        let literal = |segment: &str| if segment.starts_with('{') { "1".to_owned() } else { segment.to_uppercase() };
+        let literal =
+            |segment: &str| if segment.starts_with('{') { "1".to_owned() } else { segment.to_uppercase() };
         let shouted: Vec<_> = path.split('/').map(literal).collect();
         assert_eq!(plain(&shouted.join("/")), plain(&path), "a word of {path} is missing in wire::paths");
     }

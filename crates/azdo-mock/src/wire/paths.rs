@@ -71,10 +71,7 @@ pub(crate) fn canonical(path: &str, prefix: &str) -> String {
             Some(word) => {
                 out.push_str(word);
                 // What follows are names that belong to the caller.
-                verbatim = matches!(
-                    *word,
-                    "attachments" | "_packages" | "featureflags" | "latest" | "tags"
-                );
+                verbatim = matches!(*word, "attachments" | "_packages" | "featureflags" | "latest" | "tags");
             }
             None => out.push_str(segment),
         }

@@ -8,7 +8,13 @@ const PIPELINES: &str = "pipelines";
 /// See [`super::LOCATIONS`].
 pub(super) const OF_PROJECT: &[Location] = &[
     at("603fe2ac-9723-48b9-88ad-09305aa6c6e1", "core", "projects", "_apis/{resource}/{*projectId}", 4),
-    at("93878975-88c5-4e6a-8abb-7ddd77a8a7d8", "core", "processes", "_apis/process/{resource}/{processId}", 1),
+    at(
+        "93878975-88c5-4e6a-8abb-7ddd77a8a7d8",
+        "core",
+        "processes",
+        "_apis/process/{resource}/{processId}",
+        1,
+    ),
     at(
         "8031090f-ef1d-4af6-85fc-698cd75d42bf",
         "core",

@@ -28,6 +28,13 @@ async fn az_foresees_and_makes_deployments_in_both_modes() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn az_gives_roles_tags_exports_and_moves() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    stack.client()?.walk("az_administration.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn az_keeps_registries_and_what_is_in_them() -> Result<()> {
     let stack = Stack::builder().start().await?;
     stack.client()?.walk("az_registry.py").await?;
@@ -65,6 +72,14 @@ async fn the_python_libraries_walk_through_all_of_it() -> Result<()> {
     let stack = Stack::builder().start().await?;
     let image = push(&stack, &["1"]).await?;
     stack.client()?.with("TEAM_IMAGE", &image).walk("sdk.py").await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_libraries_give_roles_and_cancel_and_roll_back_deployments() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.client()?.with("TEAM_IMAGE", &image).walk("sdk_administration.py").await?;
     stack.finish().await
 }
 

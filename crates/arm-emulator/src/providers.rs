@@ -84,6 +84,15 @@ impl Kind {
         }
     }
 
+    /// What can be done with one of them by POST.
+    pub(crate) fn actions(self) -> &'static [&'static str] {
+        match self {
+            Self::ContainerGroup => &["start", "stop", "restart"],
+            Self::Registry => &["listCredentials", "regenerateCredential", "generateCredentials"],
+            Self::UserAssignedIdentity => &[],
+        }
+    }
+
     /// Finds a type by `namespace/type` in any case.
     pub(crate) fn find(resource_type: &str) -> Result<Self, ArmError> {
         let kind = Self::ALL.into_iter().find(|kind| kind.full().eq_ignore_ascii_case(resource_type));

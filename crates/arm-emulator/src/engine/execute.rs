@@ -4,6 +4,7 @@
 //! A failed resource stops those that depend on it and nothing else. Deletions come only after all of the template's
 //! resources succeeded; Microsoft does not publish the order.
 
+mod rollback;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -102,8 +103,8 @@ impl Run {
     ) -> Result<(Self, bool), ArmError> {
         // Held over both, so that whoever finds the deployment stored also finds what cancels it.
         let mut all = arm.running();
-        let created = deployments::begin(arm, &prepared.deployment, &prepared.template)?;
-        let deployment = &prepared.deployment;
+        let (deployment, inputs) = (&prepared.deployment, prepared.inputs.as_ref());
+        let created = deployments::begin(arm, deployment, &prepared.template, inputs)?;
         let running = Running { operation_id: deployment.operation_id.clone(), cancel: cancel.clone() };
         all.insert(deployments::key(&deployment.scope, &deployment.name), running);
         drop(all);
@@ -121,6 +122,9 @@ impl Run {
             Ok(_) => self.work().await,
             Err(error) => Err(Stop::from(error)),
         };
+        if let (Err(Stop::Failed(_)), Some(on_error)) = (&outcome, &mut deployment.on_error) {
+            on_error.state = self.roll_back(&on_error.name).await;
+        }
         deployment.changed = self.arm.now();
         match outcome {
             Ok(outputs) => {

@@ -3,6 +3,7 @@
 
 mod destinations;
 mod fault;
+pub(crate) mod on_error;
 mod read;
 mod summary;
 
@@ -23,7 +24,7 @@ use crate::fields::Tags;
 use crate::location;
 use crate::metadata;
 use crate::providers::{Kind, any};
-use crate::records::deployments::{self, Deployment, Mode, Scope, State, Target};
+use crate::records::deployments::{self, Deployment, Inputs, Mode, OnError, Scope, State, Target};
 use crate::records::groups;
 use crate::resource_id::ResourceId;
 
@@ -35,6 +36,8 @@ pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     /// One for every resource of the plan, in its order.
     pub(crate) destinations: Vec<Destination>,
+    /// What it takes to run it again; none of a deployment inside of another one.
+    pub(crate) inputs: Option<Inputs>,
 }
 
 /// Where a resource of a plan goes.
@@ -86,6 +89,8 @@ struct RunOf {
     links: Map<String, Value>,
     correlation_id: String,
     checked: Checked,
+    inputs: Option<Inputs>,
+    on_error: Option<OnError>,
 }
 
 /// Plans a deployment and checks it against the resource providers; what it names by address is fetched.
@@ -99,7 +104,7 @@ pub(crate) async fn prepare(
     check_name(name)?;
     let scope = existing(arm, scope)?;
     request.check_location(&scope, name)?;
-    let Request { mode, location, tags, template, parameters, check_resources } = request;
+    let Request { mode, location, tags, template, parameters, check_resources, on_error } = request;
     if mode == Mode::Complete && scope.group().is_none() {
         return Err(ArmError::bad_request(
             "InvalidDeployment",
@@ -128,7 +133,11 @@ pub(crate) async fn prepare(
         }
     };
     let checked = if check_resources { Checked::Resources } else { Checked::Places };
-    let run = RunOf { name: name.to_owned(), scope, location, mode, tags, links, correlation_id, checked };
+    let on_error = on_error.map(|wanted| wanted.resolve(arm, &scope, name)).transpose()?;
+    let inputs = Some(Inputs { parameters: parameters.clone(), tags: tags.clone() });
+    let name = name.to_owned();
+    let run =
+        RunOf { name, scope, location, mode, tags, links, correlation_id, checked, inputs, on_error };
     let (arm, linked) = (arm.clone(), Arc::new(Fetcher::new(arm)));
     // Links inside of the template are fetched while it is planned.
     blocking(move || {
@@ -180,7 +189,18 @@ pub(crate) fn prepare_nested(
     let location = if scope.group().is_some() { None } else { location };
     let location = location.map(|text| checked_location(arm, &scope, &name, &text)).transpose()?;
     let (mode, tags, links) = (Mode::Incremental, Tags::new(), Map::new());
-    let run = RunOf { name, scope, location, mode, tags, links, correlation_id, checked: Checked::Places };
+    let run = RunOf {
+        name,
+        scope,
+        location,
+        mode,
+        tags,
+        links,
+        correlation_id,
+        checked: Checked::Places,
+        inputs: None,
+        on_error: None,
+    };
     assemble(arm, run, plan, template)
 }
 
@@ -225,9 +245,10 @@ fn assemble(arm: &Arm, run: RunOf, plan: Plan, template: Value) -> Result<Prepar
         outputs: None,
         output_resources: destinations.iter().map(|one| one.id().to_string()).collect(),
         validated_resources: None,
+        on_error: run.on_error,
         error: None,
     };
-    Ok(Prepared { deployment, template, plan, destinations })
+    Ok(Prepared { deployment, template, plan, destinations, inputs: run.inputs })
 }
 
 /// The scope as it was created; one that is not there, or that goes, refuses.

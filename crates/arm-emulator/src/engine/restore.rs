@@ -10,7 +10,7 @@ use crate::records::resources;
 
 /// Ends the deployments of a dead process as failed, goes on with deletions.
 ///
-/// A deployment is not resumed: its secure parameters were never written down. What it had put stays and goes on; the
+/// A deployment is not resumed. What it had put stays and goes on; the
 /// next PUT of the same name is accepted and finishes the work.
 pub(crate) fn restore(arm: &Arm) -> Result<(), ArmError> {
     let all = groups::list(arm)?;

@@ -1,6 +1,7 @@
 //! Deployments, their operations and their templates. Parameters are stored in the form of the history: a secure one
 //! has a type and no value.
 
+mod rerun;
 mod scope;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +17,7 @@ use crate::providers::locks::{self, Change};
 use crate::records::groups;
 use crate::resource_id::ResourceId;
 
+pub(crate) use self::rerun::{Inputs, OnError, inputs};
 pub(crate) use self::scope::Scope;
 
 const TABLE: &str = "arm.deployments";
@@ -51,6 +53,9 @@ pub(crate) struct Deployment {
     pub(crate) outputs: Option<Map<String, Value>>,
     pub(crate) output_resources: Vec<String>,
     pub(crate) validated_resources: Option<Vec<String>>,
+    /// The earlier deployment that is run again if this one fails.
+    #[serde(default)]
+    pub(crate) on_error: Option<OnError>,
     pub(crate) error: Option<ErrorBody>,
 }
 
@@ -141,6 +146,9 @@ impl Deployment {
         if let Some(validated) = &self.validated_resources {
             properties["validatedResources"] = json!(references(validated));
         }
+        if let Some(on_error) = &self.on_error {
+            properties["onErrorDeployment"] = on_error.view();
+        }
         if let Some(error) = &self.error {
             properties["error"] = json!(error);
         }
@@ -221,7 +229,12 @@ pub(crate) fn list(arm: &Arm, scope: &Scope) -> Result<Vec<Deployment>, ArmError
 
 /// Stores a new run unless one of the same name is active; forgets the steps of the last run and, beyond the limit,
 /// the oldest deployments. Tells whether the name is new.
-pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Result<bool, ArmError> {
+pub(crate) fn begin(
+    arm: &Arm,
+    deployment: &Deployment,
+    template: &Value,
+    inputs: Option<&Inputs>,
+) -> Result<bool, ArmError> {
     let _guard = arm.lock();
     if let Some(group) = deployment.scope.group() {
         groups::writable(arm, group)?;
@@ -258,7 +271,11 @@ pub(crate) fn begin(arm: &Arm, deployment: &Deployment, template: &Value) -> Res
     }
     let name = deployment.name.to_lowercase();
     batch = batch.put(&table(&deployment.scope), &name, deployment)?;
-    batch = batch.put(TEMPLATES, &key(&deployment.scope, &deployment.name), template)?;
+    let key = key(&deployment.scope, &deployment.name);
+    batch = batch.put(TEMPLATES, &key, template)?;
+    if let Some(inputs) = inputs {
+        batch = batch.put(rerun::INPUTS, &key, inputs)?;
+    }
     arm.store().write(batch)?;
     arm.tell(EventKind::DeploymentStarted { id: deployment.id(arm) });
     Ok(before.is_none())
@@ -322,7 +339,8 @@ fn forget(arm: &Arm, mut batch: Batch, scope: &Scope, name: &str) -> Result<Batc
     for (order, _) in arm.store().list::<Value>(&steps)? {
         batch = batch.delete(&steps, &order);
     }
-    Ok(batch.delete(&table(scope), &name.to_lowercase()).delete(TEMPLATES, &key(scope, name)))
+    let key = key(scope, name);
+    Ok(batch.delete(&table(scope), &name.to_lowercase()).delete(TEMPLATES, &key).delete(rerun::INPUTS, &key))
 }
 
 /// Replaces the tags.

@@ -134,6 +134,17 @@ fn many(
 /// A POST at a resource: nothing acts here, and the answer says what does.
 fn action(arm: &Arm, of: &ResourceId, word: &str, path: &str) -> ArmError {
     match any::place(arm, of) {
+        Ok(Place::Kind(kind, id)) => match any::existing(arm, &id) {
+            Err(error) => error,
+            Ok(_) => ArmError::bad_request(
+                "InvalidResourceOperation",
+                format!(
+                    "The action '{word}' is not supported for the type '{}'. Supported are: {}.",
+                    kind.full(),
+                    if kind.actions().is_empty() { "none".to_owned() } else { kind.actions().join(", ") }
+                ),
+            ),
+        },
         Ok(Place::Stored(id)) => match any::existing(arm, &id) {
             Err(error) => error,
             Ok(_) => ArmError::bad_request(

@@ -187,6 +187,28 @@ async fn a_body_or_a_name_that_no_type_takes_is_refused() {
 }
 
 #[tokio::test]
+async fn an_action_that_nothing_does_is_refused_with_what_is_done() {
+    let stack = Stack::start().await;
+    let started = stack.put(&group("agent"), group_body("web:1")).await.expect(201);
+    stack.ended(&started).await;
+    let refused = stack.post(&format!("{}/dance", group("agent")), json!({})).await;
+    let refused = refused.refused(400, "InvalidResourceOperation");
+    assert!(refused.text.contains("'dance'") && refused.text.contains("restart"), "{}", refused.text);
+    stack.post(&format!("{}/dance", group("none")), json!({})).await.refused(404, "ResourceNotFound");
+    let template = json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "resources": [],
+        "outputs": {"keys": {"type": "object", "value": "[listKeys(resourceId('Microsoft.Network/virtualNetworks', 'a'), '2023-11-01')]"}},
+    });
+    stack.put(&network("a"), body()).await.expect(201);
+    let done = stack.deploy("keys", "Incremental", &template.to_string(), json!({})).await;
+    let error = done["properties"]["error"].to_string();
+    assert!(error.contains("listKeys") && error.contains("Microsoft.Network/virtualNetworks"), "{error}");
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn what_a_provider_never_shows_is_not_kept() {
     let stack = Stack::start().await;
     let machine = format!("{}/providers/Microsoft.Compute/virtualMachines/m", resource_group());

@@ -275,7 +275,6 @@ async fn bad_requests_are_refused_by_name() {
         ("mode", json!("Sometimes"), "Incremental, Complete"),
         ("mode", json!(null), "mode"),
         ("templateLink", json!({"uri": "https://example.com"}), "templateLink"),
-        ("onErrorDeployment", json!({"type": "LastSuccessful"}), "onErrorDeployment"),
         ("debugSetting", json!({"detailLevel": "requestContent"}), "detailLevel"),
         ("parametres", json!({}), "parametres"),
         ("template", json!(null), "template"),

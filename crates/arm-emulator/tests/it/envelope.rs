@@ -152,7 +152,7 @@ async fn what_nobody_serves_is_refused_with_what_is_served() {
             "registries, ",
         ),
         (Method::GET, "/nothing/at/all".into(), 404, "NotFound", "/subscriptions"),
-        (Method::POST, format!("{}/explode", group("a")), 404, "NotFound", "Microsoft.Resources/deployments"),
+        (Method::POST, format!("{}/explode", group("a")), 404, "ResourceNotFound", "containerGroups/a"),
         (Method::POST, group("a"), 405, "HttpMethodNotAllowed", "POST"),
         (
             Method::GET,

@@ -20,6 +20,7 @@ mod registry_children;
 mod resource_groups;
 mod restart;
 mod roles;
+mod rollback;
 mod scopes;
 mod secrets;
 mod stack;

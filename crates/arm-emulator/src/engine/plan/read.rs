@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::invalid_json;
 use crate::engine::links::Link;
+use crate::engine::plan::on_error::Wanted as OnErrorWanted;
 use crate::engine::what_if::ResultFormat;
 use crate::error::ArmError;
 use crate::fields::{Fields, Tags};
@@ -19,6 +20,7 @@ pub(crate) struct Request {
     /// `{"name": {"value": …}}`.
     pub(super) parameters: Source<Map<String, Value>>,
     pub(super) check_resources: bool,
+    pub(super) on_error: Option<OnErrorWanted>,
 }
 
 /// Given in the body, or to be fetched.
@@ -84,10 +86,7 @@ fn read_body<T>(
         Some("Complete") => Mode::Complete,
         _ => Mode::Incremental,
     };
-    properties.unsupported(
-        "onErrorDeployment",
-        "secure parameters of earlier deployments are not kept, so that none can be run again; leave it out",
-    )?;
+    let on_error = properties.object("onErrorDeployment")?.map(OnErrorWanted::read).transpose()?;
     if let Some(mut setting) = properties.object("debugSetting")? {
         setting.word("detailLevel", &["none"])?;
         setting.finish()?;
@@ -102,7 +101,7 @@ fn read_body<T>(
     let more = more(&mut properties)?;
     properties.finish()?;
     let check_resources = level != Some("Template");
-    Ok((Request { mode, location, tags, template, parameters, check_resources }, more))
+    Ok((Request { mode, location, tags, template, parameters, check_resources, on_error }, more))
 }
 
 fn read_template(

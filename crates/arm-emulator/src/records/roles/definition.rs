@@ -47,8 +47,8 @@ impl Custom {
     }
 
     fn grants(&self, action: &str) -> bool {
-        let permissions = self.property("permissions").as_array().into_iter().flatten();
-        permissions.into_iter().any(|one| {
+        let mut permissions = self.property("permissions").as_array().into_iter().flatten();
+        permissions.any(|one| {
             let named = |name: &str| strings(&one[name]).any(|pattern| matches(pattern, action));
             named("actions") && !named("notActions")
         })

@@ -86,7 +86,7 @@ def providers():
     that("provider operation show has the types", "containerGroups" in names(shown["resourceTypes"]), shown)
     that("provider operation list", len(az("provider operation list")) > 30)
     that("provider list", "Microsoft.ContainerRegistry" in [one["namespace"] for one in az("provider list")])
-    equal("provider permission list", az("provider permission list --namespace Microsoft.ContainerInstance"), [])
+    equal("provider permission list", az("provider permission list --namespace Microsoft.ContainerInstance")["value"], [])
     equal("feature list", az("feature list --namespace Microsoft.ContainerInstance"), [])
     refused("FeatureNotFound", "feature register --namespace Microsoft.ContainerInstance -n anything")
     equal("account management-group list", len(az("account management-group list --no-register")), 1)

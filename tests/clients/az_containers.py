@@ -54,6 +54,7 @@ def output():
     create("short", "echo first; sleep 3; echo last", "--restart-policy", "Never")
     followed = answered("container attach -g walk -n short").out
     that("attach shows events and output", "last" in followed or "Terminated" in followed, followed)
+    that("logs --follow ends with the container", "last" in answered("container logs -g walk -n short --follow").out)
     equal("a group that has ended well", state("short"), "Succeeded")
     ended = az("container show -g walk -n short")["containers"][0]["instanceView"]["currentState"]
     equal("its exit code", (ended["state"], ended["exitCode"], ended["detailStatus"]), ("Terminated", 0, "Completed"))

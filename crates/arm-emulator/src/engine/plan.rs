@@ -136,8 +136,7 @@ pub(crate) async fn prepare(
     let on_error = on_error.map(|wanted| wanted.resolve(arm, &scope, name)).transpose()?;
     let inputs = Some(Inputs { parameters: parameters.clone(), tags: tags.clone() });
     let name = name.to_owned();
-    let run =
-        RunOf { name, scope, location, mode, tags, links, correlation_id, checked, inputs, on_error };
+    let run = RunOf { name, scope, location, mode, tags, links, correlation_id, checked, inputs, on_error };
     let (arm, linked) = (arm.clone(), Arc::new(Fetcher::new(arm)));
     // Links inside of the template are fetched while it is planned.
     blocking(move || {

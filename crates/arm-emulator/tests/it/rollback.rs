@@ -107,10 +107,13 @@ async fn what_cannot_be_run_again_is_refused_before_anything_happens() {
     ] {
         ask(wrong).await.refused(400, "InvalidRequestContent");
     }
-    let mut above = body(json!({
-        "$schema": "https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#",
-        "contentVersion": "1.0.0.0", "resources": [],
-    }), last);
+    let mut above = body(
+        json!({
+            "$schema": "https://schema.management.azure.com/schemas/2018-05-01/subscriptionDeploymentTemplate.json#",
+            "contentVersion": "1.0.0.0", "resources": [],
+        }),
+        last,
+    );
     above["location"] = json!("westeurope");
     above["properties"]["parameters"] = json!({});
     let path = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Resources/deployments/above");

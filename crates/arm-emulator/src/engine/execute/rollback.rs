@@ -27,8 +27,7 @@ impl Run {
             ArmError::not_found("DeploymentNotFound", format!("Deployment '{name}' could not be found."))
         })?;
         let request = on_error::again(&template, inputs)?;
-        let prepared =
-            plan::prepare(&self.arm, scope, name, request, failed.correlation_id.clone()).await?;
+        let prepared = plan::prepare(&self.arm, scope, name, request, failed.correlation_id.clone()).await?;
         Ok(Self::accept(&self.arm, prepared, self.cancel.child_token(), 1)?.0)
     }
 }

@@ -26,9 +26,10 @@ impl Wanted {
             (Some("SpecificDeployment"), None) => {
                 Err(ArmError::invalid_content(&path, "A specific deployment has to be named"))
             }
-            (_, Some(_)) => {
-                Err(ArmError::invalid_content(&path, "The last successful deployment is not chosen by its name"))
-            }
+            (_, Some(_)) => Err(ArmError::invalid_content(
+                &path,
+                "The last successful deployment is not chosen by its name",
+            )),
             (_, None) => Ok(Self::LastSuccessful),
         }
     }
@@ -41,9 +42,9 @@ impl Wanted {
         let earlier = match self {
             Self::LastSuccessful => {
                 let all = deployments::list(arm, scope)?;
-                let found = all.into_iter().find(|one| {
-                    one.state == State::Succeeded && !one.name.eq_ignore_ascii_case(name)
-                });
+                let found = all
+                    .into_iter()
+                    .find(|one| one.state == State::Succeeded && !one.name.eq_ignore_ascii_case(name));
                 found.ok_or_else(|| invalid("the resource group has no earlier deployment that succeeded"))?
             }
             Self::Specific(wanted) if wanted.eq_ignore_ascii_case(name) => {
@@ -59,7 +60,10 @@ impl Wanted {
             )));
         }
         if deployments::inputs(arm, scope, &earlier.name)?.is_none() {
-            return Err(invalid(&format!("the deployment '{}' was made from within another one", earlier.name)));
+            return Err(invalid(&format!(
+                "the deployment '{}' was made from within another one",
+                earlier.name
+            )));
         }
         let kind = match self {
             Self::LastSuccessful => "LastSuccessful",
@@ -70,7 +74,10 @@ impl Wanted {
 }
 
 fn invalid(why: &str) -> ArmError {
-    ArmError::bad_request("InvalidOnErrorDeployment", format!("The property 'onErrorDeployment' cannot be used: {why}."))
+    ArmError::bad_request(
+        "InvalidOnErrorDeployment",
+        format!("The property 'onErrorDeployment' cannot be used: {why}."),
+    )
 }
 
 /// The request that makes an earlier deployment once more, in Complete mode as the service does it.

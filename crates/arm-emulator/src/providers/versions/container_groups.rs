@@ -1,5 +1,5 @@
 //! Container groups (`azure-mgmt-containerinstance` 1.5.0, 2.0.0, 3.0.0, 9.0.0, 9.1.0, 9.2.0, 10.0.0, 10.1.0, 10.2.0b1, which
-//! are 2018-10-01 to 2024-05-01-preview; `azure-rest-api-specs: containerinstance` 2022-10-01-preview and 2025-09-01).
+//! are 2018-10-01 to 2024-05-01-preview; `azure-rest-api-specs: containerinstance` 2022-10-01-preview and 2024-11-01-preview).
 
 use super::{Known, Member, Refusal};
 
@@ -33,14 +33,14 @@ pub(super) const MEMBERS: &[Member] = &[
     Member::since("2024-05-01-preview", "properties/containerGroupProfile"),
     Member::since("2024-05-01-preview", "properties/standbyPoolProfile"),
     Member::since("2024-05-01-preview", "properties/isCreatedFromStandbyPool"),
-    Member::since("2025-09-01", "properties/secretReferences"),
-    Member::since("2025-09-01", "properties/identityAcls"),
-    Member::since("2025-09-01", "properties/imageRegistryCredentials/passwordReference"),
-    Member::since("2025-09-01", "properties/volumes/secretReference"),
-    Member::since("2025-09-01", "properties/volumes/azureFile/storageAccountKeyReference"),
-    Member::since("2025-09-01", "properties/containers/properties/environmentVariables/secureValueReference"),
+    Member::since("2024-11-01-preview", "properties/secretReferences"),
+    Member::since("2024-11-01-preview", "properties/identityAcls"),
+    Member::since("2024-11-01-preview", "properties/imageRegistryCredentials/passwordReference"),
+    Member::since("2024-11-01-preview", "properties/volumes/secretReference"),
+    Member::since("2024-11-01-preview", "properties/volumes/azureFile/storageAccountKeyReference"),
+    Member::since("2024-11-01-preview", "properties/containers/properties/environmentVariables/secureValueReference"),
     Member::since(
-        "2025-09-01",
+        "2024-11-01-preview",
         "properties/initContainers/properties/environmentVariables/secureValueReference",
     ),
 ];

@@ -38,7 +38,10 @@ pub(super) const MEMBERS: &[Member] = &[
     Member::since("2024-11-01-preview", "properties/imageRegistryCredentials/passwordReference"),
     Member::since("2024-11-01-preview", "properties/volumes/secretReference"),
     Member::since("2024-11-01-preview", "properties/volumes/azureFile/storageAccountKeyReference"),
-    Member::since("2024-11-01-preview", "properties/containers/properties/environmentVariables/secureValueReference"),
+    Member::since(
+        "2024-11-01-preview",
+        "properties/containers/properties/environmentVariables/secureValueReference",
+    ),
     Member::since(
         "2024-11-01-preview",
         "properties/initContainers/properties/environmentVariables/secureValueReference",

@@ -16,6 +16,7 @@ mod registry_clients;
 mod root_jobs;
 mod scale;
 mod single;
+mod state;
 mod stolen_key;
 mod stop;
 mod token_scrubbing;

@@ -2,6 +2,7 @@
 
 pub(crate) mod lifecycle;
 mod places;
+pub(crate) mod snapshot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::packages::{Package, Packages};
 use crate::persist;
 use crate::routes;
 use crate::settings::{Settings, Switches};
-use crate::state::documents::Document;
+use crate::state::documents::{Document, table};
 use crate::state::event::Event;
 use crate::state::{Moment, State};
 
@@ -82,6 +83,9 @@ impl AzureDevOps {
         };
         beginning.make(&mut state, moment.now);
         let files = Files::open(settings.logs_dir).map_err(StartError::Logs)?;
+        let waiting: Option<String> = settings.store.get(table::RESTORED, "logs")?;
+        let placed = waiting.map_or(Ok(()), |name| files.adopt(&name)).and_then(|()| files.sweep_staged());
+        placed.map_err(StartError::Logs)?;
         let inner = Inner {
             token_endpoints: RwLock::new(vec![addresses.token_endpoint()]),
             switches: settings.switches,

@@ -10,6 +10,7 @@ mod log;
 mod members;
 mod pipelines;
 mod sessions;
+mod snapshot;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -55,6 +56,8 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/sessions/expire", post(sessions::expire))
         .route("/seed", post(lifecycle::seed))
         .route("/reset", post(lifecycle::reset))
+        .route("/snapshot", post(snapshot::take))
+        .route("/restore", post(snapshot::restore))
         .route("/journal", get(journal))
         .route("/events", get(events))
         .with_state(service.clone())

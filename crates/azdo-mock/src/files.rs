@@ -1,5 +1,7 @@
 //! Logs, console lines and attachments: plain files, streamed in and out.
 
+mod staged;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
@@ -41,12 +43,18 @@ impl Files {
         self.folder.join(plan.to_string())
     }
 
-    /// Removes the files of all plans but some.
+    /// A file that nobody else sees and that goes when it is closed.
+    pub(crate) fn scratch(&self) -> std::io::Result<std::fs::File> {
+        tempfile::tempfile_in(&self.folder)
+    }
+
+    /// Removes the files of all plans but some. What is on its way begins with a dot, and stays.
     pub(crate) fn keep_only(&self, plans: &BTreeSet<PlanId>) -> std::io::Result<()> {
         let kept: BTreeSet<_> = plans.iter().map(ToString::to_string).collect();
         for entry in fs_err::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_none_or(|name| !kept.contains(name)) {
+            let name = entry.file_name();
+            if name.to_str().is_none_or(|name| !kept.contains(name) && !name.starts_with('.')) {
                 let path = entry.path();
                 if path.is_dir() { fs_err::remove_dir_all(path)? } else { fs_err::remove_file(path)? }
             }

@@ -32,6 +32,7 @@ mod wire;
 
 pub use app::AzureDevOps;
 pub use app::lifecycle::{ResetBody, ResetError, SeedError, Seeded, Seeds, check_seed};
+pub use app::snapshot::{RestoreError, Restored, SnapshotError};
 pub use error::StartError;
 pub use settings::{BadCredential, OldToken, SessionAfterReplace, Settings, Switches};
 pub use state::members::{Member, PoolRights};

@@ -26,6 +26,7 @@ mod queueing;
 pub(crate) mod queues;
 pub(crate) mod refusal;
 pub(crate) mod requests;
+mod restored;
 pub(crate) mod run_jobs;
 pub(crate) mod runs;
 pub(crate) mod secrets;

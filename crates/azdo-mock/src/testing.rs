@@ -65,6 +65,7 @@
 mod builder;
 mod job;
 mod lifecycle;
+mod snapshot;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -79,6 +80,7 @@ use tower::ServiceExt as _;
 pub use crate::app::lifecycle::Seeded;
 pub use builder::Builder;
 pub use job::{Ended, Issue, Job, Outcome, QueuedJob};
+pub use snapshot::Restored;
 
 /// An organization on a port of its own, for one test.
 ///

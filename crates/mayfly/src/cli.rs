@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use fleet::{Containers, Deploy, Fleet, Mode, Scale};
 pub(crate) use sandbox::{
-    Clock, ClockWords, IdenticalPut, JournalWords, OldSession, OldToken, OnOff, PoolRights, Sandbox, Shell,
-    Side, Up,
+    AgentWords, Clock, ClockWords, IdenticalPut, JournalWords, OldSession, OldToken, OnOff, PoolRights,
+    Sandbox, SessionWords, Sessions, Shell, Side, SnapshotWords, TokenWords, Up,
 };
 
 #[derive(Parser)]

@@ -8,6 +8,7 @@ mod fleet;
 mod logs;
 mod run;
 mod run_file;
+mod sandbox_agents;
 mod sandbox_az;
 mod sandbox_clock;
 mod sandbox_detached;
@@ -17,6 +18,7 @@ mod sandbox_events;
 mod sandbox_faults;
 mod sandbox_journal;
 mod sandbox_options;
+mod sandbox_snapshot;
 mod sandbox_state;
 mod sandbox_up;
 mod scale;
@@ -24,7 +26,7 @@ mod status;
 
 use anyhow::Result;
 
-use crate::cli::{Cli, Command, Sandbox};
+use crate::cli::{Cli, Command, Common, Sandbox};
 use crate::environment::Environment;
 use crate::outcome::Outcome;
 
@@ -32,25 +34,7 @@ use crate::outcome::Outcome;
 pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> {
     let common = &cli.common;
     match cli.command {
-        Command::Sandbox(Sandbox::Up(up)) => sandbox_up::run(*up, common, environment).await,
-        Command::Sandbox(Sandbox::Env { shell, unset }) => {
-            sandbox_env::run(shell, unset, common, environment)
-        }
-        Command::Sandbox(Sandbox::Events { of, alarms }) => {
-            sandbox_events::run(of, alarms, common, environment).await
-        }
-        Command::Sandbox(Sandbox::Journal(words)) => sandbox_journal::run(&words, common, environment).await,
-        Command::Sandbox(Sandbox::Faults { of, add, remove, clear }) => {
-            let asked = sandbox_faults::Asked { of, add, remove, clear };
-            sandbox_faults::run(asked, common, environment).await
-        }
-        Command::Sandbox(Sandbox::Az { words }) => sandbox_az::run(&words, common, environment).await,
-        Command::Sandbox(Sandbox::Seed { file }) => sandbox_state::seed(&file, common, environment).await,
-        Command::Sandbox(Sandbox::Reset { forget_seeds }) => {
-            sandbox_state::reset(forget_seeds, common, environment).await
-        }
-        Command::Sandbox(Sandbox::Clock(words)) => sandbox_clock::run(&words, common, environment).await,
-        Command::Sandbox(Sandbox::Down) => sandbox_down::run(common, environment).await,
+        Command::Sandbox(words) => sandbox(words, common, environment).await,
         Command::BuildImage(words) => build_image::run(words, common, environment).await,
         Command::BaseImage => build_image::base(environment).await,
         Command::Deploy(words) => deploy::run(words, common, environment).await,
@@ -59,5 +43,28 @@ pub(crate) async fn run(cli: Cli, environment: &Environment) -> Result<Outcome> 
         Command::Run(words) => run::run(words, common, environment).await,
         Command::Logs(words) => logs::run(&words, common, environment).await,
         Command::Expand(words) => expand::run(&words, common),
+    }
+}
+
+async fn sandbox(words: Sandbox, common: &Common, environment: &Environment) -> Result<Outcome> {
+    match words {
+        Sandbox::Up(up) => sandbox_up::run(*up, common, environment).await,
+        Sandbox::Env { shell, unset } => sandbox_env::run(shell, unset, common, environment),
+        Sandbox::Events { of, alarms } => sandbox_events::run(of, alarms, common, environment).await,
+        Sandbox::Journal(words) => sandbox_journal::run(&words, common, environment).await,
+        Sandbox::Faults { of, add, remove, clear } => {
+            let asked = sandbox_faults::Asked { of, add, remove, clear };
+            sandbox_faults::run(asked, common, environment).await
+        }
+        Sandbox::Az { words } => sandbox_az::run(&words, common, environment).await,
+        Sandbox::Seed { file } => sandbox_state::seed(&file, common, environment).await,
+        Sandbox::Reset { forget_seeds } => sandbox_state::reset(forget_seeds, common, environment).await,
+        Sandbox::Clock(words) => sandbox_clock::run(&words, common, environment).await,
+        Sandbox::Snapshot(words) => sandbox_snapshot::take(&words, common, environment).await,
+        Sandbox::Restore(words) => sandbox_snapshot::restore(&words, common, environment).await,
+        Sandbox::Agent(words) => sandbox_agents::agent(&words, common, environment).await,
+        Sandbox::Session(words) => sandbox_agents::session(&words, common, environment).await,
+        Sandbox::Token(words) => sandbox_agents::token(&words, common, environment).await,
+        Sandbox::Down => sandbox_down::run(common, environment).await,
     }
 }

@@ -31,5 +31,5 @@ pub use journal::{Entry, JOURNAL_BOUND, Journal, JournalFilter, Recording, redac
 pub use ring::Ring;
 pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;
-pub use store::{Batch, Store, StoreError, StoreKey};
+pub use store::{Batch, SealedError, SealedReader, SealedWriter, Store, StoreDocument, StoreError, StoreKey};
 pub use tls::{Authority, ServerTls, TlsError};

@@ -5,17 +5,21 @@
 
 mod file;
 mod memory;
+mod sealed;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::entropy::SharedEntropy;
+use crate::entropy::{SharedEntropy, SystemEntropy};
 use file::SealedFile;
 use memory::Memory;
+
+pub use sealed::{SealedError, SealedReader, SealedWriter};
 
 /// Why a document could not be written or read.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -36,6 +40,16 @@ impl StoreKey {
         let mut bytes = [0; 32];
         entropy.fill(&mut bytes);
         Self(bytes)
+    }
+
+    /// The key that a text of 64 hexadecimal digits stands for.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        hex::decode(text).ok()?.try_into().ok().map(Self)
+    }
+
+    /// The key as text, for whoever hands it to another process.
+    pub fn to_hex(&self) -> SecretString {
+        hex::encode(self.0).into()
     }
 
     /// Reads the key from a file that only its owner can read, or makes both.
@@ -118,6 +132,26 @@ pub enum StoreError {
     },
 }
 
+/// A document as it is kept, in the clear.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreDocument {
+    /// Its table.
+    pub table: String,
+    /// Its key.
+    pub key: String,
+    /// Its JSON.
+    pub value: Vec<u8>,
+}
+
+impl fmt::Debug for StoreDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreDocument")
+            .field("table", &self.table)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Several changes that are made together or not at all.
 #[derive(Debug, Default)]
 pub struct Batch(Vec<Change>);
@@ -153,6 +187,14 @@ impl Batch {
         Ok(self)
     }
 
+    /// Adds or replaces a document that another store gave out.
+    #[must_use]
+    pub fn document(mut self, document: StoreDocument) -> Self {
+        let StoreDocument { table, key, value } = document;
+        self.0.push(Change::Document { table, key, value: Some(value) });
+        self
+    }
+
     /// Removes the documents of all tables whose names begin with `prefix`. What is put after it stays.
     #[must_use]
     pub fn clear(mut self, prefix: &'static str) -> Self {
@@ -177,7 +219,10 @@ impl Batch {
 
 /// Documents by table and key. Clones share the same ones.
 #[derive(Clone)]
-pub struct Store(Arc<Backing>);
+pub struct Store {
+    backing: Arc<Backing>,
+    key: StoreKey,
+}
 
 enum Backing {
     File(SealedFile),
@@ -193,17 +238,38 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens or makes the file. One process at a time: a second one gets [`StoreError::InUse`].
     pub fn open(file: &Path, key: &StoreKey, entropy: &SharedEntropy) -> Result<Self, StoreError> {
-        Ok(Self(Arc::new(Backing::File(SealedFile::open(file, key, entropy)?))))
+        let backing = Backing::File(SealedFile::open(file, key, entropy)?);
+        Ok(Self { backing: Arc::new(backing), key: key.clone() })
     }
 
-    /// A store that ends with the process.
+    /// A store that ends with the process, and its key with it.
     pub fn in_memory() -> Self {
-        Self(Arc::new(Backing::Memory(Memory::default())))
+        Self::in_memory_with(StoreKey::generate(&SystemEntropy::shared()))
+    }
+
+    /// A store that ends with the process, whose key others may have.
+    pub fn in_memory_with(key: StoreKey) -> Self {
+        Self { backing: Arc::new(Backing::Memory(Memory::default())), key }
+    }
+
+    /// What seals the documents where they leave the process.
+    pub fn key(&self) -> &StoreKey {
+        &self.key
+    }
+
+    /// The documents of all tables whose names begin with `prefix`, as they are kept.
+    pub fn documents(&self, prefix: &str) -> Result<Vec<StoreDocument>, StoreError> {
+        match self.backing.as_ref() {
+            Backing::File(file) => {
+                file.documents(prefix).map_err(|(key, source)| document("list", prefix, &key, source))
+            }
+            Backing::Memory(memory) => Ok(memory.documents(prefix)),
+        }
     }
 
     /// Reads a document.
     pub fn get<T: DeserializeOwned>(&self, table: &str, key: &str) -> Result<Option<T>, StoreError> {
-        let found = match self.0.as_ref() {
+        let found = match self.backing.as_ref() {
             Backing::File(file) => file.get(table, key),
             Backing::Memory(memory) => Ok(memory.get(table, key)),
         };
@@ -214,7 +280,7 @@ impl Store {
 
     /// Reads all documents of a table, ordered by key.
     pub fn list<T: DeserializeOwned>(&self, table: &str) -> Result<Vec<(String, T)>, StoreError> {
-        let found = match self.0.as_ref() {
+        let found = match self.backing.as_ref() {
             Backing::File(file) => {
                 file.list(table).map_err(|(key, source)| document("list", table, &key, source))?
             }
@@ -241,7 +307,7 @@ impl Store {
     pub fn write(&self, batch: Batch) -> Result<(), StoreError> {
         let Some(first) = batch.0.first() else { return Ok(()) };
         let (table, key) = first.address();
-        match self.0.as_ref() {
+        match self.backing.as_ref() {
             Backing::File(file) => {
                 file.write(batch.0).map_err(|source| document("write", &table, &key, source))
             }
@@ -309,6 +375,39 @@ mod tests {
         let expected = (expected, Some("3".to_owned()), "list document `a` of `t`".to_owned());
         assert_eq!(answers(&file), expected);
         assert_eq!(answers(&Store::in_memory()), expected);
+    }
+
+    #[test]
+    fn documents_go_from_one_store_to_another_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = SystemEntropy::shared();
+        let file = Store::open(&folder.path().join("s"), &StoreKey::generate(&entropy), &entropy).unwrap();
+        let memory = Store::in_memory();
+        for store in [&file, &memory] {
+            store.put("a.x", "1", &"one").unwrap();
+            store.put("a.y", "1", &2).unwrap();
+            store.put("b.x", "1", &3).unwrap();
+        }
+        let given = file.documents("a.").unwrap();
+        assert_eq!(given, memory.documents("a.").unwrap());
+        assert_eq!(given.iter().map(|one| one.table.as_str()).collect::<Vec<_>>(), ["a.x", "a.y"]);
+        assert!(!format!("{given:?}").contains("one"), "a value is not printed");
+        let other = Store::in_memory();
+        other.write(given.into_iter().fold(Batch::new(), Batch::document)).unwrap();
+        assert_eq!(other.get::<String>("a.x", "1").unwrap().as_deref(), Some("one"));
+        assert_eq!(other.get::<i32>("b.x", "1").unwrap(), None);
+    }
+
+    #[test]
+    fn a_key_is_the_same_as_text() {
+        use secrecy::ExposeSecret as _;
+
+        let key = StoreKey::generate(&SystemEntropy::shared());
+        let again = StoreKey::from_hex(key.to_hex().expose_secret()).unwrap();
+        assert_eq!(again.name(), key.name());
+        for bad in ["", "0f", &"0".repeat(63), &"x".repeat(64)] {
+            assert!(StoreKey::from_hex(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

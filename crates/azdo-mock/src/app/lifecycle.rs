@@ -20,6 +20,7 @@ use crate::packages::Packages;
 use crate::persist;
 use crate::seed::Seed;
 use crate::state::documents::table;
+use crate::state::event::Event;
 use crate::state::members::Member;
 use crate::state::seeding::{KeptSeed, NewSeed, SeedOutcome};
 use crate::state::{Moment, State};
@@ -161,7 +162,7 @@ impl AzureDevOps {
                 .map_err(|faults| ResetError::Seed { number: *number, faults })?;
         }
         fresh.settle(moment);
-        self.become_as(fresh)?;
+        self.become_as(fresh, Past::default())?;
         self.inner.packages.become_as(&packages);
         Ok(())
     }
@@ -196,18 +197,18 @@ impl AzureDevOps {
     }
 
     /// Takes another state in the place of the present one. The caller holds the order of writes.
-    fn become_as(&self, mut fresh: State) -> Result<(), StoreError> {
+    pub(super) fn become_as(&self, mut fresh: State, past: Past) -> Result<(), StoreError> {
         let dirty = std::mem::take(&mut fresh.dirty);
         let events = std::mem::take(&mut fresh.events);
         let batch = persist::with_events(persist::batch(&fresh, &dirty)?, &events)?;
-        self.inner.store.write(Batch::new().clear(table::PREFIX).then(batch))?;
+        self.inner.store.write(Batch::new().clear(table::PREFIX).then(past.documents).then(batch))?;
         let plans = fresh.plans.keys().copied().collect();
         *self.state() = fresh;
         self.inner.faults.clear();
         {
             let mut journal = self.journal();
             journal.clear();
-            journal.extend(events);
+            journal.extend(past.events.into_iter().chain(events));
         }
         self.inner.changed.send_modify(|count| *count += 1);
         self.inner.bells.ring_all();
@@ -217,6 +218,13 @@ impl AzureDevOps {
         }
         Ok(())
     }
+}
+
+/// What a state that takes the place of another one was made from.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    pub(super) documents: Batch,
+    pub(super) events: Vec<Event>,
 }
 
 /// A public key whose private half is thrown away: an agent of a seed is nobody until somebody registers in its place.

@@ -75,7 +75,7 @@ pub(super) async fn seed(
 }
 
 /// Does work that takes long on a thread of its own.
-async fn apart<T: Send + 'static, E: IntoResponse + Send + 'static>(
+pub(super) async fn apart<T: Send + 'static, E: IntoResponse + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Response> {
     let done = tokio::task::spawn_blocking(work).await;

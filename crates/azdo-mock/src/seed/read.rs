@@ -1,18 +1,16 @@
 //! From the tree to the seed. Reads on after a fault, so that a file's faults are told at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod job;
+mod token;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use pipeline_yaml::{Condition, Fields, Found, Node, Plan, Position, Shell, Step, Value};
+use std::collections::BTreeMap;
+
+use pipeline_yaml::{Fields, Found, Node, Plan, Position, Value};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Expiry, NewAgent, NewPipeline, NewToken, ParallelJobs, Placed, Seed, SeedJob};
-use crate::state::requests::Limits;
+use super::{NewAgent, NewPipeline, ParallelJobs, Placed, Seed};
 use crate::wire::crypto::PublicKey;
-use crate::wire::demand::Demand;
-use crate::wire::job::Variable;
-use crate::wire::scopes::Scopes;
 
 /// The keys of the file.
 const KEYS: &[&str] =
@@ -21,8 +19,6 @@ const KEYS: &[&str] =
 const VERSION: &str = "4.270.0";
 /// Most entries of one list: a faulty program's file must not fill the memory.
 const MOST: usize = 10_000;
-/// Longest limit of a job, in minutes (azure-devops-yaml-schema: jobs-job.md).
-const LONGEST: u32 = 35790;
 
 /// The keys of the file, in a sentence.
 pub(super) fn listed() -> String {
@@ -44,10 +40,10 @@ pub(super) fn seed(root: &Node, found: &mut Found) -> Option<Seed> {
         organization,
         parallel_jobs: parallel_jobs(&file, found),
         pools: pools(&file, found),
-        tokens: tokens(&file, found),
+        tokens: token::all(&file, found),
         agents: items(&file, "agents", found, agent),
         pipelines: items(&file, "pipelines", found, pipeline),
-        jobs: items(&file, "jobs", found, |fields, found| Some(job(fields, found))),
+        jobs: items(&file, "jobs", found, |fields, found| Some(job::one(fields, found))),
     })
 }
 
@@ -121,74 +117,6 @@ fn required(fields: &Fields<'_>, key: &str, found: &mut Found) -> Option<String>
         found.add(fields.at, &fields.path(key), "is missing");
     }
     fields.text(key, found)
-}
-
-fn tokens(file: &Fields<'_>, found: &mut Found) -> Vec<Placed<NewToken>> {
-    let tokens = items(file, "personalAccessTokens", found, token);
-    let (mut names, mut texts) = (BTreeSet::new(), BTreeSet::new());
-    for token in &tokens {
-        if !names.insert(token.it.name.to_ascii_lowercase()) {
-            let why = format!("has the name `{}` of an earlier token", token.it.name);
-            found.add(token.at, &token.path, why);
-        }
-        let text = token.it.token.as_ref().map(|text| secrecy::ExposeSecret::expose_secret(text).to_owned());
-        if text.is_some_and(|text| !texts.insert(text)) {
-            found.add(token.at, &token.path, "has the text of an earlier token");
-        }
-    }
-    tokens
-}
-
-fn token(fields: &Fields<'_>, found: &mut Found) -> Option<NewToken> {
-    fields.only(&["name", "token", "scopes", "expires", "expiresIn"], found);
-    let name = required(fields, "name", found)?;
-    let places = fields.places("scopes", found);
-    for (text, at) in &places {
-        if let Err(error) = text.parse::<Scopes>() {
-            found.add(*at, &fields.path("scopes"), format!("is refused: {error}"));
-        }
-    }
-    let all = places.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(" ");
-    let scopes = if places.is_empty() { Scopes::FULL } else { all.parse().unwrap_or(Scopes::NONE) };
-    Some(NewToken {
-        name,
-        token: fields.text("token", found).map(Into::into),
-        scopes,
-        expires: expiry(fields, found),
-    })
-}
-
-fn expiry(fields: &Fields<'_>, found: &mut Found) -> Expiry {
-    let (at, after) = (fields.text("expires", found), fields.text("expiresIn", found));
-    match (at, after) {
-        (Some(_), Some(_)) => {
-            fields.refuse("expiresIn", "is there beside `expires`; a token has one end", found);
-            Expiry::Never
-        }
-        (Some(text), None) => text.parse::<Timestamp>().map_or_else(
-            |_| {
-                fields.refuse("expires", "is no time; write it like `2026-12-31T00:00:00Z`", found);
-                Expiry::Never
-            },
-            Expiry::At,
-        ),
-        (None, Some(text)) => span(&text).map_or_else(
-            || {
-                fields.refuse(
-                    "expiresIn",
-                    "is no time span; write it like `90m`, `12h`, `30d` or `-1h`",
-                    found,
-                );
-                Expiry::Never
-            },
-            Expiry::In,
-        ),
-        (None, None) => Expiry::Never,
-    }
-}
-
-fn span(text: &str) -> Option<SignedDuration> {
-    text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 fn agent(fields: &Fields<'_>, found: &mut Found) -> Option<NewAgent> {
@@ -277,95 +205,4 @@ fn texts(owner: &Fields<'_>, key: &str, found: &mut Found) -> BTreeMap<String, S
         }
     }
     texts
-}
-
-fn job(fields: &Fields<'_>, found: &mut Found) -> SeedJob {
-    const KEYS: &[&str] = &[
-        "name",
-        "pool",
-        "script",
-        "steps",
-        "demands",
-        "variables",
-        "timeoutInMinutes",
-        "cancelTimeoutInMinutes",
-    ];
-    fields.only(KEYS, found);
-    let steps = match (fields.get("script"), fields.get("steps")) {
-        (Some(_), Some(_)) => {
-            fields.refuse("script", "is there beside `steps`; put it among them", found);
-            Vec::new()
-        }
-        (Some(_), None) => fields.text("script", found).map(script).into_iter().collect(),
-        (None, Some(_)) => pipeline_yaml::steps(fields, found),
-        (None, None) => {
-            found.add(
-                fields.at,
-                &fields.path("steps"),
-                "is missing, and so is `script`: the job has nothing to do",
-            );
-            Vec::new()
-        }
-    };
-    let mut demands: Vec<Demand> = Vec::new();
-    for (text, at) in fields.places("demands", found) {
-        match text.parse() {
-            Ok(demand) => demands.push(demand),
-            Err::<_, crate::wire::demand::NotADemand>(error) => {
-                found.add(at, &fields.path("demands"), format!("holds {error}"));
-            }
-        }
-    }
-    let limits = Limits {
-        timeout: fields.number("timeoutInMinutes", 0..=LONGEST, 0, found),
-        cancel_timeout: fields.number(
-            "cancelTimeoutInMinutes",
-            1..=LONGEST,
-            Limits::default().cancel_timeout,
-            found,
-        ),
-    };
-    SeedJob {
-        name: fields.text("name", found).unwrap_or_else(|| "Job".to_owned()),
-        pool: fields.text("pool", found),
-        steps,
-        demands,
-        variables: variables(fields, found),
-        limits,
-    }
-}
-
-fn script(script: String) -> Step {
-    Step {
-        shell: Shell::Script,
-        script,
-        name: None,
-        display_name: None,
-        env: BTreeMap::new(),
-        working_directory: None,
-        condition: Condition::default(),
-        continue_on_error: false,
-        timeout_in_minutes: 0,
-        enabled: true,
-    }
-}
-
-/// `variables: {name: value}`, or `{name: {value, isSecret}}`.
-fn variables(owner: &Fields<'_>, found: &mut Found) -> BTreeMap<String, Variable> {
-    let mut variables = BTreeMap::new();
-    let Some(entry) = owner.get("variables") else { return variables };
-    let Some(fields) = Fields::of(&entry.value, &owner.path("variables"), found) else { return variables };
-    for entry in fields.entries() {
-        let variable = match &entry.value.value {
-            Value::Text(text) => Some(Variable { value: text.clone(), is_secret: false }),
-            Value::Null => Some(Variable { value: String::new(), is_secret: false }),
-            _ => Fields::of(&entry.value, &fields.path(&entry.key), found).and_then(|inner| {
-                inner.only(&["value", "isSecret"], found);
-                let is_secret = inner.flag("isSecret", false, found);
-                Some(Variable { value: required(&inner, "value", found)?, is_secret })
-            }),
-        };
-        variables.extend(variable.map(|variable| (entry.key.clone(), variable)));
-    }
-    variables
 }

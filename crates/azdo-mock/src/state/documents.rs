@@ -61,6 +61,8 @@ pub(crate) mod table {
     pub(crate) const BUILDS: &str = "azdo.builds";
     pub(crate) const SEEDS: &str = "azdo.seeds";
     pub(crate) const EVENTS: &str = "azdo.events";
+    /// What of a snapshot still waits; of this folder and in no snapshot.
+    pub(crate) const RESTORED: &str = "azdo.restored";
 }
 
 impl Document {

@@ -153,6 +153,8 @@ pub(crate) enum EventKind {
         run_id: RunId,
         result: RunResult,
     },
+    /// All of this comes from a snapshot.
+    StateRestored,
     TokenAdded,
     TokenRevoked,
     MemberAdded {

@@ -237,7 +237,7 @@ impl State {
         Ok(self.meta.token_key.sign(&claims))
     }
 
-    fn remember_assertion(&mut self, jti: String, until: Timestamp) {
+    pub(super) fn remember_assertion(&mut self, jti: String, until: Timestamp) {
         self.forgettable.insert((until, jti.clone()));
         self.assertions.insert(jti.clone(), until);
         self.dirty.insert(Document::Assertion(jti));

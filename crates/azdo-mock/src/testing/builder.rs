@@ -1,6 +1,7 @@
 //! How an organization is started.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use secrecy::SecretString;
-use service_kit::{SharedClock, Shutdown, Store, SystemClock, SystemEntropy, serve_http};
+use service_kit::{SharedClock, Shutdown, Store, StoreKey, SystemClock, SystemEntropy, serve_http};
 use tower::ServiceExt as _;
 
 use super::AzureDevOps;
@@ -23,6 +24,7 @@ pub struct Builder {
     switches: Switches,
     clock: SharedClock,
     patience: Duration,
+    key_file: Option<PathBuf>,
 }
 
 impl Builder {
@@ -33,6 +35,7 @@ impl Builder {
             switches: Switches::default(),
             clock: SystemClock::shared(),
             patience: Duration::from_secs(60),
+            key_file: None,
         }
     }
 
@@ -66,10 +69,17 @@ impl Builder {
         self
     }
 
+    /// Snapshots are sealed with the key in this file, which is made where there is none: whoever has it, another test for
+    /// example, can take them up. Otherwise the key is random and ends with the instance.
+    pub fn key_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(file.into());
+        self
+    }
+
     /// Starts it. Must be called inside a tokio runtime.
     ///
     /// # Panics
-    /// If no port can be bound or no temporary folder made.
+    /// If no port can be bound, no temporary folder made or the key file not read.
     pub async fn start(self) -> AzureDevOps {
         let shutdown = Shutdown::new();
         // The service must know its own address before it is made, and the port is known only when it is bound.
@@ -82,6 +92,9 @@ impl Builder {
         let url = format!("http://{address}/acme");
         let entropy = SystemEntropy::shared();
         let token = entropy.token(20);
+        let key = self.key_file.map(|file| StoreKey::load_or_create(&file, &entropy));
+        let key = key.map(|key| key.unwrap_or_else(|error| panic!("{error}")));
+        let store = key.map_or_else(Store::in_memory, Store::in_memory_with);
         let mut tokens = self.tokens;
         tokens.push(token.clone().into());
         let service = crate::AzureDevOps::new(Settings {
@@ -93,7 +106,7 @@ impl Builder {
             members: Vec::new(),
             packages: Vec::new(),
             switches: self.switches,
-            store: Store::in_memory(),
+            store,
             logs_dir: folder.path().join("logs"),
             clock: self.clock,
             entropy,

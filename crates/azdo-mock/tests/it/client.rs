@@ -206,6 +206,13 @@ impl Agent {
         })
     }
 
+    /// Takes the job that is there.
+    pub(crate) async fn take(&self, server: &Server, session: &Session) -> Message {
+        let message = self.poll(server, session, None).await.expect("a job");
+        self.delete_message(server, session, message.id).await;
+        message
+    }
+
     pub(crate) async fn delete_message(&self, server: &Server, session: &Session, id: i64) {
         let path = format!("{POOL}/messages/{id}?sessionId={}", session.id);
         server.bearer(&self.token, Method::DELETE, &path).answer().await.expect(204);

@@ -28,6 +28,7 @@ mod seed;
 mod server;
 mod session_conflict;
 mod sessions;
+mod snapshot;
 mod strictness;
 #[cfg(unix)]
 mod stub;

@@ -147,6 +147,11 @@ impl Server {
         self.store.list("azdo.variablegroups").unwrap()
     }
 
+    /// Notes that logs of a snapshot are not in their place yet.
+    pub(crate) fn store_logs_waiting(&self, name: &str) {
+        self.store.put("azdo.restored", "logs", &name).unwrap();
+    }
+
     /// How many plans have files.
     pub(crate) fn folders_of_plans(&self) -> usize {
         fs_err::read_dir(self.folder.path().join("logs")).unwrap().count()

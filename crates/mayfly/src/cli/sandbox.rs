@@ -68,6 +68,19 @@ pub(crate) enum Sandbox {
     /// Show its time, or move it forward where it was started with `--clock virtual`
     #[command(subcommand)]
     Clock(ClockWords),
+    /// Write what its Azure DevOps keeps into a file: pools, agents, jobs, logs, tokens; sealed
+    Snapshot(SnapshotWords),
+    /// Take up such a file in the place of everything that its Azure DevOps holds
+    Restore(SnapshotWords),
+    /// Agents of its Azure DevOps
+    #[command(subcommand)]
+    Agent(AgentWords),
+    /// Who listens in its Azure DevOps
+    #[command(subcommand)]
+    Session(SessionWords),
+    /// Personal access tokens of its Azure DevOps
+    #[command(subcommand)]
+    Token(TokenWords),
     /// Stop it and remove everything it made, but a state folder that was given with --state
     Down,
 }
@@ -195,6 +208,65 @@ pub(crate) enum Clock {
     Machine,
     /// It runs as the machine's does, and `sandbox clock advance` moves it forward
     Virtual,
+}
+
+#[derive(Args)]
+pub(crate) struct SnapshotWords {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Seal it with the key in this file, so that other sandboxes can take it up; `snapshot` makes one that is not there
+    /// [default: the sandbox's own key]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AgentWords {
+    /// Tell an agent to update itself, as the service does
+    Update {
+        /// Its name
+        agent: String,
+        /// To this version, which must be offered [default: the newest]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+        /// Tell each session of another version again
+        #[arg(long)]
+        every_session: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SessionWords {
+    /// Who listens
+    List,
+    /// End sessions as time does: as if their agents had not polled for too long
+    Expire(Sessions),
+    /// End sessions as an administrator does
+    Release(Sessions),
+}
+
+/// Which sessions: those that all that is given fits.
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).multiple(true).args(["agent", "owner", "session"])))]
+pub(crate) struct Sessions {
+    /// Of the agent of this name
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Of the machine of this name
+    #[arg(long)]
+    pub(crate) owner: Option<String>,
+    /// With this id
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenWords {
+    /// End a token's validity
+    Revoke {
+        /// A file with the token, or `-` for standard input
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use sandbox::Record;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -14,6 +14,9 @@ use super::sandbox_env::{instance, running};
 use crate::cli::Common;
 use crate::environment::Environment;
 use crate::outcome::{Outcome, Problem};
+
+/// How long what moves whole files may take.
+pub(crate) const LONG: Duration = Duration::from_mins(30);
 
 /// The next lines of a job's log.
 #[derive(Deserialize)]
@@ -71,7 +74,7 @@ impl Control {
 
     async fn told(&self, request: RequestBuilder, path: &str) -> Result<()> {
         let (status, text) = self.answer(request, path).await?;
-        if status.is_success() { Ok(()) } else { Err(refused(status, &text)) }
+        succeeded(status, &text)
     }
 
     /// As [`Self::post`], but what was sent may be wrong or come at a wrong time: then the body of the refusal.
@@ -84,7 +87,24 @@ impl Control {
         self.try_send(self.request(Method::POST, path).body(text), path).await
     }
 
-    async fn try_send(&self, request: RequestBuilder, path: &str) -> Result<Result<Value, Value>> {
+    /// As [`Self::post`] where the answer has no body.
+    pub(crate) async fn post_quiet(&self, path: &str, body: &Value) -> Result<()> {
+        let (status, text) = self.answer(self.request(Method::POST, path).json(body), path).await?;
+        succeeded(status, &text)
+    }
+
+    /// An answer that is read piece by piece, once it is a good one.
+    pub(crate) async fn stream(&self, request: RequestBuilder, path: &str) -> Result<Response> {
+        let answer = self.begun(request, path).await?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(refused(status, &answer.text().await.map_err(away)?).into())
+    }
+
+    /// As [`Self::send`], but what was sent may be wrong or come at a wrong time: then the body of the refusal.
+    pub(crate) async fn try_send(&self, request: RequestBuilder, path: &str) -> Result<Result<Value, Value>> {
         let (status, text) = self.answer(request, path).await?;
         if (status == StatusCode::BAD_REQUEST || status == StatusCode::CONFLICT)
             && let Ok(refusal) = serde_json::from_str(&text)
@@ -94,7 +114,7 @@ impl Control {
         read(status, &text, path).map(Ok)
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.expose_secret())
     }
 
@@ -104,15 +124,19 @@ impl Control {
     }
 
     async fn answer(&self, request: RequestBuilder, path: &str) -> Result<(StatusCode, String)> {
-        let away = |error: reqwest::Error| {
-            Problem::from_error(Outcome::Service, error.without_url())
-                .hint("is the sandbox running? `mayfly sandbox env` names it")
-        };
-        let answer =
-            request.send().await.map_err(away).with_context(|| format!("ask the sandbox for `{path}`"))?;
+        let answer = self.begun(request, path).await?;
         let status = answer.status();
         Ok((status, answer.text().await.map_err(away)?))
     }
+
+    async fn begun(&self, request: RequestBuilder, path: &str) -> Result<Response> {
+        request.send().await.map_err(away).with_context(|| format!("ask the sandbox for `{path}`"))
+    }
+}
+
+fn away(error: reqwest::Error) -> Problem {
+    Problem::from_error(Outcome::Service, error.without_url())
+        .hint("is the sandbox running? `mayfly sandbox env` names it")
 }
 
 fn client() -> Result<Client> {
@@ -129,17 +153,19 @@ pub(crate) fn lines(shown: &str, faults: &Value) -> Vec<String> {
     faults.collect()
 }
 
-fn refused(status: StatusCode, text: &str) -> anyhow::Error {
+fn read<T: DeserializeOwned>(status: StatusCode, text: &str, path: &str) -> Result<T> {
+    succeeded(status, text)?;
+    serde_json::from_str(text).with_context(|| format!("read the sandbox's answer for `{path}`"))
+}
+
+fn succeeded(status: StatusCode, text: &str) -> Result<()> {
+    if status.is_success() { Ok(()) } else { Err(refused(status, text).into()) }
+}
+
+fn refused(status: StatusCode, text: &str) -> Problem {
     let why = serde_json::from_str::<Value>(text)
         .ok()
         .and_then(|body| body["error"].as_str().or_else(|| body["message"].as_str()).map(ToOwned::to_owned));
     let why = why.unwrap_or_else(|| text.to_owned());
-    Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}")).into()
-}
-
-fn read<T: DeserializeOwned>(status: StatusCode, text: &str, path: &str) -> Result<T> {
-    if !status.is_success() {
-        return Err(refused(status, text));
-    }
-    serde_json::from_str(text).with_context(|| format!("read the sandbox's answer for `{path}`"))
+    Problem::new(Outcome::Failed, format!("the sandbox answered {status}: {why}"))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
-use super::{Cause, Change, StoreError, StoreKey};
+use super::{Cause, Change, StoreDocument, StoreError, StoreKey};
 use crate::entropy::SharedEntropy;
 
 const DOCUMENTS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("documents");
@@ -62,6 +62,27 @@ impl SealedFile {
             }
             let plain = self.unsealed(table, key, sealed.value()).map_err(|cause| (key.to_owned(), cause))?;
             found.push((key.to_owned(), plain));
+        }
+        Ok(found)
+    }
+
+    /// The documents of all tables whose names begin so, or the key of the one that could not be read.
+    pub(super) fn documents(&self, prefix: &str) -> Result<Vec<StoreDocument>, (String, Cause)> {
+        let failed = |cause: Cause| (String::new(), cause);
+        let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
+        let documents = match transaction.open_table(DOCUMENTS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            opened => opened.map_err(|e| failed(e.into()))?,
+        };
+        let mut found = Vec::new();
+        for entry in documents.range((prefix, "")..).map_err(|e| failed(e.into()))? {
+            let (name, sealed) = entry.map_err(|e| failed(e.into()))?;
+            let (table, key) = name.value();
+            if !table.starts_with(prefix) {
+                break;
+            }
+            let value = self.unsealed(table, key, sealed.value()).map_err(|cause| (key.to_owned(), cause))?;
+            found.push(StoreDocument { table: table.to_owned(), key: key.to_owned(), value });
         }
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Change;
+use super::{Change, StoreDocument};
 
 type Tables = BTreeMap<String, BTreeMap<String, Box<[u8]>>>;
 
@@ -24,6 +24,21 @@ impl Memory {
         let tables = self.tables();
         let found = tables.get(table).into_iter().flatten();
         found.map(|(key, value)| (key.clone(), value.to_vec())).collect()
+    }
+
+    /// The documents of all tables whose names begin so.
+    pub(super) fn documents(&self, prefix: &str) -> Vec<StoreDocument> {
+        let tables = self.tables();
+        let found = tables.range(prefix.to_owned()..).take_while(|(table, _)| table.starts_with(prefix));
+        let documents =
+            found.flat_map(|(table, documents)| documents.iter().map(move |document| (table, document)));
+        documents
+            .map(|(table, (key, value))| StoreDocument {
+                table: table.clone(),
+                key: key.clone(),
+                value: value.to_vec(),
+            })
+            .collect()
     }
 
     /// Makes all changes before anybody sees one of them.

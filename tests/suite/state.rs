@@ -1,0 +1,121 @@
+//! Where a sandbox keeps its state: in a folder that outlives it, or nowhere.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Answer, Stack};
+use serde_json::json;
+use tokio::process::Command;
+
+fn says(answer: &Answer, code: i32, words: &[&str]) -> Result<()> {
+    ensure!(answer.code == code, "exit code {} instead of {code}: {}", answer.code, answer.text());
+    for word in words {
+        ensure!(answer.stderr.contains(word), "`{word}` is missing in: {}", answer.stderr);
+    }
+    Ok(())
+}
+
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs_err::read_dir(folder)?;
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_in_a_folder_of_its_own_outlives_down_and_has_one_writer() -> Result<()> {
+    let kept = tempfile::tempdir()?;
+    let folder = kept.path().join("state");
+    let state = folder.to_str().context("a path of this test is text")?;
+    let mut stack = Stack::builder().up(&["--state", state]).agents(1).start().await?;
+    ensure!(stack.job("echo one").await?.result == "succeeded");
+    let variables = ["AZDO_URL", "AZDO_TOKEN", "ARM_ENDPOINT", "AZURE_CLIENT_SECRET", "ACR_PASSWORD"];
+    let before = variables.map(|name| stack.variable(name).to_owned());
+    let second = stack.mayfly(&["--instance", "second", "sandbox", "up", "--state", state]).await?;
+    says(&second, 3, &["is in use by process", stack.instance(), "since", "hint:"])?;
+
+    stack.ok(&["sandbox", "down"]).await?;
+    ensure!(!stack.folder().exists(), "the instance's folder is left");
+    ensure!(stack.engine().containers(stack.instance()).await?.is_empty(), "containers are left");
+    ensure!(names(&folder)?.contains(&"state.redb".to_owned()), "control: the state is there");
+
+    stack.sandbox_up().await?;
+    ensure!(variables.map(|name| stack.variable(name).to_owned()) == before, "it is another sandbox");
+    // The agent's group is made again from the registry's image, and registers in the place of the one before.
+    let job = stack.job("echo two").await?;
+    ensure!((job.result.as_str(), job.agent.as_str()) == ("succeeded", "mayfly-0"), "{job:?}");
+    let jobs = stack.control("GET", "/azdo/jobs", None).await?;
+    ensure!(jobs.as_array().is_some_and(|jobs| jobs.len() == 2), "the first job is forgotten: {jobs}");
+    let elsewhere = stack.mayfly(&["sandbox", "up"]).await?;
+    says(&elsewhere, 3, &["already runs as process"])?;
+    stack.finish().await?;
+    ensure!(folder.join("state.redb").exists());
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_sandbox_without_a_state_nothing_outlives_its_process() -> Result<()> {
+    let stack = Stack::builder().up(&["--ephemeral"]).agents(1).start().await?;
+    ensure!(stack.job("echo one").await?.result == "succeeded");
+    let folder = stack.folder();
+    let files = names(&folder)?;
+    ensure!(!files.iter().any(|name| name.starts_with("state.")), "{files:?}");
+    ensure!(!stack.engine().containers(stack.instance()).await?.is_empty(), "control: there is an agent");
+    let process = stack.variable("MAYFLY_SANDBOX_PID").to_owned();
+    ensure!(Command::new("kill").arg(&process).status().await?.success());
+    stack
+        .eventually("nothing is left", Duration::from_secs(60), async || {
+            ensure!(!folder.exists(), "{:?}", names(&folder));
+            Ok(())
+        })
+        .await?;
+    ensure!(stack.engine().containers(stack.instance()).await?.is_empty());
+    ensure!(stack.engine().networks(stack.instance()).await?.is_empty());
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_virtual_clock_is_moved_and_azure_devops_goes_to_a_file_and_back() -> Result<()> {
+    let mut stack = Stack::builder().up(&["--clock", "virtual"]).start().await?;
+    let work = tempfile::tempdir()?;
+    let file = work.path().join("snapshot");
+    let path = file.to_str().context("a path of this test is text")?;
+    let before = stack.queue("echo before").await?;
+    stack.ok(&["sandbox", "snapshot", path]).await?;
+    let after = stack.queue("echo after").await?;
+    stack.ok(&["sandbox", "restore", path]).await?;
+    stack.control("GET", &format!("/azdo/jobs/{before}"), None).await?;
+    ensure!(stack.control("GET", &format!("/azdo/jobs/{after}"), None).await.is_err(), "it is still there");
+    fs_err::write(&file, &fs_err::read(&file)?[..300])?;
+    says(&stack.mayfly(&["sandbox", "restore", path]).await?, 1, &["cut off", "nothing was changed"])?;
+
+    let time = async |stack: &Stack| -> Result<jiff::Timestamp> {
+        let shown = stack.control("GET", "/clock", None).await?;
+        Ok(shown["now"].as_str().context("a time")?.parse()?)
+    };
+    let early = time(&stack).await?;
+    stack.ok(&["sandbox", "clock", "advance", "240s"]).await?;
+    ensure!(time(&stack).await?.duration_since(early).as_secs() >= 240);
+    // It is as far ahead after a crash, and cannot go back.
+    stack.kill_sandbox().await?;
+    stack.sandbox_up().await?;
+    ensure!(time(&stack).await?.duration_since(early).as_secs() >= 240);
+    stack.kill_sandbox().await?;
+    says(&stack.mayfly(&["sandbox", "up"]).await?, 3, &["was moved forward by 240 s", "--clock virtual"])?;
+    stack.sandbox_up().await?;
+
+    let machine = Stack::builder().start().await?;
+    says(
+        &machine.mayfly(&["sandbox", "clock", "advance", "1s"]).await?,
+        3,
+        &["machine's own", "--clock virtual"],
+    )?;
+    says(&machine.mayfly(&["sandbox", "session", "expire", "--agent", "nobody"]).await?, 1, &["no agent"])?;
+    let revoked = machine.variable("AZDO_TOKEN").to_owned();
+    fs_err::write(&file, &revoked)?;
+    machine.ok(&["sandbox", "token", "revoke", path]).await?;
+    let refused = machine.control("POST", "/azdo/tokens/revoke", Some(json!({ "token": "none" }))).await;
+    ensure!(refused.is_err(), "control: a token that nobody has cannot be revoked");
+    machine.finish().await?;
+    stack.finish().await
+}

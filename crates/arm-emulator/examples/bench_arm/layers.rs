@@ -33,7 +33,7 @@ pub(crate) async fn run(mayfly: &Path, bytes: u64) -> Outcome<Vec<Figure>> {
             best[0] = best[0].max(layer.rate(registry.push()).await?);
             growth[0] = growth[0].max(sandbox.watched().peak()? - before);
             let push = bare_client.put(bare_url.clone()).body(layer.body()).send();
-            best[1] = best[1].max(layer.rate(async { Ok(succeeded(push.await?).await.map(drop)?) }).await?);
+            best[1] = best[1].max(layer.rate(async { succeeded(push.await?).await.map(drop) }).await?);
             let before = settled(&sandbox)?;
             best[2] = best[2].max(layer.rate(registry.pull()).await?);
             growth[1] = growth[1].max(sandbox.watched().peak()? - before);

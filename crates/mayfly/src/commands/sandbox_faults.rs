@@ -37,7 +37,9 @@ pub(crate) async fn run(asked: Asked, common: &Common, environment: &Environment
     if common.output == Format::Json {
         output::document(&present)?;
     } else {
-        present.iter().for_each(|fault| output::result(&line(fault)));
+        for fault in &present {
+            output::result(&line(fault));
+        }
     }
     Ok(Outcome::Done)
 }

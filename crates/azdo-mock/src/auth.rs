@@ -28,9 +28,8 @@ pub(crate) const SIGN_IN: &str =
 /// Runs a request past journal, faults and credential, and adds what every answer carries.
 pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
     let mut recording = journal::begin(&service, &request);
-    let correlation = request.headers().get("x-vss-e2eid").cloned();
-    let session = request.headers().get("x-tfs-session").cloned();
-
+    let correlation = request.headers().get("x-vss-e2eid").map(own);
+    let session = request.headers().get("x-tfs-session").map(own);
     let connection = request.extensions().get::<Connection>().cloned();
 
     let hit = faults::on(&service, &request);
@@ -69,6 +68,12 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
         recording.answered(response.status().as_u16());
     }
     response
+}
+
+/// A copy that is not a part of the buffer that the connection read the request into: a poll that is held would keep all
+/// of that, 8 KiB.
+fn own(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>, Request), Box<Response>> {
@@ -261,7 +266,66 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::body::{Body, Bytes};
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use service_kit::{ManualClock, SeededEntropy, Shutdown, Store};
+    use tower::ServiceExt as _;
+
     use super::*;
+    use crate::{Settings, Switches};
+
+    /// What a connection reads a request into; the count tells whether anything of it is still held.
+    struct Buffer(&'static str, #[expect(dead_code, reason = "it is held to be counted")] Arc<()>);
+
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_answer_holds_nothing_of_the_request_s_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = AzureDevOps::new(Settings {
+            base: "http://azdo.invalid/acme".parse().unwrap(),
+            organization: "acme".into(),
+            pools: Vec::new(),
+            personal_access_tokens: vec!["pat".into()],
+            entra: None,
+            members: Vec::new(),
+            packages: Vec::new(),
+            switches: Switches::default(),
+            store: Store::in_memory(),
+            logs_dir: folder.path().join("logs"),
+            clock: ManualClock::at("2026-11-24T12:00:00Z".parse().unwrap()).shared(),
+            entropy: SeededEntropy::shared(1),
+            shutdown: Shutdown::new(),
+        })
+        .unwrap();
+        let router = Router::new()
+            .route("/acme/_apis/wait", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(service, gate));
+        let count = Arc::new(());
+        let held = |text| {
+            HeaderValue::from_maybe_shared(Bytes::from_owner(Buffer(text, Arc::clone(&count)))).unwrap()
+        };
+        let request = Request::builder()
+            .uri("/acme/_apis/wait")
+            .header(header::AUTHORIZATION, held("Basic OnBhdA=="))
+            .header("x-tfs-session", held("session"))
+            .header("x-vss-e2eid", held("correlation"))
+            .header("user-agent", held("agent"))
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(Arc::strong_count(&count), 5);
+        let mut call = std::pin::pin!(router.oneshot(request));
+        assert!(futures_util::poll!(&mut call).is_pending());
+        assert_eq!(Arc::strong_count(&count), 1);
+    }
 
     #[test]
     fn credentials_are_found_whatever_the_user_name_is() {

@@ -85,9 +85,11 @@ fn expand(text: &str) -> Result<Value, Vec<Diagnostic>> {
     let mut resources = Vec::new();
     for (index, planned) in plan.resources().iter().enumerate() {
         let body = plan.body(index, &Placeholders).map_err(|fault| vec![fault])?;
-        resources.push(json!({"id": planned.id, "body": body}));
+        // As the command does it: `json!` would copy the body.
+        let one = [("id".to_owned(), Value::from(planned.id.as_str())), ("body".to_owned(), body)];
+        resources.push(Value::Object(Map::from_iter(one)));
     }
-    Ok(json!({"resources": resources}))
+    Ok(Value::Object(Map::from_iter([("resources".to_owned(), Value::Array(resources))])))
 }
 
 /// One container group as fleets have it, so many times over.

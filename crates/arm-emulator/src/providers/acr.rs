@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod children;
 pub(crate) mod import;
+mod policies;
 pub(crate) mod read;
 mod skus;
 
@@ -243,6 +244,7 @@ fn view(arm: &Arm, record: &RegistryRecord) -> Result<Value, ArmError> {
             "publicNetworkAccess": "Enabled",
             "networkRuleBypassOptions": "AzureServices",
             "zoneRedundancy": "Disabled",
+            "policies": policies::shown(&record.created.to_string()),
             "anonymousPullEnabled": record.anonymous_pull,
         },
     }))

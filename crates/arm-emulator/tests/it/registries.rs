@@ -1,6 +1,6 @@
 //! Container registries, control plane.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stack::{SUBSCRIPTION, Stack, registry, resource_group};
 
@@ -169,5 +169,38 @@ async fn scope_maps_and_tokens_are_kept_and_passwords_shown_once() {
     stack.get(&token).await.refused(404, "ResourceNotFound");
     let basic = json!({"sku": {"name": "Basic"}});
     stack.patch(&path, basic).await.refused(400, "UnsupportedSkuFeature");
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn policies_are_shown_and_taken_at_their_defaults_alone() {
+    let stack = Stack::start().await;
+    let path = registry("fleetimages");
+    let put = async |policies: Value| {
+        let body = json!({"location": "westeurope", "sku": {"name": "Premium"}, "properties": {"policies": policies}});
+        stack.put(&format!("{path}?api-version=2025-11-01"), body).await
+    };
+    let usual = json!({
+        "quarantinePolicy": {"status": "Disabled"}, "retentionPolicy": {"days": 7, "status": "disabled"},
+        "exportPolicy": {"status": "enabled"}, "trustPolicy": {"type": "Notary", "status": "disabled"},
+    });
+    let shown = put(usual).await.expect(201).body["properties"]["policies"].clone();
+    assert_eq!(shown["azureADAuthenticationAsArmPolicy"], json!({"status": "enabled"}));
+    assert_eq!(
+        (&shown["retentionPolicy"]["days"], &shown["softDeletePolicy"]["retentionDays"]),
+        (&json!(7), &json!(7))
+    );
+    for (policies, word) in [
+        (json!({"quarantinePolicy": {"status": "enabled"}}), "quarantinePolicy.status"),
+        (json!({"retentionPolicy": {"days": 30, "status": "disabled"}}), "retentionPolicy.days"),
+        (json!({"retentionPolicy": {"hours": 30}}), "hours"),
+        (json!({"cachePolicy": {}}), "cachePolicy"),
+    ] {
+        let refused = put(policies).await.refused(400, "InvalidRequestContent");
+        assert!(refused.text.contains(word), "{}", refused.text);
+    }
+    let older = stack.get(&format!("{path}?api-version=2023-07-01")).await.expect(200).body;
+    let names: Vec<&String> = older["properties"]["policies"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["quarantinePolicy", "trustPolicy", "retentionPolicy", "exportPolicy"]);
     stack.finish().await;
 }

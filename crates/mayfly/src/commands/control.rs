@@ -87,12 +87,6 @@ impl Control {
         self.try_send(self.request(Method::POST, path).body(text), path).await
     }
 
-    /// As [`Self::post`] where the answer has no body.
-    pub(crate) async fn post_quiet(&self, path: &str, body: &Value) -> Result<()> {
-        let (status, text) = self.answer(self.request(Method::POST, path).json(body), path).await?;
-        succeeded(status, &text)
-    }
-
     /// An answer that is read piece by piece, once it is a good one.
     pub(crate) async fn stream(&self, request: RequestBuilder, path: &str) -> Result<Response> {
         let answer = self.begun(request, path).await?;

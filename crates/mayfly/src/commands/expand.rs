@@ -25,16 +25,26 @@ pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
     let mut resources = Vec::new();
     for (index, planned) in plan.resources().iter().enumerate() {
         let body = plan.body(index, &Placeholders).map_err(|fault| failed(vec![fault]))?;
-        resources.push(json!({ "id": planned.id, "body": body }));
+        resources.push(expanded(&planned.id, body));
     }
     let outputs = plan.outputs(&Placeholders).map_err(|fault| failed(vec![fault]))?;
+    let count = resources.len();
     let skipped: Vec<&str> = plan.skipped().iter().map(|one| one.id.as_str()).collect();
-    let document = json!({ "resources": resources, "skipped": skipped, "outputs": outputs });
+    let document = Map::from_iter([
+        ("resources".to_owned(), Value::Array(resources)),
+        ("skipped".to_owned(), json!(skipped)),
+        ("outputs".to_owned(), outputs.into()),
+    ]);
     if common.output == Format::Table {
-        output::note(&format!("{} resources, {} skipped by their condition", resources.len(), skipped.len()));
+        output::note(&format!("{count} resources, {} skipped by their condition", skipped.len()));
     }
     output::document(&document)?;
     Ok(Outcome::Done)
+}
+
+/// One resource of the result. `json!` would copy the body, which is most of the work of a large template.
+fn expanded(id: &str, body: Value) -> Value {
+    Value::Object(Map::from_iter([("id".to_owned(), Value::from(id)), ("body".to_owned(), body)]))
 }
 
 /// Refuses a template with faults that no parameter value could cure, with their places. Says nothing of a template that

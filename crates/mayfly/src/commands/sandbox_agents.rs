@@ -75,7 +75,7 @@ pub(crate) async fn token(words: &TokenWords, common: &Common, environment: &Env
     let TokenWords::Revoke { file } = words;
     let token = read(file)?;
     let body = json!({ "token": token.expose_secret() });
-    Control::find(common, environment)?.post_quiet("/azdo/tokens/revoke", &body).await?;
+    Control::find(common, environment)?.tell("/azdo/tokens/revoke", &body).await?;
     say(common, &json!({ "revoked": true }), "the token is revoked")
 }
 

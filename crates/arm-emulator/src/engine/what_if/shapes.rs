@@ -86,6 +86,7 @@ const REGISTRY: Shape = Shape {
         "properties.status",
         "properties.dataEndpointHostNames",
         "properties.privateEndpointConnections",
+        "properties.policies",
     ],
     write_only: &[],
     defaults: &[

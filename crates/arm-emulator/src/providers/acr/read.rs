@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::error::ArmError;
 use crate::fields::{Fields, Tags};
-use crate::providers::acr::skus;
+use crate::providers::acr::{policies, skus};
 use crate::providers::{Kind, checked_location};
 use crate::resource_id::ResourceId;
 
 const SKUS: &[&str] = &["Basic", "Standard", "Premium"];
-const FIXED: &str = "leave it at its default";
+pub(super) const FIXED: &str = "leave it at its default";
 
 /// A whole registry as a PUT wants it.
 #[derive(Debug)]
@@ -109,7 +109,10 @@ fn read_properties(mut fields: Fields<'_>) -> Result<(Option<bool>, Option<bool>
             fields.unsupported(switch, FIXED)?;
         }
     }
-    for name in ["networkRuleSet", "policies", "encryption"] {
+    if let Some(policies) = fields.object("policies")? {
+        policies::check(policies)?;
+    }
+    for name in ["networkRuleSet", "encryption"] {
         fields.unsupported(name, FIXED)?;
     }
     fields.finish()?;

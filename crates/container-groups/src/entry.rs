@@ -10,7 +10,7 @@ use crate::error::GroupError;
 use crate::identity::PullLogins;
 use crate::logs::LogFiles;
 use crate::record::Record;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, RuntimeError};
 use crate::service::{GroupSettings, Switches};
 use crate::stored;
 use crate::worker;
@@ -32,6 +32,25 @@ impl Shared {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.settings.clock.now()
+    }
+
+    /// Has the engine make something. The engine goes on with it when whoever asked is dropped, so a shutdown waits for
+    /// it too: nothing appears on the engine after its end.
+    pub(crate) async fn made<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, RuntimeError>> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        let (done, made) = oneshot::channel();
+        self.settings.shutdown.spawn_graceful(async move {
+            // Who asked may have gone away.
+            let _ = done.send(work.await);
+        });
+        made.await.unwrap_or_else(|_| {
+            Err(RuntimeError::Unavailable {
+                action: "make something".to_owned(),
+                reason: "the service ends".to_owned(),
+            })
+        })
     }
 }
 

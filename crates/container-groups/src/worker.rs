@@ -1,7 +1,7 @@
 //! The task that owns one group: it feeds the containers' state machines and applies their effects.
 //!
 //! It may be dropped at any await. That is a crash like any other: the state was stored before the engine was told, and
-//! the next worker reconciles both.
+//! the next worker reconciles both. Only what the engine is asked to make is waited for at the end ([`Shared::made`]).
 
 mod deploy;
 mod effects;

@@ -23,6 +23,21 @@ impl FakeRuntime {
         self.change(|state| state.pulls_held = false);
     }
 
+    /// Holds every creation of a container back until [`FakeRuntime::release_creations`].
+    pub fn hold_creations(&self) {
+        self.change(|state| state.creations_held = true);
+    }
+
+    /// Lets held creations go on.
+    pub fn release_creations(&self) {
+        self.change(|state| state.creations_held = false);
+    }
+
+    /// How many creations were held back so far.
+    pub fn held_creations(&self) -> u32 {
+        self.lock().creations_waiting
+    }
+
     /// Makes an image inaccessible.
     pub fn refuse_image(&self, image: &str) {
         self.refuse_image_with(image, "manifest unknown");

@@ -58,6 +58,10 @@ impl Runtime for FakeRuntime {
 
     async fn create(&self, request: &CreateContainer) -> Result<ContainerId, RuntimeError> {
         drop(self.up("create")?);
+        if self.lock().creations_held {
+            self.change(|state| state.creations_waiting += 1);
+            self.until(|| (!self.lock().creations_held).then_some(())).await;
+        }
         self.change(|state| {
             if state.containers.iter().any(|held| held.request.name == request.name) {
                 return Err(RuntimeError::Refused {

@@ -54,7 +54,9 @@ impl Worker {
                 VolumeSource::AzureFile(share) => (share_volume(instance, share), ""),
                 VolumeSource::Secret(_) | VolumeSource::GitRepo(_) => continue,
             };
-            self.shared.runtime.create_volume(&name, instance, group).await?;
+            let (runtime, instance, group) =
+                (self.shared.runtime.clone(), instance.clone(), group.to_owned());
+            self.shared.made(async move { runtime.create_volume(&name, &instance, &group).await }).await?;
         }
         Ok(())
     }
@@ -196,7 +198,8 @@ impl Worker {
             },
             network: settings.network.clone(),
         };
-        let id = self.shared.runtime.create_holder(&request).await?;
+        let runtime = self.shared.runtime.clone();
+        let id = self.shared.made(async move { runtime.create_holder(&request).await }).await?;
         self.shared.runtime.start(&id).await?;
         self.entry.update(&self.shared, |record| record.holder = Some(id));
         Ok(())

@@ -107,7 +107,8 @@ impl Worker {
         let Some(request) = self.request(container, generation) else {
             return Ok(Event::Broken(generation));
         };
-        match self.shared.runtime.create(&request).await {
+        let runtime = self.shared.runtime.clone();
+        match self.shared.made(async move { runtime.create(&request).await }).await {
             Ok(id) => {
                 self.note(container, Note::normal("Created", format!("Created container with id {id}")));
                 self.entry.update(&self.shared, |record| {

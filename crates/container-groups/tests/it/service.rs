@@ -72,6 +72,25 @@ fn agent(name: &str) -> GroupSpec {
 }
 
 #[tokio::test]
+async fn nothing_appears_on_the_engine_after_a_shutdown() {
+    let bench = Bench::new(at_once());
+    bench.engine.hold_creations();
+    bench.groups.put(agent("one")).await.unwrap();
+    wait_until(DEADLINE, "the engine creates a container", async || {
+        (bench.engine.held_creations() == 1).then_some(()).ok_or("not yet")
+    })
+    .await;
+    let (stopped, ()) = tokio::join!(bench.shutdown.stop(Duration::from_secs(5)), async {
+        bench.shutdown.token().cancelled().await;
+        // Whatever is dropped by the shutdown is dropped now.
+        tokio::task::yield_now().await;
+        bench.engine.release_creations();
+    });
+    assert!(stopped);
+    assert_eq!(bench.engine.containers().len(), 1, "it was created, and who stopped did not wait for it");
+}
+
+#[tokio::test]
 async fn a_group_comes_up_and_tells_its_story() {
     let bench = Bench::new(at_once());
     let put = bench.groups.put(agent("one")).await.unwrap();

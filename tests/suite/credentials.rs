@@ -25,11 +25,12 @@ fn identified(id: &str) -> Value {
 /// What a job does that looks for a credential: the metadata service's form of the endpoint needs no secret.
 fn use_the_groups_token(stack: &Stack) -> String {
     let (endpoint, url) = (stack.variable("MAYFLY_IDENTITY_ENDPOINT"), stack.variable("AZDO_URL"));
+    let pool = stack.variable("AZDO_POOL");
     format!(
         r#"answer=$(curl -s -H Metadata:true '{endpoint}?api-version=2018-02-01&resource={AZURE_DEVOPS}')
 token=${{answer#*\"access_token\":\"}}; token=${{token%%\"*}}
 echo "length=${{#token}}"
-echo "status=$(curl -s -o /tmp/pools -w '%{{http_code}}' -u ":$token" '{url}/_apis/distributedtask/pools?actionFilter=manage')"
+echo "status=$(curl -s -o /tmp/pools -w '%{{http_code}}' -u ":$token" '{url}/_apis/distributedtask/pools?poolName={pool}&actionFilter=manage')"
 echo "pools=$(grep -o '"count":[0-9]*' /tmp/pools)""#
     )
 }

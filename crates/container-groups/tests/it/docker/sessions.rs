@@ -37,8 +37,8 @@ async fn a_shell_has_the_size_it_was_given_and_ends_by_itself() {
     let seen = read_until(&mut output, "a terminal").await;
     assert!(seen.contains("33 77"), "{seen}");
     // Control-C ends what runs, not the shell.
-    // It says so itself: what is typed is repeated before it is run.
-    keyboard.write_all(b"echo sta''rted; sleep 1000\n").await.unwrap();
+    // It says so itself: what is typed is repeated before it is run, and until it runs the terminal is the shell's.
+    keyboard.write_all(b"sh -c \"echo sta''rted; exec sleep 1000\"\n").await.unwrap();
     read_until(&mut output, "started").await;
     keyboard.write_all(b"\x03").await.unwrap();
     read_until(&mut output, "# ").await;

@@ -23,7 +23,7 @@ use crate::support::{
 /// One sandbox's containers on the real engine; everything is removed by [`Bench::finish`].
 struct Bench {
     /// Held for its logs.
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     finished: bool,
     engine: DockerRuntime,
     network: InstanceNetwork,
@@ -49,7 +49,7 @@ impl Bench {
         assert_eq!(engine.ensure_network(&settings).await.unwrap(), network, "asked twice, made once");
         home.network.clone_from(&network.name);
         let (groups, shutdown) = home.process(Arc::new(engine.clone()), switches);
-        Self { folder, finished: false, engine, network, home, groups, shutdown }
+        Self { _folder: folder, finished: false, engine, network, home, groups, shutdown }
     }
 
     async fn die(&self) {

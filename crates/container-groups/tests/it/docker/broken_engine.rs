@@ -61,6 +61,8 @@ async fn pass(mut ours: UnixStream, cut: CancellationToken) {
 /// A bench whose service reaches the engine over the line alone.
 struct Wired {
     bench: Bench,
+    /// Held for the socket.
+    _folder: tempfile::TempDir,
     socket: PathBuf,
     line: Option<Line>,
 }
@@ -69,12 +71,13 @@ impl Wired {
     async fn new(test: &str) -> Self {
         let mut bench = Bench::new(test, at_once()).await;
         bench.die().await;
-        let socket = bench.folder.path().join("engine.sock");
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("engine.sock");
         let line = Line::open(&socket);
         let engine = DockerRuntime::connect(Some(&format!("unix://{}", socket.display()))).await.unwrap();
         (bench.groups, bench.shutdown) = bench.home.process(Arc::new(engine), at_once());
         bench.groups.adopt().await.unwrap();
-        Self { bench, socket, line: Some(line) }
+        Self { bench, _folder: folder, socket, line: Some(line) }
     }
 
     async fn cut(&mut self) {

@@ -17,7 +17,7 @@ use crate::settings::BadCredential;
 use crate::state::members::PoolRights;
 use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
-use crate::wire::ids::{AgentId, PlanId};
+use crate::wire::ids::PlanId;
 use crate::wire::scopes::Scopes;
 use crate::wire::version::{self, VersionRefusal};
 
@@ -229,16 +229,6 @@ impl Caller {
                 "This identity needs Manage permissions for pool {pool} to perform the action. For more information, \
                  contact the Azure DevOps administrator."
             ))),
-        }
-    }
-
-    /// The agent that asks, with its key's generation.
-    pub(crate) fn require_agent(self) -> Result<(AgentId, u32), Refusal> {
-        match self {
-            Self::Agent { id, generation } => Ok((id, generation)),
-            Self::User { .. } | Self::Job { .. } => {
-                Err(Refusal::Denied("Only an agent's own identity may listen and renew.".to_owned()))
-            }
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod event;
 mod index;
 mod issues;
 pub(crate) mod limits;
+mod listeners;
 pub(crate) mod members;
 pub(crate) mod parallelism;
 pub(crate) mod plans;

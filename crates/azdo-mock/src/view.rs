@@ -40,14 +40,12 @@ pub(crate) fn agent(state: &State, addresses: &Addresses, agent: &Agent, parts: 
     set("maxParallelism", json!(agent.max_parallelism));
     set("createdOn", json!(stamp(agent.created_on)));
     set("statusChangedOn", json!(stamp(agent.status_changed_on)));
-    set(
-        "authorization",
-        json!({
-            "clientId": agent.client_id,
-            "authorizationUrl": addresses.token_endpoint(),
-            "publicKey": agent.public_key,
-        }),
-    );
+    // Without it an agent goes on with the credential that it registered with (azure-pipelines-agent:
+    // ConfigurationManager.cs).
+    if let Some(key) = &agent.public_key {
+        let (client, url) = (agent.client_id, addresses.token_endpoint());
+        set("authorization", json!({"clientId": client, "authorizationUrl": url, "publicKey": key}));
+    }
     set("id", json!(agent.id));
     set("name", json!(agent.name));
     set("version", json!(agent.version));

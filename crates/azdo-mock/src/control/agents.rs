@@ -15,6 +15,7 @@ use crate::packages::Package;
 use crate::state::State as Organization;
 use crate::state::agents::Agent;
 use crate::view;
+use crate::wire::crypto::PublicKey;
 use crate::wire::ids::AgentId;
 
 /// `GET /agents`.
@@ -35,7 +36,7 @@ fn show(state: &Organization, agent: &Agent) -> Value {
         "polls": session.map_or(0, |session| session.polls),
         "sessionOwner": session.map(|session| session.owner_name.clone()),
         "version": agent.version,
-        "key": agent.public_key.fingerprint(),
+        "key": agent.public_key.as_ref().map(PublicKey::fingerprint),
         "registrations": agent.key_generation,
         "registeredFrom": agent.registered_from,
         "pendingUpdate": view::pending_update(agent),

@@ -151,9 +151,7 @@ pub(crate) async fn update_state(
 ) -> Result<Json<Value>, ApiError> {
     let current = query.text(&["currentState"]).unwrap_or_default().to_owned();
     service.change(|state, moment| {
-        if caller.require_agent()?.0 != agent {
-            return Err(Refusal::Denied("An agent reports only its own updates.".to_owned()));
-        }
+        state.listener_for(pool, agent, caller)?;
         state.set_update_state(pool, agent, current, moment.now)?;
         show(&service, state, pool, agent)
     })

@@ -135,8 +135,7 @@ pub(crate) async fn update(
         return Err(ApiError::invalid("The request id of the body is not that of the address."));
     }
     service.change(|state, moment| {
-        let (agent, generation) = caller.require_agent()?;
-        state.request(pool, id)?;
+        let (agent, generation) = state.listener_of(pool, id, caller)?;
         // Current servers hand out no lock token: it is all zeros (azure-pipelines-agent: JobDispatcher.cs).
         if !lock.is_nil() {
             return Err(Refusal::JobTokenExpired {

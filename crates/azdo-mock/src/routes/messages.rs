@@ -51,10 +51,10 @@ pub(crate) async fn poll(
     Values(pool): Values<PoolId>,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let (agent, _) = caller.require_agent()?;
     let session = query
         .parsed(&["sessionId"])?
         .ok_or_else(|| ApiError::invalid("The parameter sessionId is required."))?;
+    let agent = service.read(|state| state.listener_in(session, caller))??;
     let poll = Poll { pool, agent, session, last: query.parsed(&["lastMessageId"])? };
     service.change(|state, moment| state.poll_begins(pool, session, agent, moment.now))?;
     let _held = HeldPoll { service: service.clone(), session };
@@ -75,7 +75,7 @@ pub(crate) async fn poll(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The next message, encrypted with the session's key.
+/// The next message, encrypted with the session's key where it has one.
 fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Option<Value>, Refusal> {
     let Some((number, message)) = state.next_message(poll.pool, poll.session, poll.agent, poll.last)? else {
         return Ok(None);
@@ -95,9 +95,14 @@ fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Opti
             json!({"agentId": poll.agent, "timeout": time_span(UPDATE_MINUTES), "targetVersion": version}),
         ),
     };
-    let key = &state.session(poll.pool, poll.session, poll.agent)?.key;
-    let sealed = key.encrypt(&body.to_string(), service.entropy().as_ref());
-    Ok(Some(json!({"messageId": number, "messageType": kind, "iv": sealed.iv, "body": sealed.body})))
+    let body = body.to_string();
+    Ok(Some(match &state.session(poll.pool, poll.session, poll.agent)?.key {
+        Some(key) => {
+            let sealed = key.encrypt(&body, service.entropy().as_ref());
+            json!({"messageId": number, "messageType": kind, "iv": sealed.iv, "body": sealed.body})
+        }
+        None => json!({"messageId": number, "messageType": kind, "body": body}),
+    }))
 }
 
 /// `DELETE messages/{messageId}`. Deleting a message that is gone is no error: the first answer may have been lost.
@@ -111,7 +116,7 @@ pub(crate) async fn delete(
         .parsed(&["sessionId"])?
         .ok_or_else(|| ApiError::invalid("The parameter sessionId is required."))?;
     service.change(|state, moment| {
-        let (agent, _) = caller.require_agent()?;
+        let agent = state.listener_in(session, caller)?;
         state.delete_message(pool, session, agent, message, moment.now)
     })?;
     Ok(StatusCode::NO_CONTENT)

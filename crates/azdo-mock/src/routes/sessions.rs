@@ -24,19 +24,20 @@ pub(crate) async fn open(
     Body(body): Body<SessionBody>,
 ) -> Result<Json<Value>, ApiError> {
     service.change(|state, moment| {
-        let (agent_id, generation) = caller.require_agent()?;
-        if agent_id != AgentId(body.agent.id) {
-            return Err(Refusal::Denied("An agent opens only its own session.".to_owned()));
-        }
-        let id = state.open_session_from(pool, body, Opener { generation, from }, moment)?;
+        let agent_id = AgentId(body.agent.id);
+        let (generation, user) = state.listener_for(pool, agent_id, caller)?;
+        let id = state.open_session_from(pool, body, Opener { generation, user, from }, moment)?;
         let (session, agent) = (state.session(pool, id, agent_id)?, state.agent(pool, agent_id)?);
-        let key = agent.public_key.wrap(&session.key).map_err(|error| Refusal::Invalid(error.to_string()))?;
-        Ok(Json(json!({
+        let mut shown = json!({
             "sessionId": id,
             "ownerName": session.owner_name,
             "agent": view::agent_reference(state, service.addresses(), agent),
-            "encryptionKey": {"encrypted": true, "value": key},
-        })))
+        });
+        if let (Some(public), Some(key)) = (&agent.public_key, &session.key) {
+            let value = public.wrap(key).map_err(|error| Refusal::Invalid(error.to_string()))?;
+            shown["encryptionKey"] = json!({"encrypted": true, "value": value});
+        }
+        Ok::<_, Refusal>(Json(shown))
     })
 }
 
@@ -47,7 +48,7 @@ pub(crate) async fn delete(
     Values((pool, session)): Values<(PoolId, SessionId)>,
 ) -> Result<StatusCode, ApiError> {
     service.change(|state, moment| {
-        let (agent, _) = caller.require_agent()?;
+        let agent = state.listener_in(session, caller)?;
         state.delete_session(pool, session, agent, moment.now)
     })?;
     Ok(StatusCode::NO_CONTENT)

@@ -32,7 +32,9 @@ pub(crate) struct Agent {
     pub(crate) created_on: Timestamp,
     pub(crate) status_changed_on: Timestamp,
     pub(crate) client_id: Uuid,
-    pub(crate) public_key: PublicKey,
+    /// `None`: it registered without one, and whoever manages its pool listens for it.
+    #[serde(default)]
+    pub(crate) public_key: Option<PublicKey>,
     /// Grows with each new key, so that what was given to an older one can be told apart.
     pub(crate) key_generation: u32,
     /// The latest keys before, by generation, to know them when a thief shows one.
@@ -99,13 +101,10 @@ impl State {
         if self.agent_named(pool, &name).is_some() {
             return Err(Refusal::AgentExists { pool, name });
         }
-        let public_key = body
-            .authorization
-            .and_then(|authorization| authorization.public_key)
-            .ok_or_else(|| Refusal::Invalid("authorization.publicKey is required.".into()))?;
+        let public_key = body.authorization.and_then(|authorization| authorization.public_key);
         let id = AgentId(self.meta.next_agent);
         self.meta.next_agent += 1;
-        let key = public_key.fingerprint();
+        let key = public_key.as_ref().map(PublicKey::fingerprint);
         let agent = Agent {
             id,
             pool_id: pool,
@@ -158,21 +157,17 @@ impl State {
         let new_key = body
             .authorization
             .and_then(|authorization| authorization.public_key)
-            .filter(|key| *key != agent.public_key);
+            .filter(|key| agent.public_key.as_ref() != Some(key));
         let replaced = new_key.map(|key| {
-            let previous = std::mem::replace(&mut agent.public_key, key);
-            let previous_key = previous.fingerprint();
-            agent.previous_keys.insert(agent.key_generation, previous);
+            let key_now = key.fingerprint();
+            let previous = agent.public_key.replace(key);
+            let previous_key = previous.as_ref().map(PublicKey::fingerprint);
+            agent.previous_keys.extend(previous.map(|key| (agent.key_generation, key)));
             if agent.previous_keys.len() > REMEMBERED_KEYS {
                 agent.previous_keys.pop_first();
             }
             agent.key_generation += 1;
-            EventKind::AgentReplaced {
-                agent: agent.name.clone(),
-                agent_id: id,
-                key: agent.public_key.fingerprint(),
-                previous_key,
-            }
+            EventKind::AgentReplaced { agent: agent.name.clone(), agent_id: id, key: key_now, previous_key }
         });
         self.dirty.insert(Document::Agent(id));
         if let Some(event) = replaced {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::sessions::User;
 use super::{EventKind, Moment, Refusal, State};
 use crate::wire::assertion::{SignedAssertion, TokenRefusal};
 use crate::wire::bodies::SessionBody;
@@ -55,6 +56,8 @@ pub(crate) struct Use {
 pub(crate) struct Opener {
     /// Which of the agent's keys its access token was made with.
     pub(crate) generation: u32,
+    /// Somebody who listens for an agent without a key.
+    pub(crate) user: Option<User>,
     pub(crate) from: Option<IpAddr>,
 }
 
@@ -118,6 +121,7 @@ impl State {
             Ok(id) => {
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.from = opener.from;
+                    session.user = opener.user;
                 }
             }
             Err(Refusal::SessionConflict { .. }) => self.note_conflict(agent, owner, opener, moment.now),
@@ -130,7 +134,7 @@ impl State {
         let (Some(agent), Some(open)) = (self.agents.get(&id), self.session_of(id)) else { return };
         let (agent, agent_id, from) = (agent.name.clone(), id, opener.from);
         let (open_owner, open_from) = (open.owner_name.clone(), open.from);
-        if open.generation == opener.generation {
+        if open.generation == opener.generation && open.user.is_none() {
             let sighting =
                 Sighting { agent: id, generation: opener.generation, sign: Sign::SecondSession, from };
             let alarm = EventKind::SecondSession { agent, agent_id, owner, from, open_owner, open_from };

@@ -33,13 +33,14 @@ pub(crate) enum EventKind {
     AgentRegistered {
         agent: String,
         agent_id: AgentId,
-        key: String,
+        /// `null`: it has none.
+        key: Option<String>,
     },
     AgentReplaced {
         agent: String,
         agent_id: AgentId,
         key: String,
-        previous_key: String,
+        previous_key: Option<String>,
     },
     AgentEnabled {
         agent: String,

@@ -5,7 +5,8 @@ use crate::wire::ids::{AgentId, GroupId, LogId, PlanId, PoolId, QueueId, RecordI
 /// Why a change was not made. The texts are those of the real service where they are public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("Agent pool {0} does not exist or you do not have permission to view it.")]
+    // microsoft/azure-pipelines-agent#489 and #876 show the text.
+    #[error("No agent pool found with identifier {0}.")]
     PoolNotFound(PoolId),
     #[error("Agent pool {0} already exists.")]
     PoolExists(String),

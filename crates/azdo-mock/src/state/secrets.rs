@@ -222,7 +222,11 @@ impl State {
         let agent = self
             .agent_of_client(client)
             .ok_or_else(|| TokenRefusal::client(format!("The client {client} is not registered.")))?;
-        assertion.verify(&agent.public_key, audience, moment.now)?;
+        let key = agent
+            .public_key
+            .as_ref()
+            .ok_or_else(|| TokenRefusal::client(format!("The client {client} has no public key.")))?;
+        assertion.verify(key, audience, moment.now)?;
         let used = format!("{client}/{}", sha256_hex(assertion.claims.jti.as_bytes()));
         if self.assertions.contains_key(&used) {
             return Err(TokenRefusal::client("The assertion was used before."));

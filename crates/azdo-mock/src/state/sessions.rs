@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Document, EventKind, Moment, Refusal, State};
 use crate::wire::bodies::SessionBody;
@@ -22,7 +23,12 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) agent_id: AgentId,
     pub(crate) owner_name: String,
-    pub(crate) key: SessionKey,
+    /// `None` for an agent without a key of its own: its messages are plain.
+    #[serde(default)]
+    pub(crate) key: Option<SessionKey>,
+    /// Who alone listens in it, where the agent has no identity of its own.
+    #[serde(default)]
+    pub(crate) user: Option<User>,
     /// The agent's key generation that opened it.
     pub(crate) generation: u32,
     /// Where it was opened from.
@@ -41,6 +47,16 @@ pub(crate) struct Session {
     /// When a poll last began or ended. Set anew at a restart.
     #[serde(skip)]
     pub(crate) last_seen: Timestamp,
+}
+
+/// Somebody whose session it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum User {
+    /// The owner of the personal access tokens.
+    Person,
+    /// A principal of the directory.
+    Member(Uuid),
 }
 
 /// What an agent is told. Bodies are made from the state when they are delivered.
@@ -75,6 +91,7 @@ impl State {
             return Err(Refusal::KeyReplaced);
         }
         let name = agent.name.clone();
+        let key = agent.public_key.as_ref().map(|_| SessionKey::generate(moment.entropy));
         if let Some(session) = self.session_of(agent_id) {
             return Err(Refusal::SessionConflict { agent: name, owner: session.owner_name.clone() });
         }
@@ -90,7 +107,8 @@ impl State {
             id,
             agent_id,
             owner_name: body.owner_name,
-            key: SessionKey::generate(moment.entropy),
+            key,
+            user: None,
             generation,
             from: None,
             created_on: moment.now,

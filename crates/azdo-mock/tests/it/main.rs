@@ -14,6 +14,7 @@ mod fault_seeds;
 mod faults;
 mod jobs;
 mod journal;
+mod keyless;
 mod library;
 mod lists;
 mod members;

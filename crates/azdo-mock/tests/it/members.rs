@@ -16,11 +16,11 @@ fn robot() -> Principal {
     Principal { client_id: Uuid::from_u128(0x10), object_id: Uuid::from_u128(0x11), resource_id: None }
 }
 
-fn token(server: &Server, audience: &str) -> String {
+pub(crate) fn token(server: &Server, audience: &str) -> String {
     server.entra.issue_to(&robot(), audience, 3600).unwrap().token.expose_secret().to_owned()
 }
 
-async fn add(server: &Server, pools: &str) {
+pub(crate) async fn add(server: &Server, pools: &str) {
     let member = json!({"objectId": robot().object_id, "displayName": "robot", "pools": pools});
     server.control(Method::POST, "/members").json(&member).answer().await.expect(204);
 }

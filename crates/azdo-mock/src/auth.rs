@@ -262,11 +262,10 @@ mod tests {
     use axum::body::{Body, Bytes};
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
-    use service_kit::{ManualClock, SeededEntropy, Shutdown, Store};
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::{Settings, Switches};
+    use crate::Settings;
 
     /// What a connection reads a request into; the count tells whether anything of it is still held.
     struct Buffer(&'static str, #[expect(dead_code, reason = "it is held to be counted")] Arc<()>);
@@ -280,22 +279,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_an_answer_holds_nothing_of_the_request_s_head() {
         let folder = tempfile::tempdir().unwrap();
-        let service = AzureDevOps::new(Settings {
-            base: "http://azdo.invalid/acme".parse().unwrap(),
-            organization: "acme".into(),
-            pools: Vec::new(),
-            personal_access_tokens: vec!["pat".into()],
-            entra: None,
-            members: Vec::new(),
-            packages: Vec::new(),
-            switches: Switches::default(),
-            store: Store::in_memory(),
-            logs_dir: folder.path().join("logs"),
-            clock: ManualClock::at("2026-11-24T12:00:00Z".parse().unwrap()).shared(),
-            entropy: SeededEntropy::shared(1),
-            shutdown: Shutdown::new(),
-        })
-        .unwrap();
+        let service = AzureDevOps::new(Settings::for_tests(folder.path())).unwrap();
         let router = Router::new()
             .route("/acme/_apis/wait", get(std::future::pending::<()>))
             .layer(from_fn_with_state(service, gate));

@@ -105,3 +105,26 @@ pub struct Settings {
     /// Owner of the background tasks.
     pub shutdown: Shutdown,
 }
+
+#[cfg(test)]
+impl Settings {
+    /// An organization `acme` in memory, whose time and randomness are the same every time.
+    pub(crate) fn for_tests(folder: &std::path::Path) -> Self {
+        Self {
+            base: "http://azdo.invalid/acme".parse().expect("it is an address"),
+            organization: "acme".into(),
+            pools: vec!["Default".into()],
+            personal_access_tokens: vec!["pat".into()],
+            entra: None,
+            members: Vec::new(),
+            packages: Vec::new(),
+            switches: Switches::default(),
+            store: Store::in_memory(),
+            logs_dir: folder.join("logs"),
+            clock: service_kit::ManualClock::at("2026-11-24T12:00:00Z".parse().expect("it is a time"))
+                .shared(),
+            entropy: service_kit::SeededEntropy::shared(1),
+            shutdown: Shutdown::new(),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use service_kit::StoreError;
+use service_kit::{StoreError, with_causes};
 
 use crate::group::GroupId;
 use crate::runtime::RuntimeError;
@@ -116,17 +116,8 @@ impl GroupError {
     }
 
     pub(crate) fn store(error: &StoreError) -> Self {
-        tracing::error!(error = %chain(error), "container group state could not be kept");
-        Self::new(500, "InternalServerError", chain(error))
+        let why = with_causes(error);
+        tracing::error!(error = %why, "container group state could not be kept");
+        Self::new(500, "InternalServerError", why)
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

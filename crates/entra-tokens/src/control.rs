@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service_kit::StoreError;
+use service_kit::{ControlError, StoreError};
 use uuid::Uuid;
 
 use crate::applications::Application;
@@ -28,36 +28,13 @@ impl Entra {
     }
 }
 
-/// `{"error": "…"}`, as the sandbox's other control routes answer.
-struct Refused(StatusCode, String);
-
-impl Refused {
-    fn bad(why: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.into())
-    }
-
-    fn unknown(client: Uuid) -> Self {
-        Self(StatusCode::NOT_FOUND, format!("there is no application `{client}` in this tenant"))
-    }
+fn unknown(client: Uuid) -> ControlError {
+    ControlError::missing(format!("there is no application `{client}` in this tenant"))
 }
 
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "an application could not be kept");
-        Self(StatusCode::INTERNAL_SERVER_ERROR, "the application could not be kept".to_owned())
-    }
-}
-
-impl From<JsonRejection> for Refused {
-    fn from(rejection: JsonRejection) -> Self {
-        Self(rejection.status(), rejection.body_text())
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1 }))).into_response()
-    }
+fn not_kept(error: StoreError) -> ControlError {
+    tracing::error!(%error, "an application could not be kept");
+    ControlError(StatusCode::INTERNAL_SERVER_ERROR, "the application could not be kept".to_owned())
 }
 
 type Input<T> = Result<Json<T>, JsonRejection>;
@@ -88,10 +65,10 @@ struct NewApplication {
 }
 
 /// Makes an application with a secret, which is shown this once.
-async fn register(State(entra): State<Entra>, body: Input<NewApplication>) -> Result<Response, Refused> {
+async fn register(State(entra): State<Entra>, body: Input<NewApplication>) -> Result<Response, ControlError> {
     let Json(body) = body?;
     if body.display_name.trim().is_empty() {
-        return Err(Refused::bad("`displayName` is empty"));
+        return Err(ControlError::bad("`displayName` is empty"));
     }
     let secret = SecretString::from(entra.inner().entropy.token(30));
     let application = Application {
@@ -102,17 +79,17 @@ async fn register(State(entra): State<Entra>, body: Input<NewApplication>) -> Re
     };
     let mut shown = show(&entra, &application);
     shown["clientSecret"] = secret.expose_secret().into();
-    entra.applications().put(application)?;
+    entra.applications().put(application).map_err(not_kept)?;
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
 
-async fn remove(State(entra): State<Entra>, Path(client): Path<Uuid>) -> Result<StatusCode, Refused> {
+async fn remove(State(entra): State<Entra>, Path(client): Path<Uuid>) -> Result<StatusCode, ControlError> {
     let mut applications = entra.applications();
     if applications.is_owner(client) {
-        return Err(Refused(StatusCode::CONFLICT, "the subscription's owner stays".to_owned()));
+        return Err(ControlError(StatusCode::CONFLICT, "the subscription's owner stays".to_owned()));
     }
-    applications.find(client).ok_or_else(|| Refused::unknown(client))?;
-    applications.remove(client)?;
+    applications.find(client).ok_or_else(|| unknown(client))?;
+    applications.remove(client).map_err(not_kept)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -136,17 +113,19 @@ async fn federate(
     State(entra): State<Entra>,
     Path(client): Path<Uuid>,
     body: Input<NewCredential>,
-) -> Result<Response, Refused> {
+) -> Result<Response, ControlError> {
     let Json(body) = body?;
     if [&body.name, &body.issuer, &body.subject].iter().any(|text| text.trim().is_empty()) {
-        return Err(Refused::bad("`name`, `issuer` and `subject` must not be empty"));
+        return Err(ControlError::bad("`name`, `issuer` and `subject` must not be empty"));
     }
     let audiences = body.audiences.unwrap_or_else(|| vec![AUDIENCE.to_owned()]);
     let [audience] = audiences.as_slice() else {
-        return Err(Refused::bad("a federated credential has exactly one audience"));
+        return Err(ControlError::bad("a federated credential has exactly one audience"));
     };
     if body.jwks.keys.is_empty() || body.jwks.keys.iter().any(|key| key.decoding().is_none()) {
-        return Err(Refused::bad("`jwks.keys` needs one RSA key at least, each with `kty`, `n` and `e`"));
+        return Err(ControlError::bad(
+            "`jwks.keys` needs one RSA key at least, each with `kty`, `n` and `e`",
+        ));
     }
     let credential = FederatedCredential {
         name: body.name,
@@ -156,33 +135,33 @@ async fn federate(
         keys: body.jwks.keys,
     };
     let mut applications = entra.applications();
-    let mut application = applications.find(client).ok_or_else(|| Refused::unknown(client))?.clone();
+    let mut application = applications.find(client).ok_or_else(|| unknown(client))?.clone();
     // One name or one pair of issuer and subject stands once, as in Entra.
     let clash = |one: &FederatedCredential| {
         one.name == credential.name || (one.issuer == credential.issuer && one.subject == credential.subject)
     };
     if application.federated.iter().any(clash) {
         let why = "a federated credential with this name, or this issuer and subject, exists already";
-        return Err(Refused(StatusCode::CONFLICT, why.to_owned()));
+        return Err(ControlError(StatusCode::CONFLICT, why.to_owned()));
     }
     application.federated.push(credential);
     let shown = show(&entra, &application);
-    applications.put(application)?;
+    applications.put(application).map_err(not_kept)?;
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
 
 async fn part(
     State(entra): State<Entra>,
     Path((client, name)): Path<(Uuid, String)>,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, ControlError> {
     let mut applications = entra.applications();
-    let mut application = applications.find(client).ok_or_else(|| Refused::unknown(client))?.clone();
+    let mut application = applications.find(client).ok_or_else(|| unknown(client))?.clone();
     let before = application.federated.len();
     application.federated.retain(|one| one.name != name);
     if application.federated.len() == before {
         let why = format!("the application `{client}` has no federated credential `{name}`");
-        return Err(Refused(StatusCode::NOT_FOUND, why));
+        return Err(ControlError(StatusCode::NOT_FOUND, why));
     }
-    applications.put(application)?;
+    applications.put(application).map_err(not_kept)?;
     Ok(StatusCode::NO_CONTENT)
 }

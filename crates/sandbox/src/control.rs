@@ -14,6 +14,7 @@ use azdo_mock::ResetBody;
 use container_groups::Groups;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use service_kit::ControlError;
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -53,7 +54,7 @@ pub(crate) fn router(control: Control, entra: Router) -> Router {
 /// refused because no page of a browser has business here.
 async fn guard(State(control): State<Control>, request: Request, next: Next) -> Response {
     match refusal(&control, request.headers()) {
-        Some((status, why)) => (status, Json(json!({ "error": why }))).into_response(),
+        Some((status, why)) => ControlError(status, why.to_string()).into_response(),
         None => next.run(request).await,
     }
 }
@@ -112,7 +113,7 @@ async fn reset(
 ) -> Response {
     let seeds = match body.map(|body| body.unwrap_or_default().0.seeds) {
         Ok(seeds) => seeds,
-        Err(error) => return (error.status(), Json(json!({ "error": error.body_text() }))).into_response(),
+        Err(error) => return ControlError::from(error).into_response(),
     };
     match control.whole.reset(seeds).await {
         Ok(groups) => Json(json!({ "containerGroups": groups })).into_response(),
@@ -121,14 +122,7 @@ async fn reset(
 }
 
 fn failed(status: StatusCode, error: &dyn std::error::Error) -> Response {
-    let mut why = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        why.push_str(": ");
-        why.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    (status, Json(json!({ "error": why }))).into_response()
+    ControlError::failed(status, error).into_response()
 }
 
 /// Which container each group has now, so that a person can tell containers apart over restarts.
@@ -158,5 +152,5 @@ async fn unknown(request: Request) -> Response {
         request.method(),
         request.uri().path()
     );
-    (StatusCode::NOT_FOUND, Json(json!({ "error": why }))).into_response()
+    ControlError::missing(why).into_response()
 }

@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::causes::with_causes;
+
 /// An error of a control API: `{"error": "..."}`.
 #[derive(Debug)]
 pub struct ControlError(pub StatusCode, pub String);
@@ -14,6 +16,11 @@ impl ControlError {
     /// What was sent makes no sense.
     pub fn bad(message: impl Into<String>) -> Self {
         Self(StatusCode::BAD_REQUEST, message.into())
+    }
+
+    /// What was asked for was not done.
+    pub fn failed(status: StatusCode, error: &dyn std::error::Error) -> Self {
+        Self(status, with_causes(error))
     }
 
     /// What was asked for is not there.

@@ -9,6 +9,7 @@
 //!
 //! It knows no protocol of Azure: error envelopes, routes and tokens live in the crates that speak them.
 
+mod causes;
 mod clock;
 mod connection;
 mod control;
@@ -22,6 +23,7 @@ mod store;
 mod tls;
 mod unread;
 
+pub use causes::with_causes;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, VirtualClock};
 pub use connection::Connection;
 pub use control::ControlError;

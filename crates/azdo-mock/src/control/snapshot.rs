@@ -24,7 +24,7 @@ const KEY: &str = "mayfly-snapshot-key";
 
 impl IntoResponse for SnapshotError {
     fn into_response(self) -> Response {
-        ControlError(StatusCode::INTERNAL_SERVER_ERROR, chain(&self)).into_response()
+        ControlError::failed(StatusCode::INTERNAL_SERVER_ERROR, &self).into_response()
     }
 }
 
@@ -35,19 +35,8 @@ impl IntoResponse for RestoreError {
             Self::File(_) | Self::Content(_) | Self::Start(_) => StatusCode::BAD_REQUEST,
             Self::Store(_) | Self::Logs(_) | Self::Late(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        ControlError(status, chain(&self)).into_response()
+        ControlError::failed(status, &self).into_response()
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 /// The key that a caller names, or the service's own.

@@ -6,33 +6,17 @@ use axum::body::Body;
 use axum::http::{HeaderName, Method, Request, StatusCode, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use service_kit::{ManualClock, SeededEntropy, Shutdown, Store};
 use tower::ServiceExt;
 
 use super::table;
 use crate::wire::{locations, paths};
-use crate::{AzureDevOps, Settings, Switches};
+use crate::{AzureDevOps, Settings};
 
 const TABLE: &str = include_str!("../../../../docs/azdo-routes.md");
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 fn service(folder: &tempfile::TempDir) -> AzureDevOps {
-    AzureDevOps::new(Settings {
-        base: "http://azdo.invalid/acme".parse().unwrap(),
-        organization: "acme".into(),
-        pools: vec!["Default".into()],
-        personal_access_tokens: vec!["pat".into()],
-        entra: None,
-        members: Vec::new(),
-        packages: Vec::new(),
-        switches: Switches::default(),
-        store: Store::in_memory(),
-        logs_dir: folder.path().join("logs"),
-        clock: ManualClock::at("2026-11-24T12:00:00Z".parse().unwrap()).shared(),
-        entropy: SeededEntropy::shared(1),
-        shutdown: Shutdown::new(),
-    })
-    .unwrap()
+    AzureDevOps::new(Settings::for_tests(folder.path())).unwrap()
 }
 
 /// One form for a path of the table and of the router: the names in braces differ.

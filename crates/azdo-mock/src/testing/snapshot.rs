@@ -3,6 +3,8 @@
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 
+use service_kit::with_causes;
+
 use super::AzureDevOps;
 pub use crate::app::snapshot::Restored;
 
@@ -36,7 +38,7 @@ impl AzureDevOps {
             let key = service.snapshot_key().clone();
             service.snapshot(out, &key).map_err(std::io::Error::other)?.flush()
         });
-        written.await.expect("it does not panic").unwrap_or_else(|error| panic!("{}", chain(&error)));
+        written.await.expect("it does not panic").unwrap_or_else(|error| panic!("{}", with_causes(&error)));
     }
 
     /// Takes up a snapshot in the place of everything that is there. Sessions end and polls are answered at once; a job that
@@ -50,13 +52,8 @@ impl AzureDevOps {
         let taken = tokio::task::spawn_blocking(move || {
             let input = BufReader::new(fs_err::File::open(&file).map_err(|error| error.to_string())?);
             let key = service.snapshot_key().clone();
-            service.restore(input, &key).map_err(|error| chain(&error))
+            service.restore(input, &key).map_err(|error| with_causes(&error))
         });
         taken.await.expect("it does not panic").unwrap_or_else(|error| panic!("{error}"))
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,15 +1,15 @@
 //! What happens to agents, sessions and tokens of the sandbox's Azure DevOps on demand.
 
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::control::Control;
 use crate::cli::{AgentWords, Common, Format, SessionWords, Sessions, TokenWords};
 use crate::environment::Environment;
+use crate::input;
 use crate::outcome::{Outcome, Problem};
 use crate::output;
 
@@ -80,12 +80,7 @@ pub(crate) async fn token(words: &TokenWords, common: &Common, environment: &Env
 }
 
 fn read(file: &Path) -> Result<SecretString> {
-    let mut text = String::new();
-    if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).context("read the token from standard input")?;
-    } else {
-        text = fs_err::read_to_string(file).map_err(|error| Problem::from_error(Outcome::Usage, error))?;
-    }
+    let text = input::text(file)?;
     let token = text.trim().to_owned();
     if token.is_empty() {
         return Err(Problem::new(Outcome::Usage, "revoke a token: none was given").into());

@@ -1,6 +1,5 @@
 //! `sandbox faults`: what goes wrong with calls because a test asked for it.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -9,6 +8,7 @@ use serde_json::{Map, Value};
 use super::control::Control;
 use crate::cli::{Common, Format, Side};
 use crate::environment::Environment;
+use crate::input;
 use crate::outcome::{Outcome, Problem};
 use crate::output;
 
@@ -45,14 +45,7 @@ pub(crate) async fn run(asked: Asked, common: &Common, environment: &Environment
 }
 
 fn read(file: &Path) -> Result<Value> {
-    let failed = |error: std::io::Error| Problem::from_error(Outcome::Usage, error);
-    let text = if file.as_os_str() == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        text
-    } else {
-        fs_err::read_to_string(file).map_err(failed)?
-    };
+    let text = input::text(file)?;
     serde_json::from_str(&text).map_err(|error| {
         let message = format!("faults `{}`: the file is no JSON: {error}", file.display());
         Problem::new(Outcome::Usage, message).into()

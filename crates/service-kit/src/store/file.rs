@@ -47,27 +47,21 @@ impl SealedFile {
 
     /// The documents of a table by key, or the key of the one that could not be read.
     pub(super) fn list(&self, table: &str) -> Result<Vec<Found>, (String, Cause)> {
-        let failed = |cause: Cause| (String::new(), cause);
-        let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
-        let documents = match transaction.open_table(DOCUMENTS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            opened => opened.map_err(|e| failed(e.into()))?,
-        };
-        let mut found = Vec::new();
-        for entry in documents.range((table, "")..).map_err(|e| failed(e.into()))? {
-            let (name, sealed) = entry.map_err(|e| failed(e.into()))?;
-            let (of, key) = name.value();
-            if of != table {
-                break;
-            }
-            let plain = self.unsealed(table, key, sealed.value()).map_err(|cause| (key.to_owned(), cause))?;
-            found.push((key.to_owned(), plain));
-        }
-        Ok(found)
+        let found = self.scan(table, |of| of == table)?;
+        Ok(found.into_iter().map(|document| (document.key, document.value)).collect())
     }
 
     /// The documents of all tables whose names begin so, or the key of the one that could not be read.
     pub(super) fn documents(&self, prefix: &str) -> Result<Vec<StoreDocument>, (String, Cause)> {
+        self.scan(prefix, |table| table.starts_with(prefix))
+    }
+
+    /// The documents of the tables from `first` on, as long as they are wanted.
+    fn scan(
+        &self,
+        first: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<StoreDocument>, (String, Cause)> {
         let failed = |cause: Cause| (String::new(), cause);
         let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
         let documents = match transaction.open_table(DOCUMENTS) {
@@ -75,10 +69,10 @@ impl SealedFile {
             opened => opened.map_err(|e| failed(e.into()))?,
         };
         let mut found = Vec::new();
-        for entry in documents.range((prefix, "")..).map_err(|e| failed(e.into()))? {
+        for entry in documents.range((first, "")..).map_err(|e| failed(e.into()))? {
             let (name, sealed) = entry.map_err(|e| failed(e.into()))?;
             let (table, key) = name.value();
-            if !table.starts_with(prefix) {
+            if !wanted(table) {
                 break;
             }
             let value = self.unsealed(table, key, sealed.value()).map_err(|cause| (key.to_owned(), cause))?;

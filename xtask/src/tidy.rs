@@ -32,9 +32,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "sandbox",
-        &["arm-emulator", "azdo-mock", "acr-registry", "entra-tokens", "container-groups", "service-kit"],
+        &[
+            "arm-emulator",
+            "azdo-mock",
+            "acr-registry",
+            "entra-tokens",
+            "container-groups",
+            "pipeline-yaml",
+            "service-kit",
+        ],
     ),
-    ("arm-emulator", &["arm-template", "container-groups", "acr-registry", "entra-tokens", "service-kit"]),
+    (
+        "arm-emulator",
+        &["arm-template", "container-groups", "acr-registry", "entra-tokens", "pipeline-yaml", "service-kit"],
+    ),
     ("azdo-mock", &["entra-tokens", "pipeline-yaml", "service-kit"]),
     ("acr-registry", &["entra-tokens", "service-kit"]),
     ("entra-tokens", &["service-kit"]),

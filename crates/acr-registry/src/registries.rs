@@ -179,10 +179,24 @@ impl Registries {
     /// Serves all registries of an earlier process again, each on its own port.
     pub async fn restore(&self) -> Result<(), RegistryError> {
         let _changing = self.0.changing.lock().await;
+        self.settle().await?;
+        self.start_stored().await
+    }
+
+    /// Serves those of the store that are not served, after others had their place.
+    ///
+    /// # Errors
+    /// The store or the files could not be read; a port is taken.
+    pub async fn resume(&self) -> Result<(), RegistryError> {
+        let _changing = self.0.changing.lock().await;
+        self.start_stored().await
+    }
+
+    async fn start_stored(&self) -> Result<(), RegistryError> {
         let stored: Vec<(String, Stored)> = self.0.settings.store.list(REGISTRIES).map_err(store(""))?;
         for (_, stored) in stored {
             if self.find(&stored.name).is_none() {
-                self.start(stored).await?;
+                self.started(stored).await?;
             }
         }
         Ok(())
@@ -322,6 +336,7 @@ pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
 }
 
 mod import;
+mod standstill;
 mod tokens;
 
 pub use import::{ExistingTags, ImportError, ImportImage, ImportTarget, Reader};

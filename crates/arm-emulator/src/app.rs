@@ -1,6 +1,7 @@
 //! The emulator's state, and what the composition root does with it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use acr_registry::Registries;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::control::Traffic;
 use crate::control::events::{EventKind, Events};
+use crate::engine::exchange::OwnRegistry;
 use crate::error::ArmError;
 use crate::providers::aci::sessions::Promises;
 use crate::{engine, providers, records, routes};
@@ -45,6 +47,8 @@ pub struct ArmSettings {
     pub registries: Registries,
     /// The containers behind `Microsoft.ContainerInstance/containerGroups`.
     pub groups: Groups,
+    /// What stays at a reset, where the sandbox has made a registry of its own.
+    pub own_registry: Option<OwnRegistry>,
 }
 
 /// Why the emulator cannot start on its state.
@@ -69,6 +73,12 @@ struct Inner {
     promises: Promises,
     traffic: Traffic,
     events: Events,
+    /// Requests hold it shared; held alone, nobody is served by Resource Manager.
+    gate: tokio::sync::RwLock<()>,
+    /// One seed or reset at a time.
+    seeding: tokio::sync::Mutex<()>,
+    /// Resource groups that are being emptied.
+    deletions: AtomicUsize,
 }
 
 /// Logs identities in at the registries that their roles let them pull from. Weak, since the groups hold it and the
@@ -96,6 +106,16 @@ pub(crate) struct Running {
     pub(crate) cancel: CancellationToken,
 }
 
+/// A resource group is being emptied.
+#[derive(Debug)]
+pub(crate) struct Deleting(Arm);
+
+impl Drop for Deleting {
+    fn drop(&mut self) {
+        self.0.0.deletions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Arm {
     /// An emulator on whatever its store holds; call [`Arm::restore`] before serving.
     pub fn new(settings: ArmSettings) -> Self {
@@ -108,6 +128,9 @@ impl Arm {
             promises: Promises::default(),
             traffic,
             events: Events::default(),
+            gate: tokio::sync::RwLock::default(),
+            seeding: tokio::sync::Mutex::default(),
+            deletions: AtomicUsize::new(0),
         }));
         groups.set_pull_logins(Arc::new(PullAs(Arc::downgrade(&arm.0))));
         arm
@@ -136,15 +159,6 @@ impl Arm {
         engine::restore::restore(self).map_err(start)
     }
 
-    /// Puts the subscription back to how it began: deployments are cancelled, container groups go with their containers,
-    /// registries with their images, and every record but those of the sandbox's own registry and of the resource group
-    /// it is in. Gives the names of the container groups that went.
-    pub async fn reset(&self, group: &str, registry: &str) -> Result<Vec<String>, StartError> {
-        let failed =
-            |error: ArmError| StartError { action: "reset the subscription".into(), source: Box::new(error) };
-        engine::reset::reset(self, engine::reset::Kept { group, registry }).await.map_err(failed)
-    }
-
     /// Journal and faults, which the other services of Azure are to be led past as well.
     pub fn traffic(&self) -> &Traffic {
         &self.0.traffic
@@ -157,6 +171,25 @@ impl Arm {
     /// Tells test authors what happened just now.
     pub(crate) fn tell(&self, kind: EventKind) {
         self.events().add(self.now(), kind);
+    }
+
+    pub(crate) fn gate(&self) -> &tokio::sync::RwLock<()> {
+        &self.0.gate
+    }
+
+    pub(crate) fn seeding(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.seeding
+    }
+
+    /// Whether a resource group is being emptied.
+    pub(crate) fn deletes(&self) -> bool {
+        self.0.deletions.load(Ordering::SeqCst) > 0
+    }
+
+    /// Marks that a resource group is being emptied, for as long as the mark lives.
+    pub(crate) fn deleting(&self) -> Deleting {
+        self.0.deletions.fetch_add(1, Ordering::SeqCst);
+        Deleting(self.clone())
     }
 
     pub(crate) fn settings(&self) -> &ArmSettings {

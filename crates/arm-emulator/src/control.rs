@@ -3,11 +3,12 @@
 mod aim;
 pub(crate) mod events;
 mod refusal;
+mod state;
 mod traffic;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use service_kit::{ControlError, JournalFilter, fault_routes};
@@ -25,6 +26,8 @@ impl Arm {
         Router::new()
             .route("/events", get(events))
             .route("/journal", get(journal))
+            .route("/seed", post(state::seed))
+            .route("/reset", post(state::reset))
             .with_state(self.clone())
             .merge(fault_routes(self.traffic().faults().clone()))
     }

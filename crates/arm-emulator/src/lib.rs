@@ -28,6 +28,11 @@ mod records;
 mod request;
 mod resource_id;
 mod routes;
+mod seed;
 
 pub use app::{Arm, ArmSettings, StartError};
 pub use control::{Service, Traffic};
+pub use engine::exchange::OwnRegistry;
+pub use engine::reset::ResetError;
+pub use engine::seeding::{SeedError, Seeded, SeededApplication};
+pub use seed::{SEED_KEYS, check_seed};

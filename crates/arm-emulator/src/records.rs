@@ -8,4 +8,5 @@ pub(crate) mod registries;
 pub(crate) mod registry_access;
 pub(crate) mod resources;
 pub(crate) mod roles;
+pub(crate) mod seeds;
 pub(crate) mod tag_names;

@@ -156,6 +156,12 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
+/// Waits while everything is being replaced, and keeps that from beginning before the answer is made.
+pub(crate) async fn let_in(State(arm): State<Arm>, request: Request, next: Next) -> Response {
+    let _inside = arm.gate().read().await;
+    next.run(request).await
+}
+
 /// Lets in who carries a good token, names a well-formed api-version and addresses the one subscription.
 pub(crate) async fn admit(State(arm): State<Arm>, mut request: Request, next: Next) -> Response {
     match admitted(&arm, &request) {

@@ -21,9 +21,13 @@ mod subscriptions;
 mod tag_names;
 mod unknown;
 
+use std::convert::Infallible;
+
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
-use tower::ServiceBuilder;
+use axum::response::Response;
+use tower::{Service, ServiceBuilder};
 
 use crate::app::Arm;
 use crate::control;
@@ -31,7 +35,20 @@ use crate::request;
 
 pub(crate) fn router(arm: Arm) -> Router {
     let streams = container_sessions::streams().with_state(arm.clone());
-    let routes = Router::new()
+    let routes = admitted(&arm)
+        .layer(from_fn_with_state(arm.clone(), request::let_in))
+        .layer(from_fn_with_state(arm.clone(), control::pass_arm));
+    streams.fallback_service(normalised(routes, arm))
+}
+
+/// The same for the sandbox itself: past faults and journal, and also while nobody else is let in.
+pub(crate) fn without_traffic(arm: Arm) -> Router {
+    let routes = admitted(&arm);
+    Router::new().fallback_service(normalised(routes, arm))
+}
+
+fn admitted(arm: &Arm) -> Router<Arm> {
+    Router::new()
         .merge(metadata::routes())
         .merge(subscriptions::routes())
         .merge(resource_groups::routes())
@@ -49,10 +66,13 @@ pub(crate) fn router(arm: Arm) -> Router {
         .fallback(any::route)
         .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(arm.clone(), request::admit))
-        .layer(from_fn_with_state(arm.clone(), control::pass_arm))
-        .layer(from_fn_with_state(arm.clone(), request::identify))
-        .with_state(arm);
-    // Layers of a router run after routing, so the path is rewritten in front of it.
-    let normalised = ServiceBuilder::new().map_request(request::normalise).service(routes);
-    streams.fallback_service(normalised)
+}
+
+/// Layers of a router run after routing, so the path is rewritten in front of it.
+fn normalised(
+    routes: Router<Arm>,
+    arm: Arm,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync {
+    let routes = routes.layer(from_fn_with_state(arm.clone(), request::identify)).with_state(arm);
+    ServiceBuilder::new().map_request(request::normalise as fn(Request) -> Request).service(routes)
 }

@@ -31,7 +31,7 @@ mod watch;
 mod wire;
 
 pub use app::AzureDevOps;
-pub use app::lifecycle::{ResetBody, ResetError, SeedError, Seeded, Seeds, check_seed};
+pub use app::lifecycle::{ResetError, SEED_KEYS, SeedError, Seeded, check_seed};
 pub use app::snapshot::{RestoreError, Restored, SnapshotError};
 pub use error::StartError;
 pub use settings::{BadCredential, OldToken, SessionAfterReplace, Settings, Switches};

@@ -18,6 +18,8 @@ use crate::wire::demand::Demand;
 use crate::wire::job::Variable;
 use crate::wire::scopes::Scopes;
 
+pub use read::KEYS as SEED_KEYS;
+
 /// What an organization is to hold.
 #[derive(Debug, Default)]
 pub(crate) struct Seed {

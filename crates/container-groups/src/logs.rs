@@ -3,7 +3,7 @@
 //!
 //! The engine keeps the log of a container that is there; what it wrote is saved to a file before it is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -58,6 +58,22 @@ impl LogFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,
         }
+    }
+
+    /// Drops the logs of all groups but these.
+    pub(crate) fn keep_only<'a>(&self, groups: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        let kept: BTreeSet<PathBuf> = groups.map(|group| self.of(group)).collect();
+        let entries = match fs_err::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if !kept.contains(&path) {
+                fs_err::remove_dir_all(path)?;
+            }
+        }
+        Ok(())
     }
 
     fn files(&self, group: &str, container: &str) -> io::Result<BTreeMap<u64, PathBuf>> {

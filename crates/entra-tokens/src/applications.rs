@@ -116,7 +116,47 @@ impl Applications {
     }
 }
 
+/// An application that is to be registered.
+#[derive(Debug, Clone)]
+pub struct NewApplication {
+    /// The application id (client id).
+    pub client_id: Uuid,
+    /// Its name in the directory.
+    pub display_name: String,
+    /// What it logs in with.
+    pub secret: SecretString,
+}
+
 impl Entra {
+    /// Registers an application with a secret. `false`: there is one with this client id, which stays as it is.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    pub fn register(&self, new: NewApplication) -> Result<bool, StoreError> {
+        let NewApplication { client_id, display_name, secret } = new;
+        let mut applications = self.applications();
+        if applications.find(client_id).is_some() {
+            return Ok(false);
+        }
+        let secret = Some(secret);
+        applications.put(Application { client_id, display_name, secret, federated: Vec::new() })?;
+        Ok(true)
+    }
+
+    /// A secret that an application may be given.
+    pub fn new_secret(&self) -> SecretString {
+        self.inner().entropy.token(30).into()
+    }
+
+    /// Forgets an application; it need not be there. The owner stays in any case.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    pub fn unregister(&self, client_id: Uuid) -> Result<(), StoreError> {
+        let mut applications = self.applications();
+        if applications.is_owner(client_id) { Ok(()) } else { applications.remove(client_id) }
+    }
+
     /// Takes up the applications of the store, and keeps there what is registered from now on.
     pub fn keep_in(&self, store: Store) -> Result<(), StoreError> {
         self.applications().take_up(store)

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service_kit::{ControlError, StoreError};
@@ -70,7 +70,7 @@ async fn register(State(entra): State<Entra>, body: Input<NewApplication>) -> Re
     if body.display_name.trim().is_empty() {
         return Err(ControlError::bad("`displayName` is empty"));
     }
-    let secret = SecretString::from(entra.inner().entropy.token(30));
+    let secret = entra.new_secret();
     let application = Application {
         client_id: entra.inner().entropy.uuid(),
         display_name: body.display_name,

@@ -15,6 +15,7 @@ mod federation;
 mod keys;
 mod routes;
 
+pub use applications::NewApplication;
 pub use entra::{
     AZURE_DEVOPS, Claims, Entra, EntraSettings, Issued, Principal, ServicePrincipal, TokenError,
 };

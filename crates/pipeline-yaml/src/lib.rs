@@ -28,4 +28,4 @@ pub use fault::{Fault, Faults, Found, Position};
 pub use plan::{Copies, Job, Phase, Plan, Pool, Shell, Step};
 pub use read::{Fields, steps};
 pub use schedule::{Decision, JobResult, JobState, Progress, RunResult};
-pub use yaml::{Entry, Node, Value, tree};
+pub use yaml::{Entry, Node, Value, parts, tree};

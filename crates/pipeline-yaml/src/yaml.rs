@@ -18,6 +18,9 @@ pub struct Node {
     pub at: Position,
     /// What it is.
     pub value: Value,
+    /// Whether it is a scalar without quotes, which other readers of YAML take for a number or a truth value where it
+    /// looks like one.
+    pub plain: bool,
 }
 
 /// What a file says at one place.
@@ -63,6 +66,49 @@ pub fn tree(text: &str) -> Result<Node, Faults> {
     let mut found = Found::default();
     let root = document(text, &mut found);
     found.or(root)
+}
+
+/// The parts of a file whose keys are read by several readers: for each list of keys the same text with the lines of all
+/// other keys empty, so that lines keep their numbers. A part without a key is empty.
+///
+/// # Errors
+/// The text is no YAML; a key is in no list; keys of two parts stand in one line.
+pub fn parts(text: &str, readers: &[&[&str]]) -> Result<Vec<String>, Faults> {
+    let root = tree(text)?;
+    let Value::Map(entries) = &root.value else {
+        // Each reader says what it needs.
+        return Ok(readers.iter().map(|_| text.to_owned()).collect());
+    };
+    let mut found = Found::default();
+    let mut owners = Vec::new();
+    for entry in entries {
+        let Some(owner) = readers.iter().position(|keys| keys.contains(&entry.key.as_str())) else {
+            let known = readers.concat();
+            let near = known.iter().find(|key| key.eq_ignore_ascii_case(&entry.key));
+            let why = near.map_or_else(
+                || format!("is not supported here; supported: {}", known.join(", ")),
+                |near| format!("is not a key; it is written `{near}`"),
+            );
+            found.add(entry.at, &entry.key, why);
+            continue;
+        };
+        if owners.last().is_some_and(|(line, before)| *line == entry.at.line && *before != owner) {
+            found.add(entry.at, &entry.key, "stands in the line of another key; begin a line with it");
+        }
+        owners.push((entry.at.line, owner));
+    }
+    found.or(Some(()))?;
+    Ok((0..readers.len()).map(|reader| part(text, &owners, reader)).collect())
+}
+
+/// The lines of one reader's keys; what stands before the first key is everybody's.
+fn part(text: &str, owners: &[(usize, usize)], reader: usize) -> String {
+    let own = |line: usize| owners.iter().rfind(|(begins, _)| *begins <= line).is_none_or(|one| one.1 == reader);
+    if !owners.iter().any(|(_, owner)| *owner == reader) {
+        return String::new();
+    }
+    let lines = text.split_inclusive('\n').enumerate();
+    lines.map(|(index, line)| if own(index + 1) { line } else { "\n" }).collect()
 }
 
 /// Reads the only document of a text. Faults of YAML itself end the reading, others do not.
@@ -125,11 +171,12 @@ impl<'a> Reader<'a> {
                 event => root = Some(self.node(event, span)?),
             }
         }
-        Some(root.unwrap_or(Node { at: Position { line: 1, column: 1 }, value: Value::Null }))
+        Some(root.unwrap_or(Node { at: Position { line: 1, column: 1 }, value: Value::Null, plain: false }))
     }
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Option<Node> {
         let at = position(span.start);
+        let plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
         let value = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.plain_only(at, anchor, tag.is_some());
@@ -154,7 +201,7 @@ impl<'a> Reader<'a> {
             }
             _ => return None,
         };
-        Some(Node { at, value })
+        Some(Node { at, value, plain })
     }
 
     fn nested<T>(&mut self, at: Position, read: fn(&mut Self) -> Option<T>) -> Option<T> {

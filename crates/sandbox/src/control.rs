@@ -10,14 +10,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use azdo_mock::ResetBody;
 use container_groups::Groups;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use service_kit::ControlError;
+use service_kit::{ControlError, ResetBody};
 use tokio::sync::Notify;
 
-use crate::clock;
+use crate::{clock, seeding};
 use crate::whole::Whole;
 
 /// What the control API can reach beside the emulators' own control routes.
@@ -39,6 +38,7 @@ pub(crate) fn router(control: Control, entra: Router) -> Router {
         .route("/stop", post(stop))
         .route("/groups", get(groups))
         .route("/reset", post(reset))
+        .route("/seed", post(seeding::seed))
         .with_state(control.clone())
         // One clock for all services: Azure DevOps', which knows what is to happen when it is moved.
         .nest("/clock", azdo.clock_router())
@@ -148,7 +148,7 @@ async fn groups(State(control): State<Control>) -> Response {
 
 async fn unknown(request: Request) -> Response {
     let why = format!(
-        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /reset, /clock, /azdo/…, /arm/… and /entra/…",
+        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /seed, POST /reset, /clock, /azdo/…, /arm/… and /entra/…",
         request.method(),
         request.uri().path()
     );

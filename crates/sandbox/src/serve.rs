@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use acr_registry::{Registries, RegistrySettings};
-use arm_emulator::{Arm, ArmSettings, Service};
+use arm_emulator::{Arm, ArmSettings, OwnRegistry, Service};
 use container_groups::{DockerRuntime, GroupSettings, Groups};
 use service_kit::{Shutdown, serve_http, serve_https};
 use tokio::sync::Notify;
@@ -83,6 +83,10 @@ pub(crate) async fn serve(
         entra: entra.clone(),
         registries: registries.clone(),
         groups: groups.clone(),
+        own_registry: Some(OwnRegistry {
+            group: registry::GROUP.to_owned(),
+            name: identity.registry_name.clone(),
+        }),
     });
     let traffic = arm.traffic().clone();
     let entra_router = traffic.around(Service::Entra, entra.router());
@@ -109,12 +113,9 @@ pub(crate) async fn serve(
         groups,
         whole: Whole {
             azdo: azdo.service.clone(),
-            entra: entra.clone(),
             arm: arm.clone(),
             store: store.clone(),
             clock: base.clock.clone(),
-            registry_group: registry::GROUP.to_owned(),
-            registry: identity.registry_name.clone(),
         },
         stop: stop.clone(),
     };
@@ -122,7 +123,7 @@ pub(crate) async fn serve(
         .await
         .map_err(at("serve the control API"))?;
 
-    let mut remarks = Vec::new();
+    let mut remarks = arm.finish_seeds().await.map_err(at("apply the seeds that a crash interrupted"))?;
     match &base.options.probe {
         Some(binary) => probe::reaches(&docker, base.instance, &base.network, binary, &azdo.url)
             .await

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::causes::with_causes;
@@ -45,4 +46,25 @@ impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
         (self.0, Json(json!({"error": self.1}))).into_response()
     }
+}
+
+/// What becomes of the seeds at a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Seeds {
+    /// They are applied again, in their order; tokens that were generated for them stay the same.
+    #[default]
+    Again,
+    /// They are forgotten.
+    #[serde(rename = "forget")]
+    Forgotten,
+}
+
+/// The body of `POST reset`, which may be left away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetBody {
+    /// See [`Seeds`].
+    #[serde(default)]
+    pub seeds: Seeds,
 }

@@ -100,6 +100,7 @@ pub fn arm_router(data: &[u8]) {
             entra: scene.entra.clone(),
             registries,
             groups,
+            own_registry: None,
         });
         arm.ensure_resource_group("fleet", "westeurope").expect("a resource group");
         let token = scene.entra.issue(AUDIENCE).expect("a token");

@@ -104,7 +104,7 @@ pub(crate) fn delete_deployment(arm: &Arm, scope: &Scope, name: &str) -> Result<
 
 /// Empties a marked resource group in the background, then removes it; one that cannot be emptied is usable again.
 pub(crate) fn run_deletion(arm: &Arm, group: String, operation: String) {
-    let worker = arm.clone();
+    let (worker, mark) = (arm.clone(), arm.deleting());
     arm.settings().shutdown.spawn(async move {
         let outcome = empty(&worker, &group).await;
         tracing::info!(%group, failed = outcome.is_err(), "resource group deletion ended");
@@ -115,6 +115,7 @@ pub(crate) fn run_deletion(arm: &Arm, group: String, operation: String) {
                 error.log();
             }
         }
+        drop(mark);
     });
 }
 

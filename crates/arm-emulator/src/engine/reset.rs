@@ -1,70 +1,75 @@
-//! Back to a subscription that nobody has used.
+//! Back to a subscription that nobody has used, with its seeds.
 
-use std::time::Duration;
-
-use service_kit::Batch;
+use service_kit::{Batch, Seeds};
 
 use crate::app::Arm;
+use crate::engine::exchange::{self, Next, Past, exchange};
+use crate::engine::seeding::{self, SeedError};
 use crate::error::ArmError;
-use crate::providers::aci;
-use crate::records::{groups, registries};
+use crate::records::seeds::{self, Kept};
 
-/// What the names of all tables of this service begin with.
-const TABLES: &str = "arm.";
-
-/// How often it is looked whether cancelled deployments have ended.
-const DEPLOYMENT_POLL: Duration = Duration::from_millis(20);
-
-/// What a reset leaves: the registry that the sandbox itself made, and the resource group it is in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Kept<'a> {
-    pub(crate) group: &'a str,
-    pub(crate) registry: &'a str,
+/// Why Azure did not go back to its beginning.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// A seed cannot be applied again. Everything is as it was; containers were restarted.
+    #[error("reset Azure: seed {number} cannot be applied again")]
+    Seed {
+        /// Which, from 1.
+        number: u32,
+        /// Why.
+        #[source]
+        source: SeedError,
+    },
+    /// Something could not be removed or written; the next start of the sandbox goes on with it.
+    #[error("reset Azure")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Ends what runs, removes what is real, forgets every record. Gives the names of the container groups that went.
-pub(crate) async fn reset(arm: &Arm, kept: Kept<'_>) -> Result<Vec<String>, ArmError> {
-    end_deployments(arm).await;
-    let mut removed = Vec::new();
-    // A request that was let in before may put one more while the others go.
-    loop {
-        let present = arm.settings().groups.list();
-        if present.is_empty() {
-            break;
-        }
-        for group in present {
-            arm.settings().groups.delete(&group.id).await.map_err(aci::error)?;
-            removed.push(group.name);
-        }
+impl From<ArmError> for ResetError {
+    fn from(error: ArmError) -> Self {
+        Self::Failed(Box::new(error))
     }
-    for registry in arm.settings().registries.list() {
-        if !registry.name.eq_ignore_ascii_case(kept.registry) {
-            arm.settings().registries.delete(&registry.name).await.map_err(ArmError::internal)?;
-        }
+}
+
+/// Ends what runs, removes what is real, forgets every record, applies the seeds. Gives the names of the container groups that
+/// went. Where a seed is refused, everything is put back.
+pub(crate) async fn reset(arm: &Arm, again: Seeds) -> Result<Vec<String>, ResetError> {
+    let _seeding = arm.seeding().lock().await;
+    let _alone = arm.gate().write().await;
+    let before = exchange::documents(arm).map_err(ArmError::from)?;
+    let mut kept = if again == Seeds::Again { seeds::list(arm)? } else { Vec::new() };
+    for (_, one) in &mut kept {
+        *one = one.clone().to_apply();
     }
+    let documents = seeds::put_all(Batch::new(), &kept).map_err(ArmError::from)?;
+    let past = exchange(arm, Next { documents, content: None }).await?;
+    if let Err((number, source)) = apply_all(arm, kept).await {
+        put_back(arm, before.into_iter().fold(Batch::new(), Batch::document), past).await?;
+        return Err(ResetError::Seed { number, source });
+    }
+    drop_content(arm, &past.content).await;
     arm.traffic().clear();
     arm.events().clear();
-    let _guard = arm.lock();
-    let (group, registry) = (groups::find(arm, kept.group)?, registries::find(arm, kept.registry)?);
-    arm.store().write(Batch::new().clear(TABLES))?;
-    if let Some(group) = group {
-        groups::put_back(arm, group)?;
-    }
-    if let Some(registry) = registry {
-        registries::save(arm, &registry)?;
-    }
-    Ok(removed)
+    Ok(past.groups)
 }
 
-/// Cancels all deployments and waits until none of them runs.
-async fn end_deployments(arm: &Arm) {
-    let mut pause = tokio::time::interval(DEPLOYMENT_POLL);
-    loop {
-        pause.tick().await;
-        let running = arm.running();
-        if running.is_empty() {
-            break;
-        }
-        running.values().for_each(|running| running.cancel.cancel());
+async fn apply_all(arm: &Arm, kept: Vec<(u32, Kept)>) -> Result<(), (u32, SeedError)> {
+    for (number, kept) in kept {
+        seeding::apply_kept(arm, number, kept).await.map_err(|error| (number, error))?;
+    }
+    Ok(())
+}
+
+/// Takes the state of before again.
+pub(crate) async fn put_back(arm: &Arm, documents: Batch, past: Past) -> Result<(), ArmError> {
+    let tried = exchange(arm, Next { documents, content: Some(past.content) }).await?;
+    drop_content(arm, &tried.content).await;
+    Ok(())
+}
+
+/// What is left of it does no harm, and goes at the next start.
+pub(crate) async fn drop_content(arm: &Arm, folder: &str) {
+    if let Err(error) = arm.settings().registries.drop_content(folder).await {
+        tracing::warn!(%error, "files of registries that are gone could not be removed");
     }
 }

@@ -23,6 +23,7 @@ mod roles;
 mod rollback;
 mod scopes;
 mod secrets;
+mod seed;
 mod stack;
 mod subscription_routes;
 mod versions;

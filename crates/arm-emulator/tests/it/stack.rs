@@ -46,6 +46,7 @@ pub(crate) struct Stack {
     pub(crate) token: String,
     pub(crate) runtime: FakeRuntime,
     pub(crate) entra: Entra,
+    arm: Arm,
     /// The control API, as the sandbox nests it.
     control: Router,
     /// Where containers ask for tokens.
@@ -160,6 +161,7 @@ impl Stack {
             },
             Arc::new(kept.runtime.clone()),
         );
+        entra.keep_in(kept.store.clone()).unwrap();
         groups.adopt().await.unwrap();
         let arm = Arm::new(ArmSettings {
             subscription_id: SUBSCRIPTION.parse().unwrap(),
@@ -174,6 +176,7 @@ impl Stack {
             entra: entra.clone(),
             registries: registries.clone(),
             groups,
+            own_registry: None,
         });
         let traffic = arm.traffic().clone();
         registries.set_around(move |router| traffic.around(Service::Registry, router));
@@ -190,11 +193,33 @@ impl Stack {
             runtime,
             entra,
             control: arm.control_router(),
+            arm,
             identity,
             kept,
             shutdown,
             client: reqwest::Client::new(),
         }
+    }
+
+    /// Where files are kept.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.kept.folder.path()
+    }
+
+    /// Whether an application logs in with a secret.
+    pub(crate) async fn opens(&self, client_id: &str, secret: &str) -> bool {
+        let form = format!(
+            "grant_type=client_credentials&client_id={client_id}&client_secret={secret}&scope=https://management.azure.com/.default"
+        );
+        let request = Request::post(format!("/{TENANT}/oauth2/v2.0/token"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(axum::body::Body::from(form));
+        self.entra.router().oneshot(request.unwrap()).await.unwrap().status().is_success()
+    }
+
+    /// The control API's own types, for what has no route.
+    pub(crate) fn arm(&self) -> &Arm {
+        &self.arm
     }
 
     /// Ends the emulator and sees that every task of it ended.
@@ -278,13 +303,26 @@ impl Stack {
 
     /// A call of the control API, without a socket.
     pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
-        let text = if body.is_null() { String::new() } else { body.to_string() };
+        self.control_text(method, path, if body.is_null() { "{}".to_owned() } else { body.to_string() }).await
+    }
+
+    async fn control_text(&self, method: Method, path: &str, text: String) -> (u16, Value) {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let answer =
             self.control.clone().oneshot(request.body(axum::body::Body::from(text)).unwrap()).await.unwrap();
         let status = answer.status().as_u16();
         let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Applies Azure's part of a seed file.
+    pub(crate) async fn seed(&self, text: &str) -> (u16, Value) {
+        self.control_text(Method::POST, "/seed", text.to_owned()).await
+    }
+
+    /// Puts everything back to how it began.
+    pub(crate) async fn reset(&self) -> (u16, Value) {
+        self.control(Method::POST, "/reset", Value::Null).await
     }
 
     /// Makes calls fail.

@@ -10,15 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use pipeline_yaml::{Fault, Faults};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde_json::json;
-use service_kit::{Batch, StoreError};
+use service_kit::{Batch, Seeds, StoreError};
 
 use super::AzureDevOps;
 use crate::error::{ApiError, StartError};
 use crate::packages::Packages;
 use crate::persist;
 use crate::seed::Seed;
+pub use crate::seed::SEED_KEYS;
 use crate::state::documents::table;
 use crate::state::event::Event;
 use crate::state::members::Member;
@@ -71,27 +71,6 @@ pub enum SeedError {
     /// The store could not be written.
     #[error("seed the organization: {0}")]
     Store(String),
-}
-
-/// What becomes of the seeds at a reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Seeds {
-    /// They are applied again, in their order; tokens that were generated for them stay the same.
-    #[default]
-    Again,
-    /// They are forgotten.
-    #[serde(rename = "forget")]
-    Forgotten,
-}
-
-/// The body of `POST reset`, which may be left away.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResetBody {
-    /// See [`Seeds`].
-    #[serde(default)]
-    pub seeds: Seeds,
 }
 
 /// Why an organization could not go back to its beginning. It is as it was.

@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use service_kit::ResetBody;
 
 use super::ControlError;
 use crate::app::AzureDevOps;
-use crate::app::lifecycle::{ResetBody, ResetError, SeedError, Seeded};
+use crate::app::lifecycle::{ResetError, SeedError, Seeded};
 use crate::error::ApiError;
 
 impl IntoResponse for SeedError {
@@ -71,7 +72,7 @@ pub(super) async fn seed(
         .map_err(|error| ControlError::bad(format!("the seed file is no UTF-8: {error}")).into_response())?;
     let text = text.to_owned();
     let seeded = apart(move || service.seed(&text)).await?;
-    Ok((StatusCode::CREATED, Json(shown(&seeded))))
+    Ok((StatusCode::CREATED, Json(seeded.shown())))
 }
 
 /// Does work that takes long on a thread of its own.
@@ -83,12 +84,14 @@ pub(super) async fn apart<T: Send + 'static, E: IntoResponse + Send + 'static>(
     done.map_err(IntoResponse::into_response)
 }
 
-/// The one place where tokens that were generated are shown.
-fn shown(seeded: &Seeded) -> Value {
-    let tokens = seeded.tokens.iter();
-    let tokens: Vec<_> =
-        tokens.map(|(name, token)| json!({"name": name, "token": token.expose_secret()})).collect();
-    json!({"personalAccessTokens": tokens, "agents": seeded.agents, "jobs": seeded.jobs})
+impl Seeded {
+    /// What is answered to whoever seeded: the one place where tokens that were generated are shown.
+    pub fn shown(&self) -> Value {
+        let tokens = self.tokens.iter();
+        let tokens: Vec<_> =
+            tokens.map(|(name, token)| json!({"name": name, "token": token.expose_secret()})).collect();
+        json!({"personalAccessTokens": tokens, "agents": self.agents, "jobs": self.jobs})
+    }
 }
 
 /// `POST reset`.

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::{NewAgent, NewPipeline, ParallelJobs, Placed, Seed};
 use crate::wire::crypto::PublicKey;
 
-/// The keys of the file.
-const KEYS: &[&str] =
+/// The keys of a seed file that are Azure DevOps', at its top.
+pub const KEYS: &[&str] =
     &["organization", "parallelJobs", "pools", "personalAccessTokens", "agents", "pipelines", "jobs"];
 /// What agents of a seed are that do not say it.
 const VERSION: &str = "4.270.0";

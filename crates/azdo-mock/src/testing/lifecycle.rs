@@ -2,8 +2,10 @@
 
 use std::sync::PoisonError;
 
+use service_kit::Seeds;
+
 use super::AzureDevOps;
-use crate::app::lifecycle::{Seeded, Seeds};
+use crate::app::lifecycle::Seeded;
 
 impl AzureDevOps {
     /// Adds what a seed file holds: pools, tokens, agents, jobs, limits. All of it, or the test fails and the message has

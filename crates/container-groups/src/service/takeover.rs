@@ -12,14 +12,17 @@ use crate::worker::{share_prefix, volume_prefix};
 
 impl Groups {
     /// Takes over what an earlier process left: brings back the groups of the store, keeps running containers, treats
-    /// those that ended meanwhile by policy, clears half-made ones and those of unknown groups. Call it once, before
-    /// anything else.
+    /// those that ended meanwhile by policy, clears half-made ones and those of unknown groups. Call it before anything else,
+    /// and after [`Groups::halt`].
     pub async fn adopt(&self) -> Result<(), GroupError> {
         let failed = |error: RuntimeError| GroupError::runtime(&error);
         self.shared.runtime.ping().await.map_err(failed)?;
         let records =
             stored::load_all(&self.shared.settings.store).map_err(|error| GroupError::store(&error))?;
         self.clear_unknown(&records).await.map_err(failed)?;
+        if let Err(error) = self.shared.logs.keep_only(records.iter().map(|record| record.spec.id.key())) {
+            tracing::warn!(%error, "logs of groups that are gone could not be removed");
+        }
         let mut reconciled = Vec::new();
         for record in records {
             // Containers that run before the others go on where they were.
@@ -44,6 +47,21 @@ impl Groups {
             let _ = done.await;
         }
         Ok(())
+    }
+
+    /// Ends the work on all groups and forgets them, as the end of the process does: containers and what is stored stay.
+    /// [`Groups::adopt`] takes up what the store holds then. Gives the names of the groups.
+    pub async fn halt(&self) -> Vec<String> {
+        let entries = self.entries();
+        for entry in &entries {
+            entry.cancel.cancel();
+        }
+        for entry in &entries {
+            entry.ended.cancelled().await;
+        }
+        self.table().clear();
+        entries.iter().for_each(|entry| entry.notify());
+        entries.iter().map(|entry| entry.record().spec.name.clone()).collect()
     }
 
     /// Removes containers and volumes of this instance that belong to no group of the store.

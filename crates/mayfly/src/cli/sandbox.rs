@@ -54,13 +54,16 @@ pub(crate) enum Sandbox {
         #[arg(long)]
         clear: bool,
     },
-    /// Add what a seed file holds to its Azure DevOps: pools, tokens, agents, jobs; see docs/seed-file.md
+    /// Add what a seed file holds: pools, tokens, agents, jobs; applications, resources, roles; see docs/seed-file.md
     Seed {
         /// The file
         file: PathBuf,
     },
     /// Put it back to how it began: agents, jobs, resources and containers go, the seeds are applied again
     Reset {
+        /// Only this side [default: both]
+        #[arg(long, value_enum)]
+        of: Option<Side>,
         /// Forget the seeds instead
         #[arg(long)]
         forget_seeds: bool,
@@ -151,7 +154,7 @@ pub(crate) struct Up {
     /// Also build the image and deploy this many agents
     #[arg(long)]
     pub(crate) agents: Option<u32>,
-    /// Add what a seed file holds to its Azure DevOps, where it is new; see docs/seed-file.md
+    /// Add what a seed file holds, where the sandbox is new; see docs/seed-file.md
     #[arg(long, value_name = "FILE")]
     pub(crate) seed: Option<PathBuf>,
     /// Keep the state in a folder that `sandbox down` leaves; the next `up` with it goes on where this one ended

@@ -72,7 +72,8 @@ impl Control {
         self.told(self.request(Method::DELETE, path), path).await
     }
 
-    async fn told(&self, request: RequestBuilder, path: &str) -> Result<()> {
+    /// As [`Self::tell`] for a request that is made already.
+    pub(crate) async fn told(&self, request: RequestBuilder, path: &str) -> Result<()> {
         let (status, text) = self.answer(request, path).await?;
         succeeded(status, &text)
     }

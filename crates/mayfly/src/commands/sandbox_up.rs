@@ -78,7 +78,7 @@ async fn interrupted() {
 async fn seed_if_new(seed: Option<String>, words: &Up, record: &Record, common: &Common) -> Result<()> {
     let (Some(text), Some(file)) = (seed, words.seed.as_deref()) else { return Ok(()) };
     let control = Control::of(record)?;
-    match sandbox_state::apply(&control, "/azdo/seed?ifNew=true", text, file).await? {
+    match sandbox_state::apply(&control, "/seed?ifNew=true", text, file).await? {
         Value::Null => output::note(
             "note: the state was there before, so the seed was not applied; `mayfly sandbox seed` adds it",
         ),

@@ -92,7 +92,11 @@ impl Seed {
             Yaml::Map(_) => read::seed(&root, &mut found),
             other => {
                 let known = read::KEYS.join(", ");
-                found.add(root.at, "", format!("the file is {}; it needs one or more of {known}", other.kind()));
+                found.add(
+                    root.at,
+                    "",
+                    format!("the file is {}; it needs one or more of {known}", other.kind()),
+                );
                 None
             }
         };

@@ -58,7 +58,9 @@ async fn sandbox(words: Sandbox, common: &Common, environment: &Environment) -> 
         }
         Sandbox::Az { words } => sandbox_az::run(&words, common, environment).await,
         Sandbox::Seed { file } => sandbox_state::seed(&file, common, environment).await,
-        Sandbox::Reset { of, forget_seeds } => sandbox_state::reset(forget_seeds, of, common, environment).await,
+        Sandbox::Reset { of, forget_seeds } => {
+            sandbox_state::reset(forget_seeds, of, common, environment).await
+        }
         Sandbox::Clock(words) => sandbox_clock::run(&words, common, environment).await,
         Sandbox::Snapshot(words) => sandbox_snapshot::take(&words, common, environment).await,
         Sandbox::Restore(words) => sandbox_snapshot::restore(&words, common, environment).await,

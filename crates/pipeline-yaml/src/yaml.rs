@@ -103,7 +103,8 @@ pub fn parts(text: &str, readers: &[&[&str]]) -> Result<Vec<String>, Faults> {
 
 /// The lines of one reader's keys; what stands before the first key is everybody's.
 fn part(text: &str, owners: &[(usize, usize)], reader: usize) -> String {
-    let own = |line: usize| owners.iter().rfind(|(begins, _)| *begins <= line).is_none_or(|one| one.1 == reader);
+    let own =
+        |line: usize| owners.iter().rfind(|(begins, _)| *begins <= line).is_none_or(|one| one.1 == reader);
     if !owners.iter().any(|(_, owner)| *owner == reader) {
         return String::new();
     }

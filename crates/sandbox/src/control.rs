@@ -16,8 +16,8 @@ use serde_json::json;
 use service_kit::{ControlError, ResetBody};
 use tokio::sync::Notify;
 
-use crate::{clock, seeding};
 use crate::whole::Whole;
+use crate::{clock, seeding};
 
 /// What the control API can reach beside the emulators' own control routes.
 #[derive(Clone)]

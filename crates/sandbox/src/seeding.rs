@@ -64,13 +64,15 @@ pub(crate) async fn seed(
 ) -> Result<(StatusCode, Json<Value>), Response> {
     let Query(query) = query.map_err(|error| ControlError::from(error).into_response())?;
     let whole = &control.whole;
-    if query.if_new && !(whole.azdo.is_new() && whole.arm.is_unseeded().map_err(IntoResponse::into_response)?) {
+    if query.if_new
+        && !(whole.azdo.is_new() && whole.arm.is_unseeded().map_err(IntoResponse::into_response)?)
+    {
         return Ok((StatusCode::OK, Json(Value::Null)));
     }
     let text = std::str::from_utf8(&body)
         .map_err(|error| ControlError::bad(format!("the seed file is no UTF-8: {error}")).into_response())?;
-    let parts = Parts::checked(text)
-        .map_err(|faults| azdo_mock::SeedError::Faults(faults).into_response())?;
+    let parts =
+        Parts::checked(text).map_err(|faults| azdo_mock::SeedError::Faults(faults).into_response())?;
     whole.seed(parts).await.map(|seeded| (StatusCode::CREATED, Json(seeded)))
 }
 
@@ -94,7 +96,8 @@ impl Whole {
                 }
             }
         }
-        let of_azure = of_azure.map_or_else(|| json!({ "applications": [], "made": 0 }), |seeded| seeded.shown());
+        let of_azure =
+            of_azure.map_or_else(|| json!({ "applications": [], "made": 0 }), |seeded| seeded.shown());
         shown["applications"] = of_azure["applications"].clone();
         shown["made"] = of_azure["made"].clone();
         Ok(shown)
@@ -104,7 +107,8 @@ impl Whole {
         let azdo = self.azdo.clone();
         let done = tokio::task::spawn_blocking(move || azdo.seed(&text)).await;
         let done = done.map_err(|error| {
-            ControlError(StatusCode::INTERNAL_SERVER_ERROR, format!("seed Azure DevOps: {error}")).into_response()
+            ControlError(StatusCode::INTERNAL_SERVER_ERROR, format!("seed Azure DevOps: {error}"))
+                .into_response()
         })?;
         done.map(|seeded| seeded.shown()).map_err(IntoResponse::into_response)
     }
@@ -119,7 +123,7 @@ mod tests {
         let text = "# both\npools: [Linux]\nresourceGroups:\n- {name: a, location: westeurope}\njobs:\n- script: make\n";
         let parts = Parts::checked(text).unwrap();
         assert_eq!(parts.azdo, "# both\npools: [Linux]\n\n\njobs:\n- script: make\n");
-        assert_eq!(parts.arm, "\n\nresourceGroups:\n- {name: a, location: westeurope}\n\n\n");
+        assert_eq!(parts.arm, "# both\n\nresourceGroups:\n- {name: a, location: westeurope}\n\n\n");
         let one = Parts::checked("pools: [Linux]").unwrap();
         assert!(one.arm.is_empty() && !one.azdo.is_empty());
         let other = Parts::checked("resourceGroups: []").unwrap();
@@ -134,7 +138,10 @@ mod tests {
         let expected = [(2, "agents[0].name"), (2, "agents[0].nam"), (4, "resourceGroups[0].location")];
         assert_eq!(lines, expected);
         let unknown = check_seed("ressources: []").unwrap_err();
-        assert!(unknown[0].message.contains("pools") && unknown[0].message.contains("resources"), "{unknown:?}");
+        assert!(
+            unknown[0].message.contains("pools") && unknown[0].message.contains("resources"),
+            "{unknown:?}"
+        );
         for empty in ["", "- a", "a"] {
             assert!(check_seed(empty).is_err(), "{empty}");
         }

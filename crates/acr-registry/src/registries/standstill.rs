@@ -24,7 +24,9 @@ impl Registries {
     pub fn stays(table: &str, key: &str, registry: &str) -> bool {
         let registry = registry.to_ascii_lowercase();
         let parts = ["repositories", "uploads", "users"].map(|part| format!("acr-{part}/{registry}"));
-        table == super::KEYS || (table == REGISTRIES && key == registry) || parts.iter().any(|own| own == table)
+        table == super::KEYS
+            || (table == REGISTRIES && key == registry)
+            || parts.iter().any(|own| own == table)
     }
 
     /// Stops serving all but one, as the end of the process does; what they hold stays.

@@ -39,7 +39,7 @@ pub(crate) async fn reset(arm: &Arm, again: Seeds) -> Result<Vec<String>, ResetE
     let before = exchange::documents(arm).map_err(ArmError::from)?;
     let mut kept = if again == Seeds::Again { seeds::list(arm)? } else { Vec::new() };
     for (_, one) in &mut kept {
-        *one = one.clone().to_apply();
+        *one = one.clone().unapplied();
     }
     let documents = seeds::put_all(Batch::new(), &kept).map_err(ArmError::from)?;
     let past = exchange(arm, Next { documents, content: None }).await?;

@@ -217,7 +217,9 @@ async fn make(client: &Client<'_>, number: u32, kept: &mut Kept, entry: &Entry) 
         Wanted::Resource(resource) => {
             if existing(client, resource).await?.is_some() {
                 let id = client.filled(&resource.id);
-                return Err(Refused::Entry(format!("is there already: `{id}`; a seed adds, it changes nothing")));
+                return Err(Refused::Entry(format!(
+                    "is there already: `{id}`; a seed adds, it changes nothing"
+                )));
             }
             put(client, number, kept, resource).await
         }
@@ -250,9 +252,8 @@ async fn existing(client: &Client<'_>, resource: &Resource) -> Result<Option<ser
 }
 
 fn same_location(client: &Client<'_>, group: &Resource, shown: &serde_json::Value) -> Result<(), Refused> {
-    let short = |place: &serde_json::Value| {
-        place.as_str().unwrap_or_default().to_lowercase().replace(' ', "")
-    };
+    let short =
+        |place: &serde_json::Value| place.as_str().unwrap_or_default().to_lowercase().replace(' ', "");
     let (there, wanted) = (short(&shown["location"]), short(&group.body["location"]));
     if there == wanted {
         return Ok(());
@@ -273,7 +274,9 @@ async fn put(client: &Client<'_>, number: u32, kept: &mut Kept, resource: &Resou
         }
         return Err(Refused::Entry(format!("is refused: PUT `{id}`: {}", answer.refusal())));
     }
-    let Some((kind, parsed)) = id.parse().ok().and_then(|id| Kind::of(client.arm, &id).ok()) else { return Ok(()) };
+    let Some((kind, parsed)) = id.parse().ok().and_then(|id| Kind::of(client.arm, &id).ok()) else {
+        return Ok(());
+    };
     match providers::settled(client.arm, kind, &parsed).await? {
         Some(Provisioning::Failed(error)) => {
             Err(Refused::Entry(format!("failed: `{id}`: {}: {}", error.code, error.message)))
@@ -304,7 +307,10 @@ async fn assigned(client: &Client<'_>, kept: &Kept, wanted: &RoleAssignment) -> 
     } else {
         format!("{}/providers/Microsoft.Authorization/roleDefinitions/{role}", client.filled(&wanted.scope))
     };
-    let own = format!("{}|{principal}|{role}", wanted.scope.to_lowercase());
+    // By what the file calls the principal: a managed identity is another one each time it is made.
+    let (Principal::Id(called) | Principal::Application(called) | Principal::Identity(called)) =
+        &wanted.principal;
+    let own = format!("{}|{called}|{role}", wanted.scope.to_lowercase());
     let subscription = client.arm.settings().subscription_id;
     let name = wanted.name.unwrap_or_else(|| Uuid::new_v5(&subscription, own.as_bytes()));
     Ok(Resource {
@@ -322,7 +328,9 @@ async fn take_back(arm: &Arm, number: u32, kept: &mut Kept) -> Result<(), SeedEr
     kept.applied = false;
     while let Some(made) = kept.made.last() {
         match made {
-            Made::Application(client_id) => arm.settings().entra.unregister(*client_id).map_err(ArmError::from)?,
+            Made::Application(client_id) => {
+                arm.settings().entra.unregister(*client_id).map_err(ArmError::from)?;
+            }
             Made::Resource { id, api_version } => {
                 let answer = client.delete(id, api_version).await?;
                 if !answer.is_success() && !answer.is_missing() {

@@ -37,7 +37,7 @@ pub(crate) enum Made {
 
 impl Kept {
     /// As it is before it is applied.
-    pub(crate) fn to_apply(self) -> Self {
+    pub(crate) fn unapplied(self) -> Self {
         Self { made: Vec::new(), applied: false, ..self }
     }
 }

@@ -13,8 +13,14 @@ use self::resource::id_in_group;
 use super::{Application, Entry, Principal, Resource, RoleAssignment, Seed, Wanted};
 
 /// The keys of a seed file that are Azure's, at its top.
-pub const KEYS: &[&str] =
-    &["applications", "resourceGroups", "userAssignedIdentities", "registries", "resources", "roleAssignments"];
+pub const KEYS: &[&str] = &[
+    "applications",
+    "resourceGroups",
+    "userAssignedIdentities",
+    "registries",
+    "resources",
+    "roleAssignments",
+];
 /// Most entries of one list: a faulty program's file must not fill the memory.
 const MOST: usize = 10_000;
 
@@ -60,8 +66,8 @@ pub(super) fn seed(root: &Node, found: &mut Found) -> Option<Seed> {
 /// Reads one item of a list; each of the things that it stands for has a way of its own from the item.
 type Reader = fn(&Fields<'_>, &mut Names, &mut Found) -> Option<Vec<(String, Wanted)>>;
 
-fn only(wanted: Wanted) -> Option<Vec<(String, Wanted)>> {
-    Some(vec![(String::new(), wanted)])
+fn only(wanted: Wanted) -> Vec<(String, Wanted)> {
+    vec![(String::new(), wanted)]
 }
 
 /// The mappings of a list, each with its place.
@@ -102,25 +108,29 @@ fn application(fields: &Fields<'_>, names: &mut Names, found: &mut Found) -> Opt
     if !names.applications.insert(name.clone()) {
         fields.refuse("name", "is the name of an earlier application", found);
     }
-    only(Wanted::Application(Application {
+    Some(only(Wanted::Application(Application {
         name,
         client_id: uuid(fields, "clientId", found),
         secret: fields.text("clientSecret", found).map(Into::into),
-    }))
+    })))
 }
 
-fn resource_group(fields: &Fields<'_>, names: &mut Names, found: &mut Found) -> Option<Vec<(String, Wanted)>> {
+fn resource_group(
+    fields: &Fields<'_>,
+    names: &mut Names,
+    found: &mut Found,
+) -> Option<Vec<(String, Wanted)>> {
     fields.only(&["name", "location", "tags"], found);
     let (name, location) = (required(fields, "name", found), required(fields, "location", found));
     let (name, location) = (name?, Value::String(location?));
     if names.locations.insert(name.to_lowercase(), location).is_some() {
         fields.refuse("name", "is the name of an earlier resource group", found);
     }
-    only(Wanted::ResourceGroup(Resource {
+    Some(only(Wanted::ResourceGroup(Resource {
         id: format!("/subscriptions/{{subscriptionId}}/resourceGroups/{name}"),
         api_version: GROUP_VERSION.to_owned(),
         body: members(fields, &["location", "tags"]).into(),
-    }))
+    })))
 }
 
 /// What of an entry goes into the body as it is.
@@ -151,7 +161,7 @@ fn identity(fields: &Fields<'_>, names: &mut Names, found: &mut Found) -> Option
         );
     }
     let body = located(fields, &group, names).into();
-    only(Wanted::Resource(Resource { id, api_version: IDENTITY_VERSION.to_owned(), body }))
+    Some(only(Wanted::Resource(Resource { id, api_version: IDENTITY_VERSION.to_owned(), body })))
 }
 
 fn registry(fields: &Fields<'_>, names: &mut Names, found: &mut Found) -> Option<Vec<(String, Wanted)>> {
@@ -166,16 +176,25 @@ fn registry(fields: &Fields<'_>, names: &mut Names, found: &mut Found) -> Option
     let properties = members(fields, &["adminUserEnabled", "anonymousPullEnabled"]);
     body.insert("properties".to_owned(), properties.into());
     let id = id_in_group(&group, "Microsoft.ContainerRegistry/registries", &name);
-    only(Wanted::Resource(Resource { id, api_version: REGISTRY_VERSION.to_owned(), body: body.into() }))
+    Some(only(Wanted::Resource(Resource { id, api_version: REGISTRY_VERSION.to_owned(), body: body.into() })))
 }
 
-fn role_assignment(fields: &Fields<'_>, names: &mut Names, found: &mut Found) -> Option<Vec<(String, Wanted)>> {
+fn role_assignment(
+    fields: &Fields<'_>,
+    names: &mut Names,
+    found: &mut Found,
+) -> Option<Vec<(String, Wanted)>> {
     fields.only(&["principal", "principalId", "role", "scope", "resourceGroup", "name"], found);
     let principal = principal(fields, names, found);
     let role = required(fields, "role", found);
     let scope = resource::scope(fields, found);
     let name = uuid(fields, "name", found);
-    only(Wanted::RoleAssignment(RoleAssignment { principal: principal?, role: role?, scope: scope?, name }))
+    Some(only(Wanted::RoleAssignment(RoleAssignment {
+        principal: principal?,
+        role: role?,
+        scope: scope?,
+        name,
+    })))
 }
 
 fn principal(fields: &Fields<'_>, names: &Names, found: &mut Found) -> Option<Principal> {

@@ -65,16 +65,20 @@ fn every_fault_is_told_with_line_and_key() {
         ("registries:\n- {name: a}", "2:3", "`registries[0].resourceGroup` is missing"),
         ("resources:\n- {id: a, apiVersion: b}", "2:8", "`resources[0].id` is no id"),
         ("resources:\n- {id: /a, name: c, apiVersion: b}", "2:18", "beside `id`"),
-        ("resources:\n- {type: A.B/c/d, name: e, apiVersion: b}", "2:26", "has 1 names"),
+        ("resources:\n- {type: A.B/c/d, name: e, apiVersion: b}", "2:25", "has 1 names"),
         ("resources:\n- {type: A.B/c, name: e}", "2:3", "`resources[0].apiVersion` is missing"),
         (
             "resources:\n- {type: A.B/c, name: e, apiVersion: b, resources: [{type: d, name: f, scope: /g}]}",
-            "2:81",
+            "2:79",
             "`resources[0].resources[0].scope` has no place in a child",
         ),
         ("roleAssignments:\n- {principal: a, role: b}", "2:15", "names none of the file's"),
         ("roleAssignments:\n- {role: b}", "2:3", "`roleAssignments[0].principal` is missing"),
-        ("roleAssignments:\n- {principalId: a, role: b, scope: /c, resourceGroup: d}", "2:37", "beside `resourceGroup`"),
+        (
+            "roleAssignments:\n- {principalId: a, role: b, scope: /c, resourceGroup: d}",
+            "2:36",
+            "beside `resourceGroup`",
+        ),
         ("- a", "1:1", "the file is a list; it needs one or more of applications"),
     ] {
         let faults = Seed::parse(text).expect_err(text).to_string();

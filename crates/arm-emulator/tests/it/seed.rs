@@ -53,10 +53,16 @@ async fn seen(stack: &Stack) -> Value {
     ] {
         let listed = stack.get(&path).await.expect(200).body;
         for one in listed["value"].as_array().unwrap() {
-            seen.push(json!([one["id"], one["tags"], one["location"], one["properties"]["roleDefinitionId"]]));
+            seen.push(json!([
+                one["id"],
+                one["tags"],
+                one["location"],
+                one["properties"]["roleDefinitionId"]
+            ]));
         }
     }
-    let mut names: Vec<_> = stack.entra.service_principals().into_iter().map(|one| one.display_name).collect();
+    let mut names: Vec<_> =
+        stack.entra.service_principals().into_iter().map(|one| one.display_name).collect();
     names.sort();
     json!([seen, names, stack.runtime.running().len()])
 }
@@ -103,7 +109,9 @@ async fn a_refused_entry_leaves_nothing_and_names_line_and_code() {
     let key_tables = |stack: &Stack| {
         let all = ["acr-registries", "acr-users", "arm.scope-maps", "arm.seeds", "container-groups"];
         let left = all.into_iter().flat_map(|prefix| stack.store().documents(prefix).unwrap());
-        left.map(|document| format!("{}/{}", document.table, document.key)).filter(|one| !one.contains("keys")).collect::<Vec<_>>()
+        left.map(|document| format!("{}/{}", document.table, document.key))
+            .filter(|one| !one.contains("keys"))
+            .collect::<Vec<_>>()
     };
     let none = key_tables(&stack);
     for (more, expected) in [
@@ -140,10 +148,18 @@ async fn errors_are_the_providers_own() {
         ("resourceGroups: [{name: a, location: mars}]".to_owned(), "LocationNotAvailableForResourceGroup"),
         (format!("{rg}registries: [{{name: a-b, resourceGroup: a}}]"), "400 "),
         (format!("{rg}registries: [{{name: images, resourceGroup: a, sku: Gold}}]"), "400 "),
-        ("registries: [{name: images, resourceGroup: nowhere, location: westeurope}]".to_owned(), "404 ResourceGroupNotFound"),
-        ("resources: [{type: A.B/c, name: d, apiVersion: yesterday}]".to_owned(), "400 InvalidApiVersionParameter"),
         (
-            format!("{rg}resources: [{{type: Microsoft.Network/virtualNetworks/subnets, name: b/c, resourceGroup: a, apiVersion: 2024-05-01}}]"),
+            "registries: [{name: images, resourceGroup: nowhere, location: westeurope}]".to_owned(),
+            "404 ResourceGroupNotFound",
+        ),
+        (
+            "resources: [{type: A.B/c, name: d, apiVersion: yesterday}]".to_owned(),
+            "400 InvalidApiVersionParameter",
+        ),
+        (
+            format!(
+                "{rg}resources: [{{type: Microsoft.Network/virtualNetworks/subnets, name: b/c, resourceGroup: a, apiVersion: 2024-05-01}}]"
+            ),
             "404 ParentResourceNotFound",
         ),
     ] {
@@ -181,16 +197,17 @@ async fn a_reset_goes_back_to_the_seeds() {
 
     let (status, answer) = stack.reset().await;
     assert_eq!(status, 200, "{answer}");
-    let mut gone: Vec<_> = answer["containerGroups"].as_array().unwrap().iter().map(Value::to_string).collect();
+    let mut gone: Vec<_> =
+        answer["containerGroups"].as_array().unwrap().iter().map(Value::to_string).collect();
     gone.sort();
     assert_eq!(gone, ["\"agent\"", "\"more\""]);
     assert_eq!(seen(&stack).await, beginning);
     assert_eq!(stack.runtime.containers().len(), 1, "of the one group of the seed");
     stack.get(&lock).await.expect(404);
     let folder = stack.folder().join("blobs");
-    let folders: Vec<_> = std::fs::read_dir(folder).unwrap().map(|one| one.unwrap().file_name()).collect();
+    let folders: Vec<_> = fs_err::read_dir(folder).unwrap().map(|one| one.unwrap().file_name()).collect();
     assert_eq!(folders, ["seededimages"], "nothing is left of the registries of before");
-    assert_eq!(stack.journal("last=100").await.len(), 0, "seeds are not journaled");
+    assert_eq!(stack.journal("method=PUT").await.len(), 0, "seeds are not journaled");
 
     // After a crash the seeds are still known, and with them what was drawn for them.
     let stack = stack.crash().await;
@@ -213,15 +230,18 @@ async fn a_reset_goes_back_to_the_seeds() {
 async fn a_reset_whose_seed_does_not_fit_any_more_leaves_all_as_it_was() {
     let stack = Stack::start().await;
     // It needs the resource group that a client made.
-    let images = format!("registries: [{{name: seededimages, resourceGroup: {GROUP}, location: westeurope, adminUserEnabled: true}}]");
+    let images = format!(
+        "registries: [{{name: seededimages, resourceGroup: {GROUP}, location: westeurope, adminUserEnabled: true}}]"
+    );
     assert_eq!(stack.seed(&images).await.0, 201);
     let started = stack.put(&group("agent"), group_body("web:1")).await.expect(201);
     stack.ended(&started).await;
     let path = format!("{}/listCredentials", registry("seededimages"));
     let credentials = stack.post(&path, json!({})).await.expect(200).body;
-    let login = stack.get(&registry("seededimages")).await.expect(200).body["properties"]["loginServer"].clone();
+    let login =
+        stack.get(&registry("seededimages")).await.expect(200).body["properties"]["loginServer"].clone();
     let blob = stack.folder().join("blobs/seededimages/blobs/aa");
-    std::fs::write(&blob, "content").unwrap();
+    fs_err::write(&blob, "content").unwrap();
     let before = seen(&stack).await;
 
     let (status, refused) = stack.reset().await;
@@ -230,9 +250,10 @@ async fn a_reset_whose_seed_does_not_fit_any_more_leaves_all_as_it_was() {
     assert!(refused["faults"][0]["message"].as_str().unwrap().contains("ResourceGroupNotFound"), "{refused}");
     assert_eq!(seen(&stack).await, before);
     assert_eq!(stack.post(&path, json!({})).await.expect(200).body, credentials, "also its passwords");
-    let again = stack.get(&registry("seededimages")).await.expect(200).body["properties"]["loginServer"].clone();
+    let again =
+        stack.get(&registry("seededimages")).await.expect(200).body["properties"]["loginServer"].clone();
     assert_eq!(again, login, "and its port");
-    assert_eq!(std::fs::read_to_string(&blob).unwrap(), "content");
+    assert_eq!(fs_err::read_to_string(&blob).unwrap(), "content");
 
     let stack = stack.crash().await;
     assert_eq!(seen(&stack).await, before);
@@ -255,7 +276,8 @@ async fn a_seed_that_a_crash_interrupts_is_applied_by_the_next_start() {
     let (first, rest) = kept["made"].as_array().unwrap().split_at(4);
     let (first, rest) = (first.to_vec(), rest.to_vec());
     for made in rest.iter().rev().filter_map(|made| made.get("Resource")) {
-        let path = format!("{}?api-version={}", made["id"].as_str().unwrap(), made["api_version"].as_str().unwrap());
+        let path =
+            format!("{}?api-version={}", made["id"].as_str().unwrap(), made["api_version"].as_str().unwrap());
         let status = stack.delete(&path).await.status;
         assert!(status < 300, "{path}: {status}");
     }

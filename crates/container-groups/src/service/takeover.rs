@@ -60,7 +60,9 @@ impl Groups {
             entry.ended.cancelled().await;
         }
         self.table().clear();
-        entries.iter().for_each(|entry| entry.notify());
+        for entry in &entries {
+            entry.notify();
+        }
         entries.iter().map(|entry| entry.record().spec.name.clone()).collect()
     }
 

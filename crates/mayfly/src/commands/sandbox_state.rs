@@ -60,7 +60,8 @@ pub(crate) fn announce(seeded: &Value, common: &Common) {
     ));
     let text = |of: &Value, key: &str| of[key].as_str().unwrap_or_default().to_owned();
     let each = |key: &str| seeded[key].as_array().into_iter().flatten();
-    let tokens = each("personalAccessTokens").map(|one| format!("{}={}", text(one, "name"), text(one, "token")));
+    let tokens =
+        each("personalAccessTokens").map(|one| format!("{}={}", text(one, "name"), text(one, "token")));
     let applications = each("applications").map(|one| {
         let (name, id, secret) = (text(one, "name"), text(one, "clientId"), text(one, "clientSecret"));
         format!("{name}={id} {secret}")
@@ -95,11 +96,14 @@ pub(crate) async fn reset(
         names.map(ToOwned::to_owned).collect::<Vec<_>>()
     };
     let groups = list("containerGroups");
-    output::result(&format!("{} as it was in the beginning", match of {
-        None => "the sandbox is",
-        Some(Side::Azdo) => "its Azure DevOps is",
-        Some(Side::Arm) => "its Azure is",
-    }));
+    output::result(&format!(
+        "{} as it was in the beginning",
+        match of {
+            None => "the sandbox is",
+            Some(Side::Azdo) => "its Azure DevOps is",
+            Some(Side::Arm) => "its Azure is",
+        }
+    ));
     if !groups.is_empty() {
         output::note(&format!("removed with their containers: {}", groups.join(", ")));
     }

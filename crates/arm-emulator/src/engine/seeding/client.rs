@@ -53,7 +53,8 @@ impl Answer {
 
 impl<'a> Client<'a> {
     pub(super) fn new(arm: &'a Arm) -> Result<Self, ArmError> {
-        let token = arm.settings().entra.issue(arm.settings().endpoint.as_str()).map_err(ArmError::internal)?;
+        let token =
+            arm.settings().entra.issue(arm.settings().endpoint.as_str()).map_err(ArmError::internal)?;
         let authorization = format!("Bearer {}", token.expose_secret());
         Ok(Self { arm, router: routes::without_traffic(arm.clone()), authorization })
     }

@@ -57,7 +57,10 @@ fn one(
         return;
     };
     let body = Value::Object(members(fields, &BODY));
-    all.push((way.clone(), Wanted::Resource(Resource { id: id.clone(), api_version: api_version.clone(), body })));
+    all.push((
+        way.clone(),
+        Wanted::Resource(Resource { id: id.clone(), api_version: api_version.clone(), body }),
+    ));
     if way.matches(".resources[").count() == DEEPEST {
         fields.refuse("resources", &format!("is nested deeper than {DEEPEST} levels"), found);
         return;
@@ -71,7 +74,11 @@ fn one(
         let (kind, name) = (required(&child, "type", found), required(&child, "name", found));
         let (Some(kind), Some(name)) = (kind, name) else { continue };
         // An extension has a provider of its own, a child only the word that its parent's type lacks.
-        let id = if kind.contains('/') { format!("{id}/providers/{kind}/{name}") } else { format!("{id}/{kind}/{name}") };
+        let id = if kind.contains('/') {
+            format!("{id}/providers/{kind}/{name}")
+        } else {
+            format!("{id}/{kind}/{name}")
+        };
         one(&child, id, Some(&api_version), format!("{way}.resources[{index}]"), all, found);
     }
 }
@@ -90,7 +97,10 @@ fn address(fields: &Fields<'_>, found: &mut Found) -> Option<String> {
     let (kind, name, scope) = (kind?, name?, scope(fields, found)?);
     let (types, names): (Vec<&str>, Vec<&str>) = (kind.split('/').collect(), name.split('/').collect());
     if types.len() != names.len() + 1 || types.iter().chain(&names).any(|part| part.is_empty()) {
-        let why = format!("has {} names; the type `{kind}` needs as many as words behind its namespace", names.len());
+        let why = format!(
+            "has {} names; the type `{kind}` needs as many as words behind its namespace",
+            names.len()
+        );
         fields.refuse("name", &why, found);
         return None;
     }

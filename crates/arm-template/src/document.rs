@@ -23,7 +23,7 @@ pub(crate) struct Document {
     pub(crate) source: Arc<str>,
     /// The outermost document: paths and spans count from there.
     pub(crate) origin: Arc<Node>,
-    pub(crate) root: Node,
+    pub(crate) root: Arc<Node>,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) parameters: Vec<Parameter>,
     /// By folded name.

@@ -1,6 +1,7 @@
 //! A template with its parameters: what is deployed, where, in which order.
 
 mod build;
+mod fold;
 mod nested;
 mod output;
 
@@ -125,15 +126,38 @@ impl Plan {
     /// # Panics
     /// When `index` is not a position of [`Plan::resources`].
     pub fn body(&self, index: usize, deployed: &dyn Deployed) -> Result<Value, Diagnostic> {
-        if let Some(body) = &self.bodies[index]
-            && !(deployed.only_placeholders() && self.scope.conceals)
-        {
-            return Ok(body.clone());
+        match &self.bodies[index] {
+            Some(body) if self.shows(deployed) => Ok(body.clone()),
+            _ => self.evaluated_body(index, deployed),
         }
+    }
+
+    /// All resources with their bodies, see [`Plan::body`], without a copy of what the plan holds.
+    ///
+    /// # Errors
+    /// As [`Plan::body`], for the first resource that has none.
+    pub fn into_bodies(
+        mut self,
+        deployed: &dyn Deployed,
+    ) -> Result<Vec<(PlannedResource, Value)>, Diagnostic> {
+        let bodies = std::mem::take(&mut self.bodies).into_iter().enumerate().map(|(index, body)| match body {
+            Some(body) if self.shows(deployed) => Ok(body),
+            _ => self.evaluated_body(index, deployed),
+        });
+        let bodies = bodies.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.resources.into_iter().zip(bodies).collect())
+    }
+
+    /// Whether what was evaluated before anything is deployed may be given out: placeholders hide secrets.
+    fn shows(&self, deployed: &dyn Deployed) -> bool {
+        !(deployed.only_placeholders() && self.scope.conceals)
+    }
+
+    fn evaluated_body(&self, index: usize, deployed: &dyn Deployed) -> Result<Value, Diagnostic> {
         let instance = &self.instances[self.sources[index]];
         let mut evaluator = self.evaluator(instance);
         evaluator.deployed = Some(deployed);
-        build::evaluate_body(&mut evaluator, instance).map_err(|(span, fault)| {
+        build::evaluate_body(&mut evaluator, instance, &instance.definition.body).map_err(|(span, fault)| {
             build::resource_fault(&self.document, &self.scope, instance, span, fault)
         })
     }

@@ -60,7 +60,7 @@ impl Template {
     /// Everything that is wrong with the form of the template, in the order of the text.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         let root = jsonc::parse(text).map_err(|fault| vec![fault])?;
-        Self::from_origin(text, root.clone(), &root)
+        Self::from_root(text, root)
     }
 
     /// Reads the template that is a part of a larger text, for example of a deployment's request body; `node` comes from
@@ -69,11 +69,12 @@ impl Template {
     /// # Errors
     /// As [`Template::parse`].
     pub fn parse_node(text: &str, node: &Node) -> Result<Self, Vec<Diagnostic>> {
-        Self::from_origin(text, node.clone(), node)
+        Self::from_root(text, node.clone())
     }
 
-    fn from_origin(text: &str, origin: Node, root: &Node) -> Result<Self, Vec<Diagnostic>> {
-        let document = document::read(&Arc::from(text), &Arc::new(origin), root)?;
+    fn from_root(text: &str, root: Node) -> Result<Self, Vec<Diagnostic>> {
+        let root = Arc::new(root);
+        let document = document::read(&Arc::from(text), &root, &root)?;
         Ok(Self { document: Arc::new(document) })
     }
 

@@ -6,7 +6,7 @@ use crate::diagnostic::Span;
 use crate::expr::eval::{Place, unexpected_here, unknown_function, wrong_count};
 use crate::expr::{self, Expr, Text};
 use crate::jsonc::{Kind, Member, Node, reader::source_offset};
-use crate::tree::{Copy, Entry, Key, Object, Tree, TreeKind};
+use crate::tree::{Constant, Copy, Entry, Key, Object, Tree, TreeKind};
 use crate::value::folded;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -22,29 +22,30 @@ impl Reader<'_> {
             Kind::Array(elements) => {
                 let elements: Vec<Tree> =
                     elements.iter().map(|element| self.tree(element, place, copies)).collect();
-                if elements.iter().all(is_constant) {
-                    TreeKind::Constant(elements.into_iter().filter_map(constant).collect())
+                if elements.iter().all(Tree::is_constant) {
+                    array(elements)
                 } else {
                     TreeKind::Array(elements)
                 }
             }
             Kind::Object(members) => self.object(members, place, copies),
-            _ => TreeKind::Constant(node.to_value()),
+            _ => TreeKind::Constant(Constant::scalar(node.to_value())),
         };
         Tree { kind, span: node.span }
     }
 
     fn object(&mut self, members: &[Member], place: Place, copies: bool) -> TreeKind {
-        let mut object = Object::default();
+        let mut entries: Vec<Entry> = Vec::with_capacity(members.len());
+        let mut loops = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for member in members {
             if copies && member.name.eq_ignore_ascii_case("copy") && member.value.elements().is_some() {
-                object.copies = self.copies(&member.value, place);
+                loops = self.copies(&member.value, place);
                 continue;
             }
             let key = match self.text(&member.name, member.name_span, place) {
                 TreeKind::Expression(expr) => Key::Expression(expr, member.name_span),
-                TreeKind::Constant(Value::String(name)) => Key::Plain(name),
+                TreeKind::Constant(Constant { value: Value::String(name), .. }) => Key::Plain(name),
                 _ => Key::Plain(member.name.clone()),
             };
             let value = self.tree(&member.value, place, copies);
@@ -54,23 +55,28 @@ impl Reader<'_> {
                 Key::Expression(..) => None,
             };
             if let Some(place) = known {
-                object.entries[place] = Entry { key, value };
+                entries[place] = Entry { key, value };
                 continue;
             }
             if let Key::Plain(name) = &key {
-                places.insert(name.clone(), object.entries.len());
+                places.insert(name.clone(), entries.len());
             }
-            object.entries.push(Entry { key, value });
+            entries.push(Entry { key, value });
         }
-        let plain = |entry: &Entry| matches!(entry.key, Key::Plain(_)) && is_constant(&entry.value);
-        if !object.copies.is_empty() || !object.entries.iter().all(plain) {
-            return TreeKind::Object(object);
+        let plain = |entry: &Entry| matches!(entry.key, Key::Plain(_)) && entry.value.is_constant();
+        if !loops.is_empty() || !entries.iter().all(plain) {
+            return TreeKind::Object(Object::new(entries, loops));
         }
-        let pairs = object.entries.into_iter().filter_map(|entry| match entry.key {
-            Key::Plain(name) => constant(entry.value).map(|value| (name, value)),
-            Key::Expression(..) => None,
+        let mut steps = Vec::with_capacity(entries.len());
+        let pairs = entries.into_iter().filter_map(|entry| {
+            let (Key::Plain(name), TreeKind::Constant(constant)) = (entry.key, entry.value.kind) else {
+                return None;
+            };
+            steps.push(constant.steps);
+            Some((name, constant.value))
         });
-        TreeKind::Constant(Value::Object(pairs.collect()))
+        let value = Value::Object(pairs.collect());
+        TreeKind::Constant(Constant::composed(value, steps.into_iter()))
     }
 
     /// `[{"name", "count", "input"}]`.
@@ -109,10 +115,10 @@ impl Reader<'_> {
     fn text(&mut self, text: &str, span: Span, place: Place) -> TreeKind {
         if text.len() > MAX_LITERAL && text.chars().count() > MAX_LITERAL {
             self.invalid(format!("The template literal length limit of '{MAX_LITERAL}' exceeded."), span);
-            return TreeKind::Constant(Value::Null);
+            return TreeKind::Constant(Constant::scalar(Value::Null));
         }
         match expr::classify(text) {
-            Ok(Text::Literal(text)) => TreeKind::Constant(Value::String(text)),
+            Ok(Text::Literal(text)) => TreeKind::Constant(Constant::scalar(Value::String(text))),
             Ok(Text::Expression(expr)) => {
                 self.check(&expr, span, place);
                 TreeKind::Expression(expr)
@@ -127,7 +133,7 @@ impl Reader<'_> {
                     ),
                     exact,
                 );
-                TreeKind::Constant(Value::Null)
+                TreeKind::Constant(Constant::scalar(Value::Null))
             }
         }
     }
@@ -161,13 +167,14 @@ impl Reader<'_> {
     }
 }
 
-fn is_constant(tree: &Tree) -> bool {
-    matches!(tree.kind, TreeKind::Constant(_))
-}
-
-fn constant(tree: Tree) -> Option<Value> {
-    match tree.kind {
-        TreeKind::Constant(value) => Some(value),
-        _ => None,
-    }
+/// An array whose elements are all constant.
+fn array(elements: Vec<Tree>) -> TreeKind {
+    let mut steps = Vec::with_capacity(elements.len());
+    let values = elements.into_iter().filter_map(|element| {
+        let TreeKind::Constant(constant) = element.kind else { return None };
+        steps.push(constant.steps);
+        Some(constant.value)
+    });
+    let value = Value::Array(values.collect());
+    TreeKind::Constant(Constant::composed(value, steps.into_iter()))
 }

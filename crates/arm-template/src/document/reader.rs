@@ -46,7 +46,7 @@ pub(super) struct Reader<'d> {
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
-pub(crate) fn read(source: &Arc<str>, origin: &Arc<Node>, root: &Node) -> Result<Document, Vec<Diagnostic>> {
+pub(crate) fn read(source: &Arc<str>, origin: &Arc<Node>, root: &Arc<Node>) -> Result<Document, Vec<Diagnostic>> {
     let mut reader = Reader {
         source: Arc::clone(source),
         origin,
@@ -87,11 +87,11 @@ impl Reader<'_> {
         format!("at line '{}' and column '{}'", position.line, position.column)
     }
 
-    pub(super) fn document(&mut self, root: &Node) -> Document {
+    pub(super) fn document(&mut self, root: &Arc<Node>) -> Document {
         let mut document = Document {
             source: Arc::clone(&self.source),
             origin: Arc::clone(self.origin),
-            root: root.clone(),
+            root: Arc::clone(root),
             definitions: Arc::default(),
             parameters: Vec::new(),
             variables: std::collections::HashMap::new(),

@@ -168,7 +168,7 @@ impl Reader<'_> {
                 value: self.tree(&inner.value, Place::Body, inner.name.eq_ignore_ascii_case("parameters")),
             })
             .collect();
-        Tree { kind: TreeKind::Object(Object { entries, copies: Vec::new() }), span: member.value.span }
+        Tree { kind: TreeKind::Object(Object::new(entries, Vec::new())), span: member.value.span }
     }
 
     fn resource_copy(&mut self, node: &Node, symbolic_name: Option<&str>) -> Option<ResourceCopy> {
@@ -273,7 +273,7 @@ impl Reader<'_> {
             self.user_functions.clear();
         }
         self.symbolic = false;
-        let document = self.document(template);
+        let document = self.document(&Arc::new(template.clone()));
         self.user_functions = user_functions;
         self.symbolic = symbolic;
         self.definitions = definitions;

@@ -76,8 +76,9 @@ impl Reader<'_> {
     /// A default that is no expression is checked with the document.
     fn constant_default(&mut self, parameter: &Parameter) {
         if let Some(default) = &parameter.default
-            && let crate::tree::TreeKind::Constant(value) = &default.kind
+            && let crate::tree::TreeKind::Constant(constant) = &default.kind
         {
+            let value = &constant.value;
             let fits = parameter.kind.accepts(value) || (parameter.nullable && value.is_null());
             let allowed = parameter.limits.allowed.as_ref().is_none_or(|allowed| {
                 allowed.iter().any(|one| equal(one, value)) || parameter.kind == Type::Array

@@ -12,7 +12,7 @@ use crate::functions::object::access;
 use crate::functions::{Allowed, Arguments, Outcome, Run, unable};
 use crate::resources::ResourceIndex;
 use crate::scope::TemplateScope;
-use crate::tree::{Key, Object, Tree, TreeKind};
+use crate::tree::{Constant, Entry, Key, Object, Tree, TreeKind};
 use crate::value::type_name;
 use budget::{MAX_STEPS, exhausted, weight};
 use fault::{misplaced, too_deep, unsupported};
@@ -139,13 +139,20 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn tree(&mut self, tree: &Tree) -> Eval<Value> {
         self.enter()?;
         let result = match &tree.kind {
-            TreeKind::Constant(value) => self.spend(value).map(|()| value.clone()),
+            TreeKind::Constant(constant) => self.step(constant.steps - 1).map(|()| constant.value.clone()),
             TreeKind::Expression(expr) => self.expression(expr, tree.span),
             TreeKind::Array(elements) => self.elements(elements),
             TreeKind::Object(object) => self.members(object),
         };
         self.depth -= 1;
         result
+    }
+
+    /// The value of a piece of the template, and what it counts against the bounds.
+    pub(crate) fn measured(&mut self, tree: &Tree) -> Eval<Constant> {
+        let before = self.steps;
+        let value = self.tree(tree)?;
+        Ok(Constant { value, steps: self.steps - before })
     }
 
     fn elements(&mut self, elements: &[Tree]) -> Eval<Value> {
@@ -162,9 +169,44 @@ impl<'a> Evaluator<'a> {
     }
 
     fn members(&mut self, object: &Object) -> Eval<Value> {
-        let mut map = Map::with_capacity(object.entries.len() + object.copies.len());
+        let mut map = object.skeleton.clone();
+        let mut deferred = self.slots(object, &mut map)?;
+        deferred |= self.keyed(&object.keyed, &mut map)?;
+        for copy in &object.copies {
+            match self.copy(&copy.name, &copy.count, &copy.input) {
+                Err(Fault::Deferred) if self.placeholders() => {
+                    map.insert(copy.name.clone(), Value::from(UNCOUNTED));
+                }
+                Ok(values) => {
+                    map.insert(copy.name.clone(), values);
+                }
+                Err(Fault::Deferred) => deferred = true,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if deferred { Err(Fault::Deferred) } else { Ok(Value::Object(map)) }
+    }
+
+    /// Fills in the computed members of the skeleton; whether one of them waits for a deployment.
+    fn slots(&mut self, object: &Object, map: &mut Map<String, Value>) -> Eval<bool> {
+        let mut places = map.values_mut();
         let mut deferred = false;
-        for entry in &object.entries {
+        for slot in &object.slots {
+            self.constant_steps(slot.steps_before)?;
+            match (self.tree(&slot.value), places.nth(slot.skip)) {
+                (Ok(value), Some(place)) => *place = value,
+                (Err(Fault::Failed(failure)), _) => return Err(Fault::Failed(failure)),
+                _ => deferred = true,
+            }
+        }
+        self.constant_steps(object.steps_after)?;
+        Ok(deferred)
+    }
+
+    /// Adds the members whose names are computed, and those after them; whether one of them waits for a deployment.
+    fn keyed(&mut self, entries: &[Entry], map: &mut Map<String, Value>) -> Eval<bool> {
+        let mut deferred = false;
+        for entry in entries {
             let key = match &entry.key {
                 Key::Plain(name) => Ok(name.clone()),
                 Key::Expression(expr, span) => self.key(expr, *span),
@@ -179,19 +221,7 @@ impl<'a> Evaluator<'a> {
                 _ => deferred = true,
             }
         }
-        for copy in &object.copies {
-            match self.copy(&copy.name, &copy.count, &copy.input) {
-                Err(Fault::Deferred) if self.placeholders() => {
-                    map.insert(copy.name.clone(), Value::from(UNCOUNTED));
-                }
-                Ok(values) => {
-                    map.insert(copy.name.clone(), values);
-                }
-                Err(Fault::Deferred) => deferred = true,
-                Err(fault) => return Err(fault),
-            }
-        }
-        if deferred { Err(Fault::Deferred) } else { Ok(Value::Object(map)) }
+        Ok(deferred)
     }
 
     fn key(&mut self, expr: &Expr, span: Span) -> Eval<String> {
@@ -382,6 +412,14 @@ impl<'a> Evaluator<'a> {
         self.step(1)?;
         self.depth += 1;
         Ok(())
+    }
+
+    /// Counts constants as their visits would; a level deeper than this one must still be allowed.
+    fn constant_steps(&mut self, steps: usize) -> Eval<()> {
+        if steps > 0 && self.depth == MAX_DEPTH {
+            return Err(too_deep());
+        }
+        self.step(steps)
     }
 
     /// Counts a value that was made against the bounds.

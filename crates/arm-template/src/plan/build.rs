@@ -1,5 +1,6 @@
 //! Makes a plan: bodies checked, dependencies resolved, order found.
 
+use super::fold::Folds;
 use super::{CopyPosition, Plan, PlannedResource, SkippedResource};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::document::{Document, raw_template};
@@ -8,6 +9,7 @@ use crate::graph;
 use crate::resources::{self, Instance, ResourceIndex};
 use crate::scope::TemplateScope;
 use crate::target::Scope;
+use crate::tree::Tree;
 use crate::value::type_name;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -98,6 +100,7 @@ impl Plan {
         let mut bodies = Vec::with_capacity(self.instances.len());
         let mut outer_reads = BTreeSet::new();
         let mut nested_ids = BTreeSet::new();
+        let mut folds = Folds::default();
         for (position, instance) in self.instances.iter().enumerate() {
             let mut body = None;
             if !instance.definition.existing {
@@ -115,7 +118,7 @@ impl Plan {
                 let mut evaluator = self.evaluator(instance);
                 evaluator.budget = Some(inputs.budget);
                 let mut broken = false;
-                match evaluate_body(&mut evaluator, instance) {
+                match evaluate_body(&mut evaluator, instance, folds.body(&instance.definition)) {
                     Ok(value) => body = Some(value),
                     Err((_, Fault::Deferred)) => {}
                     Err((span, fault)) => {
@@ -125,6 +128,9 @@ impl Plan {
                             resource_fault(&self.document, &self.scope, instance, span, fault.clone()),
                         );
                     }
+                }
+                if !broken {
+                    folds.evaluated(instance, || self.evaluator(instance));
                 }
                 let mut calls = std::mem::take(&mut evaluator.calls);
                 // What is wrong with a body is wrong with the parameters and the link of a nested deployment.
@@ -283,15 +289,16 @@ impl Plan {
     }
 }
 
-/// The body of a resource, or the first place where it fails; what waits for a deployment only when nothing fails.
+/// The body of a resource out of its `members`, or the first place where it fails; what waits for a deployment only when nothing fails.
 pub(super) fn evaluate_body(
     evaluator: &mut Evaluator<'_>,
     instance: &Instance,
+    members: &[(String, Tree)],
 ) -> Result<Value, (Span, Fault)> {
     let definition = &instance.definition;
-    let mut body = Map::new();
+    let mut body = Map::with_capacity(members.len() + 1);
     let mut deferred = false;
-    for (name, tree) in &definition.body {
+    for (name, tree) in members {
         match evaluator.tree(tree) {
             Ok(value) => {
                 body.insert(name.clone(), value);

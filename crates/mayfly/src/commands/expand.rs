@@ -22,14 +22,11 @@ pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
     let failed = |faults: Vec<Diagnostic>| refused(&name, faults);
     let template = Template::parse(&text).map_err(failed)?;
     let plan = plan(&template, parameters(words)?, &words.resource_group).map_err(failed)?;
-    let mut resources = Vec::new();
-    for (index, planned) in plan.resources().iter().enumerate() {
-        let body = plan.body(index, &Placeholders).map_err(|fault| failed(vec![fault]))?;
-        resources.push(expanded(&planned.id, body));
-    }
     let outputs = plan.outputs(&Placeholders).map_err(|fault| failed(vec![fault]))?;
+    let skipped: Vec<String> = plan.skipped().iter().map(|one| one.id.clone()).collect();
+    let bodies = plan.into_bodies(&Placeholders).map_err(|fault| failed(vec![fault]))?;
+    let resources: Vec<Value> = bodies.into_iter().map(|(planned, body)| expanded(planned.id, body)).collect();
     let count = resources.len();
-    let skipped: Vec<&str> = plan.skipped().iter().map(|one| one.id.as_str()).collect();
     let document = Map::from_iter([
         ("resources".to_owned(), Value::Array(resources)),
         ("skipped".to_owned(), json!(skipped)),
@@ -43,7 +40,7 @@ pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
 }
 
 /// One resource of the result. `json!` would copy the body, which is most of the work of a large template.
-fn expanded(id: &str, body: Value) -> Value {
+fn expanded(id: String, body: Value) -> Value {
     Value::Object(Map::from_iter([("id".to_owned(), Value::from(id)), ("body".to_owned(), body)]))
 }
 

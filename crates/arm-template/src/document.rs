@@ -1,6 +1,7 @@
 //! The template as a document: sections and members known, expressions parsed, nothing evaluated.
 
 mod compile;
+mod pointers;
 mod reader;
 mod resource;
 mod sections;
@@ -64,6 +65,9 @@ pub(crate) enum Type {
     Object,
     SecureObject,
     Array,
+    /// No type is given (languageVersion 2.0): any value will do. Source: Azure/bicep, `Emit/TemplateWriter.cs`, leaves the
+    /// member `type` out where a type that is derived from a resource's is not one of the others.
+    Any,
 }
 
 impl Type {
@@ -92,7 +96,22 @@ impl Type {
             Self::Object => "Object",
             Self::SecureObject => "SecureObject",
             Self::Array => "Array",
+            Self::Any => "Any",
         }
+    }
+
+    /// As in a deployment's GET, beside a value. What the service shows of a value of any type is not published: assumed is
+    /// the type of the value.
+    pub(crate) fn name_beside(self, value: &Value) -> &'static str {
+        let seen = match value {
+            _ if self != Self::Any => self,
+            Value::Bool(_) => Self::Bool,
+            Value::String(_) => Self::String,
+            Value::Number(_) => Self::Int,
+            Value::Array(_) => Self::Array,
+            Value::Null | Value::Object(_) => Self::Object,
+        };
+        seen.name()
     }
 
     /// The JSON type's name in the service's messages.
@@ -103,6 +122,7 @@ impl Type {
             Self::Bool => "Boolean",
             Self::Object | Self::SecureObject => "Object",
             Self::Array => "Array",
+            Self::Any => "Any",
         }
     }
 
@@ -112,7 +132,7 @@ impl Type {
 
     /// No value is converted: `"5"` is no `int`.
     pub(crate) fn accepts(self, value: &Value) -> bool {
-        crate::value::type_name(value) == self.expected()
+        self == Self::Any || crate::value::type_name(value) == self.expected()
     }
 }
 

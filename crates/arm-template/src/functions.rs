@@ -14,7 +14,7 @@ mod scope;
 mod string;
 #[cfg(test)]
 mod tests;
-mod uri;
+pub(crate) mod uri;
 mod zone;
 
 use crate::expr::Call;

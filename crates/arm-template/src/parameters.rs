@@ -98,10 +98,11 @@ fn scrubbed(scope: &TemplateScope, mut fault: Diagnostic) -> Diagnostic {
 /// `{"p": {"type": "String", "value": …}}`, secure ones without a value.
 fn history(scope: &TemplateScope) -> Map<String, Value> {
     let parameters = scope.document.parameters.iter().map(|parameter| {
-        let kind = parameter.kind.name();
         let shown = match scope.known_parameter(&folded(&parameter.name)) {
-            Some(value) if !parameter.secure => json!({"type": kind, "value": *value}),
-            _ => json!({"type": kind}),
+            Some(value) if !parameter.secure => {
+                json!({"type": parameter.kind.name_beside(&value), "value": *value})
+            }
+            _ => json!({"type": parameter.kind.name()}),
         };
         (parameter.name.clone(), shown)
     });

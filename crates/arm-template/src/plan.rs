@@ -140,10 +140,11 @@ impl Plan {
         mut self,
         deployed: &dyn Deployed,
     ) -> Result<Vec<(PlannedResource, Value)>, Diagnostic> {
-        let bodies = std::mem::take(&mut self.bodies).into_iter().enumerate().map(|(index, body)| match body {
-            Some(body) if self.shows(deployed) => Ok(body),
-            _ => self.evaluated_body(index, deployed),
-        });
+        let bodies =
+            std::mem::take(&mut self.bodies).into_iter().enumerate().map(|(index, body)| match body {
+                Some(body) if self.shows(deployed) => Ok(body),
+                _ => self.evaluated_body(index, deployed),
+            });
         let bodies = bodies.collect::<Result<Vec<_>, _>>()?;
         Ok(self.resources.into_iter().zip(bodies).collect())
     }

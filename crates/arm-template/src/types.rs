@@ -9,7 +9,7 @@ use crate::value::{equal, same_name, text, type_name};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
-/// By folded name.
+/// By folded name; what a reference leads to inside of one also by its pointer, such as `/a/properties/b`.
 pub(crate) type Definitions = HashMap<String, TypeDefinition>;
 
 /// A type as written: of a definition, a parameter, an output, or nested in another.
@@ -31,7 +31,7 @@ pub(crate) struct TypeDefinition {
 #[derive(Debug)]
 pub(crate) enum Base {
     Type(Type),
-    /// Folded name of a definition.
+    /// Folded name of a definition, or a pointer into one: the key in [`Definitions`].
     Reference(String),
 }
 

@@ -16,8 +16,12 @@ pub(crate) fn parameters(root: &Node, text: &str) -> Map<String, Value> {
 }
 
 fn definition<'n>(root: &'n Node, node: &'n Node) -> Option<&'n Node> {
-    let name = node.get("$ref")?.as_str()?.strip_prefix("#/definitions/")?;
-    root.get("definitions")?.get(name)
+    let mut segments = node.get("$ref")?.as_str()?.strip_prefix("#/definitions/")?.split('/');
+    let named = root.get("definitions")?.get(segments.next()?)?;
+    segments.try_fold(named, |node, segment| match node.elements() {
+        Some(elements) => elements.get(segment.parse::<usize>().ok()?),
+        None => node.get(segment),
+    })
 }
 
 fn is_nullable(root: &Node, node: &Node) -> bool {

@@ -46,7 +46,11 @@ pub(super) struct Reader<'d> {
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
-pub(crate) fn read(source: &Arc<str>, origin: &Arc<Node>, root: &Arc<Node>) -> Result<Document, Vec<Diagnostic>> {
+pub(crate) fn read(
+    source: &Arc<str>,
+    origin: &Arc<Node>,
+    root: &Arc<Node>,
+) -> Result<Document, Vec<Diagnostic>> {
     let mut reader = Reader {
         source: Arc::clone(source),
         origin,
@@ -111,7 +115,7 @@ impl Reader<'_> {
         self.known_members(root, "Template", MEMBERS);
         self.header(root);
         self.definitions = match self.section(root, "definitions", Kind::is_object) {
-            Some(definitions) => Arc::new(self.definitions(definitions)),
+            Some(definitions) => Arc::new(self.definitions(definitions, root)),
             None => Arc::default(),
         };
         document.definitions = Arc::clone(&self.definitions);

@@ -100,7 +100,7 @@ impl Reader<'_> {
 
     /// The type by its word, and where that does not say all the whole of it.
     fn kind(&mut self, member: &Member, what: &str) -> Option<(Type, Option<TypeDefinition>)> {
-        if types::is_aggregate(&member.value) {
+        if self.has_definition(&member.value) {
             let defined = self.aggregate(&member.value, &member.name)?;
             // A chain of references without an end has been reported.
             let kind = defined.resolved(&self.definitions)?;
@@ -201,7 +201,7 @@ impl Reader<'_> {
 
     fn function_parameter(&mut self, node: &Node) -> Option<FunctionParameter> {
         let name = node.get("name").and_then(Node::as_str)?;
-        if types::is_aggregate(node) {
+        if self.has_definition(node) {
             let defined = self.aggregate(node, name)?;
             let kind = defined.resolved(&self.definitions)?;
             return Some(FunctionParameter { name: name.to_owned(), kind, defined: Some(defined) });

@@ -1,14 +1,13 @@
 //! Reads the types of `definitions`, parameters and outputs.
 
 use super::Type;
+use super::pointers::{self, PREFIX};
 use super::reader::Reader;
 use crate::diagnostic::Code;
 use crate::jsonc::{Kind, Member, Node};
 use crate::types::{Base, Definitions, Discriminator, Limits, Others, TypeDefinition};
 use crate::value::folded;
 use std::sync::Arc;
-
-const PREFIX: &str = "#/definitions/";
 
 /// Members that only languageVersion 2.0 knows; a parameter or output with one of them has a [`TypeDefinition`].
 const AGGREGATE: &[&str] =
@@ -33,14 +32,18 @@ pub(super) const MEMBERS: &[&str] = &[
     "sealed",
 ];
 
-/// Whether a parameter or output needs more than the word of its type.
-pub(super) fn is_aggregate(node: &Node) -> bool {
+fn is_aggregate(node: &Node) -> bool {
     AGGREGATE.iter().any(|name| node.get(name).is_some())
 }
 
 impl Reader<'_> {
-    /// Reads the section `definitions`, and refuses references that lead nowhere or in a ring.
-    pub(super) fn definitions(&mut self, node: &Node) -> Definitions {
+    /// Whether a parameter or output needs more than the word of its type.
+    pub(super) fn has_definition(&self, node: &Node) -> bool {
+        is_aggregate(node) || (self.symbolic && node.is_object() && node.get("type").is_none())
+    }
+
+    /// Reads the section `definitions` of a template, and refuses references that lead nowhere or in a ring.
+    pub(super) fn definitions(&mut self, node: &Node, template: &Node) -> Definitions {
         if !self.symbolic && !node.members().is_empty() {
             self.language_version(node);
         }
@@ -50,13 +53,25 @@ impl Reader<'_> {
                 definitions.insert(folded(&member.name), definition);
             }
         }
-        for definition in definitions.values() {
+        // What is wrong with them is said where they are written.
+        let said = self.faults.len();
+        let inside: Definitions = pointers::all(template)
+            .into_iter()
+            .filter_map(|reference| {
+                let target = pointers::find(node, reference)?;
+                Some((pointers::key(reference)?, self.type_definition(target, reference)?))
+            })
+            .collect();
+        self.faults.truncate(said);
+        let written: Vec<String> = definitions.keys().cloned().collect();
+        definitions.extend(inside);
+        for definition in written.iter().filter_map(|name| definitions.get(name)) {
             self.check_references(definition, &definitions);
         }
         definitions
     }
 
-    /// The type of a parameter or output that uses what languageVersion 2.0 brings, see [`is_aggregate`].
+    /// The type of a parameter or output that uses what languageVersion 2.0 brings, see [`Reader::has_definition`].
     pub(super) fn aggregate(&mut self, node: &Node, name: &str) -> Option<TypeDefinition> {
         if !self.symbolic {
             self.language_version(node);
@@ -80,7 +95,7 @@ impl Reader<'_> {
             && !definitions.contains_key(name)
         {
             self.invalid(
-                format!("The type definition '{PREFIX}{name}' is not found in the template."),
+                format!("The type definition '{}' is not found in the template.", pointers::shown(name)),
                 definition.span,
             );
         } else if !definition.ends(definitions) {
@@ -102,6 +117,7 @@ impl Reader<'_> {
         let base = match (node.get("$ref"), node.get("type")) {
             (Some(reference), None) => Base::Reference(self.reference(reference, name)?),
             (None, Some(kind)) => Base::Type(self.base_type(kind, name)?),
+            (None, None) if !is_aggregate(node) => Base::Type(Type::Any),
             _ => {
                 self.invalid(
                     format!(
@@ -175,14 +191,14 @@ impl Reader<'_> {
     }
 
     fn reference(&mut self, node: &Node, name: &str) -> Option<String> {
-        let target = node.as_str().and_then(|text| text.strip_prefix(PREFIX)).filter(|name| !name.is_empty());
+        let target = node.as_str().and_then(pointers::key);
         if target.is_none() {
             self.invalid(
                 format!("The '$ref' of '{name}' must have the form '{PREFIX}<name>': other documents can't be used."),
                 node.span,
             );
         }
-        target.map(folded)
+        target
     }
 
     fn named_types(&mut self, node: Option<&Node>) -> Vec<(String, TypeDefinition)> {

@@ -54,7 +54,9 @@ fn folded(evaluator: &mut Evaluator<'_>, tree: &Tree) -> Tree {
             Ok(constant) => TreeKind::Constant(constant),
             Err(_) => tree.kind.clone(),
         },
-        TreeKind::Array(elements) => array(elements.iter().map(|element| folded(evaluator, element)).collect()),
+        TreeKind::Array(elements) => {
+            array(elements.iter().map(|element| folded(evaluator, element)).collect())
+        }
         TreeKind::Object(object) => {
             let object = object.map(&mut |tree| folded(evaluator, tree));
             if object.slots.is_empty() && object.keyed.is_empty() && object.copies.is_empty() {

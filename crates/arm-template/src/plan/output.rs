@@ -23,11 +23,10 @@ impl Plan {
             let value = self
                 .output(&mut evaluator, output)
                 .map_err(|fault| self.output_fault(output, fault, Code::DeploymentOutputEvaluationFailed))?;
-            let kind = output.kind.name();
             let shown = match value {
                 None => continue,
-                Some(_) if output.secure => json!({"type": kind}),
-                Some(value) => json!({"type": kind, "value": value}),
+                Some(_) if output.secure => json!({"type": output.kind.name()}),
+                Some(value) => json!({"type": output.kind.name_beside(&value), "value": value}),
             };
             outputs.insert(output.name.clone(), shown);
         }

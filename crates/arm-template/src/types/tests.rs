@@ -152,13 +152,133 @@ fn types_may_recur_through_members_but_not_by_reference_alone() {
 
 #[test]
 fn malformed_types_are_refused() {
-    refused(json!({"t": {}}), &[(json!(1), "needs either a 'type' or a '$ref'")]);
+    refused(json!({"t": {"properties": {}}}), &[(json!(1), "needs either a 'type' or a '$ref'")]);
+    refused(
+        json!({"t": {"type": "int", "$ref": "#/definitions/u"}, "u": {"type": "int"}}),
+        &[(json!(1), "needs either a 'type' or a '$ref'")],
+    );
     refused(json!({"t": {"type": "number"}}), &[(json!(1), "The supported types are")]);
     refused(
         json!({"t": {"type": "string", "items": {"type": "int"}}}),
         &[(json!(1), "can't have the member 'items'")],
     );
     refused(json!({"t": {"$ref": "other.json#/definitions/x"}}), &[(json!(1), "#/definitions/<name>")]);
+}
+
+/// Azure/bicep leaves `type` out of what is derived from a resource's type of any value (`Emit/TemplateWriter.cs`).
+#[test]
+fn what_has_no_type_is_of_any() {
+    let values = [json!(1), json!("a"), json!(null), json!({"a": [true]}), json!([{}])];
+    accepted(json!({"t": {"metadata": {"__bicep_resource_derived_type!": {}}}}), &values);
+    let member = json!({"t": {"type": "object", "properties": {"any": {}, "n": {"type": "int"}}}});
+    accepted(member.clone(), &[json!({"any": "a", "n": 1}), json!({"any": [], "n": 1})]);
+    refused(
+        member,
+        &[
+            (json!({"n": 1}), "missing values for the following required properties: ['any']"),
+            (json!({"any": 1, "n": "1"}), "type 'Integer'"),
+        ],
+    );
+    accepted(json!({"t": {"allowedValues": [1, "a"]}}), &[json!(1), json!("a")]);
+    refused(
+        json!({"t": {"allowedValues": [1, "a"]}}),
+        &[(json!(2), "not part of the allowed value(s): '1,a'")],
+    );
+}
+
+#[test]
+fn parameters_outputs_and_functions_may_have_no_type() {
+    let text = |version: &str| {
+        template(json!({
+            "languageVersion": version,
+            "resources": {},
+            "functions": [{"namespace": "my", "members": {"same": {
+                "parameters": [{"name": "x"}], "output": {"type": "object", "value": "[createObject('x', parameters('x'))]"}}}}],
+            "parameters": {"p": {}, "q": {"defaultValue": [1]}},
+            "outputs": {"o": {"value": "[my.same(parameters('p')).x]"}},
+        }))
+    };
+    for (value, kind) in
+        [(json!("a"), "String"), (json!(1), "Int"), (json!({"a": 1}), "Object"), (json!([]), "Array")]
+    {
+        let plan = plan(&text("2.0"), json!({"p": {"value": value}})).expect("a plan");
+        let shown = json!({"type": kind, "value": value});
+        assert_eq!(plan.outputs(&Placeholders).expect("outputs")["o"], shown);
+        assert_eq!(plan.parameters_for_history()["p"], shown);
+        assert_eq!(plan.parameters_for_history()["q"], json!({"type": "Array", "value": [1]}));
+    }
+    let faults = plan(&text("1.0"), json!({"p": {"value": 1}})).expect_err("refused");
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.detail.contains("'p' at line") && fault.detail.contains("has no type"))
+    );
+}
+
+/// The forms are those of `TypeDeclarations_LF` among the baselines of Azure/bicep.
+#[test]
+fn references_lead_into_definitions() {
+    let definitions = |reference: &str| {
+        json!({
+            "t": {"$ref": reference},
+            "foo": {"type": "object", "properties": {
+                "object Prop": {"type": "object", "properties": {"a/b~c": {"type": "int", "minValue": 5}}},
+                "next": {"$ref": "#/definitions/bar/items", "nullable": true},
+            }},
+            "bar": {"type": "array", "items": {"type": "string", "maxLength": 3}},
+            "tuple": {"type": "array", "prefixItems": [{"type": "int"}, {"type": "bool"}], "items": false},
+            "map": {"type": "object", "additionalProperties": {"type": "array"}},
+            "one": {"type": "object", "discriminator": {"propertyName": "kind", "mapping": {
+                "x": {"type": "object", "properties": {"kind": {"type": "string", "allowedValues": ["x"]}}}}}},
+        })
+    };
+    for (pointer, good, bad, part) in [
+        (
+            "foo/properties/object%20Prop/properties/a~1b~0c",
+            json!(5),
+            json!(4),
+            "greater than or equal to '5'",
+        ),
+        ("FOO/Properties/next", json!("abc"), json!("abcd"), "less than or equal to '3'"),
+        ("foo/properties/next", json!(null), json!(1), "type 'String'"),
+        ("bar/items", json!("a"), json!(1), "type 'String'"),
+        ("tuple/prefixItems/1", json!(true), json!(1), "type 'Boolean'"),
+        ("map/additionalProperties", json!([]), json!(1), "type 'Array'"),
+        (
+            "one/discriminator/mapping/x",
+            json!({"kind": "x"}),
+            json!({"kind": "y"}),
+            "not part of the allowed",
+        ),
+    ] {
+        let definitions = definitions(&format!("#/definitions/{pointer}"));
+        accepted(definitions.clone(), &[good]);
+        refused(definitions, &[(bad, part)]);
+    }
+    for nowhere in [
+        "foo/properties",
+        "foo/properties/other",
+        "tuple/prefixItems/2",
+        "tuple/items",
+        "foo/type",
+        "no/items",
+    ] {
+        let sentence = format!("'#/definitions/{}' is not found in the template.", nowhere.to_lowercase());
+        refused(definitions(&format!("#/definitions/{nowhere}")), &[(json!(1), &sentence)]);
+    }
+    refused(
+        json!({"t": {"type": "object", "properties": {"a": {"$ref": "#/definitions/t/properties/a"}}}}),
+        &[(json!({}), "it stands for no type")],
+    );
+}
+
+#[test]
+fn a_secret_inside_of_a_definition_stays_one() {
+    let definitions =
+        json!({"login": {"type": "object", "properties": {"password": {"type": "securestring"}}}});
+    let text = sections(definitions, json!({"$ref": "#/definitions/login/properties/password"}));
+    let plan = plan(&text, json!({"p": {"value": "correct horse"}})).expect("a plan");
+    assert_eq!(plan.parameters_for_history()["p"], json!({"type": "SecureString"}));
 }
 
 #[test]

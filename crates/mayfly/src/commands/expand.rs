@@ -25,7 +25,8 @@ pub(crate) fn run(words: &Expand, common: &Common) -> Result<Outcome> {
     let outputs = plan.outputs(&Placeholders).map_err(|fault| failed(vec![fault]))?;
     let skipped: Vec<String> = plan.skipped().iter().map(|one| one.id.clone()).collect();
     let bodies = plan.into_bodies(&Placeholders).map_err(|fault| failed(vec![fault]))?;
-    let resources: Vec<Value> = bodies.into_iter().map(|(planned, body)| expanded(planned.id, body)).collect();
+    let resources: Vec<Value> =
+        bodies.into_iter().map(|(planned, body)| expanded(planned.id, body)).collect();
     let count = resources.len();
     let document = Map::from_iter([
         ("resources".to_owned(), Value::Array(resources)),

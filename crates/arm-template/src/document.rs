@@ -228,7 +228,7 @@ pub(crate) struct ResourceDefinition {
 
 #[derive(Debug)]
 pub(crate) struct ResourceCopy {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) count: Tree,
     /// Some for `mode: serial`: so many run at once.
     pub(crate) batch: Option<usize>,

@@ -24,9 +24,9 @@ pub(crate) use build::{Build, Inputs, build};
 pub struct Plan {
     document: Arc<Document>,
     scope: Arc<TemplateScope>,
-    target: Scope,
+    target: Arc<Scope>,
     index: Arc<ResourceIndex>,
-    instances: Vec<Instance>,
+    instances: Arc<Vec<Instance>>,
     resources: Vec<PlannedResource>,
     /// Position of each resource in `instances`.
     sources: Vec<usize>,
@@ -163,9 +163,9 @@ impl Plan {
         })
     }
 
-    fn evaluator<'p>(&'p self, instance: &Instance) -> Evaluator<'p> {
+    fn evaluator<'p>(&'p self, instance: &'p Instance) -> Evaluator<'p> {
         let mut evaluator = Evaluator::new(&self.scope, Place::Body);
-        evaluator.owner = format!("resource '{}'", instance.name);
+        evaluator.owner = ("resource", &instance.name);
         evaluator.index = Some(&self.index);
         evaluator.loops.clone_from(&instance.loops);
         evaluator

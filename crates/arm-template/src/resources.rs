@@ -26,11 +26,11 @@ pub(crate) struct Instance {
     pub(crate) api_version: String,
     pub(crate) location: Option<String>,
     /// Where a nested deployment goes, for others the plan's own scope.
-    pub(crate) scope: Scope,
+    pub(crate) scope: Arc<Scope>,
     /// False: the resource is not deployed.
     pub(crate) condition: bool,
     /// The copy loop and the place in it.
-    pub(crate) copy: Option<(String, usize)>,
+    pub(crate) copy: Option<(Arc<str>, usize)>,
 }
 
 impl Instance {

@@ -106,6 +106,14 @@ impl Template {
     /// # Errors
     /// Everything that is wrong: parameters first, since nothing can be said without them, then resources and outputs.
     pub fn plan(&self, request: &PlanRequest<'_>) -> Result<Plan, Vec<Diagnostic>> {
+        self.plan_within(request, &Budget::default())
+    }
+
+    pub(crate) fn plan_within(
+        &self,
+        request: &PlanRequest<'_>,
+        budget: &Budget,
+    ) -> Result<Plan, Vec<Diagnostic>> {
         let mut scope = TemplateScope::new(
             Arc::clone(&self.document),
             request.scope.clone(),
@@ -117,15 +125,14 @@ impl Template {
         scope.deployer.clone_from(&request.deployer);
         scope.links = Links::new(request.linked.clone());
         scope.template_uri.clone_from(&request.template_uri);
-        let budget = Budget::default();
-        let history = parameters::resolve(&scope, &request.parameters, request.new_guid, &budget)?;
+        let history = parameters::resolve(&scope, &request.parameters, request.new_guid, budget)?;
         plan::build(plan::Build {
             document: Arc::clone(&self.document),
             scope: Arc::new(scope),
-            target: request.scope.clone(),
+            target: Arc::new(request.scope.clone()),
             outer: None::<Arc<resources::ResourceIndex>>,
             history,
-            inputs: plan::Inputs { new_guid: request.new_guid, budget: &budget, depth: 0 },
+            inputs: plan::Inputs { new_guid: request.new_guid, budget, depth: 0 },
         })
     }
 }

@@ -205,7 +205,7 @@ impl Reader<'_> {
                 None
             }
         };
-        Some(ResourceCopy { name: name.to_owned(), count, batch })
+        Some(ResourceCopy { name: Arc::from(name), count, batch })
     }
 
     fn nested(&mut self, node: &Node) -> Option<Nested> {

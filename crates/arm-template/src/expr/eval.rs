@@ -59,7 +59,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Loop {
     /// None for the loop of an output.
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) index: i64,
     /// Whether `copyIndex()` without a name means this loop.
     pub(crate) unnamed: bool,
@@ -97,8 +97,8 @@ pub(crate) struct Evaluator<'a> {
     /// None while a deployment runs: its evaluations are bounded one by one.
     pub(crate) budget: Option<&'a Budget>,
     pub(crate) place: Place,
-    /// What is evaluated, for messages: `resource 'x'`, `output 'y'`.
-    pub(crate) owner: String,
+    /// What is evaluated, for messages: a `resource` or an `output`, and its name.
+    pub(crate) owner: (&'static str, &'a str),
     pub(crate) loops: Vec<Loop>,
     pub(crate) calls: Vec<RuntimeCall>,
     /// Lambda variables, innermost last; without a value while what they stand for is not deployed.
@@ -120,7 +120,7 @@ impl<'a> Evaluator<'a> {
             guid: None,
             budget: None,
             place,
-            owner: "expression".to_owned(),
+            owner: ("expression", ""),
             loops: Vec::new(),
             calls: Vec::new(),
             lambdas: Vec::new(),
@@ -274,7 +274,7 @@ impl<'a> Evaluator<'a> {
         let count = self.count(count)?;
         let mut values = Vec::with_capacity(count as usize);
         let mut deferred = false;
-        self.loops.push(Loop { name: Some(name.to_owned()), index: 0, unnamed: false });
+        self.loops.push(Loop { name: Some(Arc::from(name)), index: 0, unnamed: false });
         for index in 0..count {
             if let Some(running) = self.loops.last_mut() {
                 running.index = index;

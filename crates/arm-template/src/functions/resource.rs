@@ -237,10 +237,11 @@ fn reference(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
     }
     let api_version = api_version.or(target.api_version.as_deref());
     if api_version.is_none() {
+        let (kind, name) = evaluator.owner;
         return Err(Fault::new(format!(
-            "The template {} reference to '{}' requires an API version. Please see https://aka.ms/arm-template for usage \
+            "The template {kind} '{name}' reference to '{}' requires an API version. Please see https://aka.ms/arm-template for usage \
              details.",
-            evaluator.owner, target.id
+            target.id
         )));
     }
     match evaluator.deployed {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 pub(crate) struct Build<'a> {
     pub(crate) document: Arc<Document>,
     pub(crate) scope: Arc<TemplateScope>,
-    pub(crate) target: Scope,
+    pub(crate) target: Arc<Scope>,
     pub(crate) outer: Option<Arc<ResourceIndex>>,
     pub(crate) history: Map<String, Value>,
     pub(crate) inputs: Inputs<'a>,
@@ -118,7 +118,8 @@ impl Plan {
                 let mut evaluator = self.evaluator(instance);
                 evaluator.budget = Some(inputs.budget);
                 let mut broken = false;
-                match evaluate_body(&mut evaluator, instance, folds.body(&instance.definition)) {
+                let members = folds.body(instance, || self.evaluator(instance));
+                match evaluate_body(&mut evaluator, instance, members) {
                     Ok(value) => body = Some(value),
                     Err((_, Fault::Deferred)) => {}
                     Err((span, fault)) => {
@@ -130,7 +131,7 @@ impl Plan {
                     }
                 }
                 if !broken {
-                    folds.evaluated(instance, || self.evaluator(instance));
+                    folds.evaluated(instance);
                 }
                 let mut calls = std::mem::take(&mut evaluator.calls);
                 // What is wrong with a body is wrong with the parameters and the link of a nested deployment.
@@ -250,7 +251,10 @@ impl Plan {
                 resource_group: instance.scope.resource_group.name.clone(),
                 level: instance.scope.level,
                 symbolic_name: instance.definition.symbolic_name.clone(),
-                copy: instance.copy.clone().map(|(name, index)| CopyPosition { name, index }),
+                copy: instance
+                    .copy
+                    .clone()
+                    .map(|(name, index)| CopyPosition { name: name.to_string(), index }),
                 path: self.document.origin.path_of(instance.definition.span),
             });
             self.sources.push(position);

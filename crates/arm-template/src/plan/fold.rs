@@ -1,6 +1,5 @@
 //! What is the same in every turn of a loop is computed once.
 
-use crate::document::ResourceDefinition;
 use crate::expr::Expr;
 use crate::expr::eval::Evaluator;
 use crate::functions::Allowed;
@@ -9,41 +8,36 @@ use crate::tree::{Constant, Tree, TreeKind};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// After so many turns all parameters and variables that a body names are known: a fold then counts against the bounds of
-/// evaluation exactly what each later turn would.
-const TURNS_BEFORE: usize = 2;
-
-/// The bodies of resources in loops, as far as the turns have them in common.
+/// The bodies of resources in loops, as far as the turns have them in common. They are there from the second turn on: then
+/// all parameters and variables that they name are known, and a fold counts against the bounds of evaluation exactly what
+/// each later turn would.
 #[derive(Default)]
 pub(super) struct Folds {
-    /// By where the definition starts.
-    definitions: HashMap<usize, Fold>,
-}
-
-#[derive(Default)]
-struct Fold {
-    turns: usize,
-    body: Option<Vec<(String, Tree)>>,
+    /// By where the definition starts; none after the first turn.
+    bodies: HashMap<usize, Option<Vec<(String, Tree)>>>,
 }
 
 impl Folds {
-    /// The body to evaluate for a resource of that definition.
-    pub(super) fn body<'f>(&'f self, definition: &'f ResourceDefinition) -> &'f [(String, Tree)] {
-        let fold = self.definitions.get(&definition.span.start);
-        fold.and_then(|fold| fold.body.as_ref()).unwrap_or(&definition.body)
+    /// The body to evaluate for a resource. `evaluator` is one of that resource, without a budget.
+    pub(super) fn body<'f, 'e>(
+        &'f mut self,
+        instance: &'f Instance,
+        evaluator: impl FnOnce() -> Evaluator<'e>,
+    ) -> &'f [(String, Tree)] {
+        let written = &instance.definition.body;
+        match self.bodies.get_mut(&instance.definition.span.start) {
+            None => written,
+            Some(fold) => fold.get_or_insert_with(|| {
+                let mut evaluator = evaluator();
+                written.iter().map(|(name, tree)| (name.clone(), folded(&mut evaluator, tree))).collect()
+            }),
+        }
     }
 
-    /// Takes note of a body in which nothing was wrong. `evaluator` is one of its resource, without a budget.
-    pub(super) fn evaluated<'a>(&mut self, instance: &Instance, evaluator: impl FnOnce() -> Evaluator<'a>) {
-        if instance.loops.is_empty() {
-            return;
-        }
-        let fold = self.definitions.entry(instance.definition.span.start).or_default();
-        fold.turns += 1;
-        if fold.turns == TURNS_BEFORE {
-            let mut evaluator = evaluator();
-            let body = instance.definition.body.iter();
-            fold.body = Some(body.map(|(name, tree)| (name.clone(), folded(&mut evaluator, tree))).collect());
+    /// Takes note of a body in which nothing was wrong.
+    pub(super) fn evaluated(&mut self, instance: &Instance) {
+        if !instance.loops.is_empty() {
+            self.bodies.entry(instance.definition.span.start).or_default();
         }
     }
 }
@@ -94,3 +88,6 @@ fn is_the_same_each_turn(expr: &Expr) -> bool {
     });
     same
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ impl Plan {
         let nested = instance.definition.nested.as_ref()?;
         let mut evaluator = self.evaluator(instance);
         evaluator.deployed = Some(deployed);
-        let scope = group.unwrap_or_else(|| instance.scope.clone());
+        let scope = group.unwrap_or_else(|| Scope::clone(&instance.scope));
         let inputs = Inputs { new_guid, budget: &Budget::default(), depth: 0 };
         let plan = self
             .contents(&mut evaluator, nested, instance)
@@ -74,7 +74,7 @@ impl Plan {
         evaluator.budget = Some(inputs.budget);
         let inputs = Inputs { depth: inputs.depth + 1, ..inputs };
         let plan = self.contents(&mut evaluator, nested, instance).and_then(|contents| {
-            self.inside(instance, nested.inner, instance.scope.clone(), contents, inputs)
+            self.inside(instance, nested.inner, Scope::clone(&instance.scope), contents, inputs)
         });
         match plan {
             Ok(plan) => Some(Ok(plan)),
@@ -144,7 +144,7 @@ impl Plan {
             return build(Build {
                 document,
                 scope: Arc::clone(&self.scope),
-                target,
+                target: Arc::new(target),
                 outer: Some(Arc::clone(&self.index)),
                 history: Map::new(),
                 inputs,
@@ -165,8 +165,15 @@ impl Plan {
         locked(&scope.secrets).clone_from(&locked(&self.scope.secrets));
         let history =
             parameters::resolve(&scope, &given, inputs.new_guid, inputs.budget).map_err(Stop::Faults)?;
-        build(Build { document, scope: Arc::new(scope), target, outer: None, history, inputs })
-            .map_err(Stop::Faults)
+        build(Build {
+            document,
+            scope: Arc::new(scope),
+            target: Arc::new(target),
+            outer: None,
+            history,
+            inputs,
+        })
+        .map_err(Stop::Faults)
     }
 }
 

@@ -33,9 +33,9 @@ impl Plan {
         Ok(outputs)
     }
 
-    pub(super) fn output_evaluator(&self, output: &Output) -> Evaluator<'_> {
+    pub(super) fn output_evaluator<'p>(&'p self, output: &'p Output) -> Evaluator<'p> {
         let mut evaluator = Evaluator::new(&self.scope, Place::Output);
-        evaluator.owner = format!("output '{}'", output.name);
+        evaluator.owner = ("output", &output.name);
         evaluator.index = Some(&self.index);
         evaluator
     }

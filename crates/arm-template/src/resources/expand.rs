@@ -19,27 +19,26 @@ const MAX_RESOURCES: usize = 800;
 pub(crate) fn expand(
     document: &Document,
     scope: &TemplateScope,
-    target: &Scope,
+    target: &Arc<Scope>,
     budget: &Budget,
-) -> (Vec<Instance>, ResourceIndex, Vec<Diagnostic>) {
+) -> (Arc<Vec<Instance>>, ResourceIndex, Vec<Diagnostic>) {
     let mut expansion =
         Expansion { document, scope, target, budget, instances: Vec::new(), faults: Vec::new(), full: false };
     for definition in &document.resources {
         expansion.definition(definition, None);
     }
     expansion.duplicates();
-    let mut index = ResourceIndex::new(&expansion.instances);
-    for copy in document.resources.iter().filter_map(|definition| definition.copy.as_ref()) {
-        index.know_loop(&copy.name);
-    }
+    let loops = document.resources.iter().filter_map(|definition| definition.copy.as_ref());
+    let instances = Arc::new(expansion.instances);
+    let mut index = ResourceIndex::new(&instances, loops.map(|copy| copy.name.to_string()).collect());
     index.incomplete = !expansion.faults.is_empty();
-    (expansion.instances, index, expansion.faults)
+    (instances, index, expansion.faults)
 }
 
 struct Expansion<'e> {
     document: &'e Document,
     scope: &'e TemplateScope,
-    target: &'e Scope,
+    target: &'e Arc<Scope>,
     budget: &'e Budget,
     instances: Vec<Instance>,
     faults: Vec<Diagnostic>,
@@ -64,8 +63,8 @@ impl Expansion<'_> {
             }
         };
         for index in 0..count {
-            let running = Loop { name: Some(copy.name.clone()), index, unnamed: true };
-            let position = Some((copy.name.clone(), index as usize));
+            let running = Loop { name: Some(Arc::clone(&copy.name)), index, unnamed: true };
+            let position = Some((Arc::clone(&copy.name), index as usize));
             if !self.instance(definition, parent, vec![running], position) {
                 // The next turn would say the same again.
                 return;
@@ -78,7 +77,7 @@ impl Expansion<'_> {
         definition: &Arc<ResourceDefinition>,
         parent: Option<usize>,
         loops: Vec<Loop>,
-        copy: Option<(String, usize)>,
+        copy: Option<(Arc<str>, usize)>,
     ) -> bool {
         if self.instances.len() == MAX_RESOURCES {
             if !self.full {
@@ -114,11 +113,11 @@ impl Expansion<'_> {
         definition: &'d Arc<ResourceDefinition>,
         parent: Option<usize>,
         loops: Vec<Loop>,
-        copy: Option<(String, usize)>,
+        copy: Option<(Arc<str>, usize)>,
     ) -> Result<Instance, (&'d Tree, Fault)> {
         let mut evaluator = Evaluator::new(self.scope, Place::Header);
         evaluator.budget = Some(self.budget);
-        evaluator.loops.clone_from(&loops);
+        evaluator.loops = loops;
         let condition = match &definition.condition {
             None => true,
             Some(tree) => boolean(&mut evaluator, tree).map_err(|fault| (tree, fault))?,
@@ -139,7 +138,10 @@ impl Expansion<'_> {
         let subscription =
             definition.subscription_id.as_ref().map(|tree| text(tree, "subscriptionId")).transpose()?;
         let group = definition.resource_group.as_ref().map(|tree| text(tree, "resourceGroup")).transpose()?;
-        let mut scope = self.target.moved(subscription, group);
+        let mut scope = match (subscription, group) {
+            (None, None) => Arc::clone(self.target),
+            (subscription, group) => Arc::new(self.target.moved(subscription, group)),
+        };
         if let Some(parent) = parent.map(|parent| &self.instances[parent]) {
             // A child may also be written with its full type and name.
             if !resource_type.contains('.') {
@@ -153,7 +155,8 @@ impl Expansion<'_> {
         }
         let base = match (extension_of, &definition.scope) {
             (Some(named), Some(tree)) if definition.nested.is_some() => {
-                scope = self.target.named(&named).ok_or_else(|| (tree, Fault::new(bad_scope(&named))))?;
+                let target = self.target.named(&named);
+                scope = Arc::new(target.ok_or_else(|| (tree, Fault::new(bad_scope(&named))))?);
                 scope.id()
             }
             (named, _) => base_of(named, &scope),
@@ -161,7 +164,7 @@ impl Expansion<'_> {
         let id = id_of(&base, &resource_type, &name);
         Ok(Instance {
             definition: Arc::clone(definition),
-            loops,
+            loops: evaluator.loops,
             id,
             resource_type,
             name,

@@ -399,3 +399,21 @@ fn variables_of_variables_are_computed_once() {
     let closed = plan(&template(sections(&secret)), json!({})).expect("a plan");
     assert!(closed.body(1, &Placeholders).is_err());
 }
+
+#[test]
+fn all_bodies_at_once_are_the_bodies_one_by_one() {
+    let text = template(json!({
+        "parameters": {"secret": {"type": "securestring"}},
+        "resources": [
+            {"type": "A.B/c", "apiVersion": "2020-01-01", "name": "x", "properties": {"p": "[parameters('secret')]"}},
+            {"type": "A.B/c", "apiVersion": "2020-01-01", "name": "y", "properties": {"p": "[reference('x').q]"}},
+        ],
+    }));
+    let plan = || plan(&text, json!({"secret": {"value": "correct horse"}})).expect("a plan");
+    let bodies = plan().into_bodies(&Placeholders).expect("bodies");
+    for (index, (resource, body)) in bodies.iter().enumerate() {
+        assert_eq!(resource, &plan().resources()[index]);
+        assert_eq!(body, &plan().body(index, &Placeholders).expect("a body"));
+    }
+    assert_eq!(bodies[0].1["properties"]["p"], json!("[parameters('secret')]"));
+}

@@ -42,6 +42,11 @@ impl Budget {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn steps_left(&self) -> usize {
+        self.steps.get()
+    }
+
     pub(super) fn take_steps(&self, steps: usize) -> bool {
         let left = self.steps.get().checked_sub(steps);
         self.steps.set(left.unwrap_or(0));

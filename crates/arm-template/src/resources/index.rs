@@ -23,11 +23,11 @@ pub(crate) struct ResourceIndex {
 /// Positions of resources by folded keys.
 #[derive(Debug, Default)]
 struct Names {
-    by_name: HashMap<String, Vec<usize>>,
-    by_path: HashMap<String, usize>,
-    by_id: HashMap<String, usize>,
-    by_loop: HashMap<String, Vec<usize>>,
-    by_symbol: HashMap<String, usize>,
+    name: HashMap<String, Vec<usize>>,
+    path: HashMap<String, usize>,
+    id: HashMap<String, usize>,
+    turns: HashMap<String, Vec<usize>>,
+    symbol: HashMap<String, usize>,
 }
 
 /// What a `reference` or `list*` reads.
@@ -45,34 +45,34 @@ impl Names {
     fn new(instances: &[Instance], loops: &[String]) -> Self {
         let mut names = Self::default();
         for (position, instance) in instances.iter().enumerate() {
-            names.by_name.entry(folded(&instance.name)).or_default().push(position);
+            names.name.entry(folded(&instance.name)).or_default().push(position);
             // Of two resources with one id only one has a true condition: that one counts.
             for (map, key) in
-                [(&mut names.by_id, folded_id(&instance.id)), (&mut names.by_path, folded(&instance.path()))]
+                [(&mut names.id, folded_id(&instance.id)), (&mut names.path, folded(&instance.path()))]
             {
                 if instance.condition || !map.contains_key(&key) {
                     map.insert(key, position);
                 }
             }
             if let Some((name, _)) = &instance.copy {
-                names.by_loop.entry(folded(name)).or_default().push(position);
+                names.turns.entry(folded(name)).or_default().push(position);
             }
             match (&instance.definition.symbolic_name, &instance.copy) {
                 (Some(symbol), None) => {
-                    names.by_symbol.insert(folded(symbol), position);
+                    names.symbol.insert(folded(symbol), position);
                 }
                 // One turn of a loop is `symbol[3]`, all of them are `symbol`.
                 (Some(symbol), Some((name, turn))) => {
-                    names.by_symbol.insert(folded(&format!("{symbol}[{turn}]")), position);
+                    names.symbol.insert(folded(&format!("{symbol}[{turn}]")), position);
                     if folded(symbol) != folded(name) {
-                        names.by_loop.entry(folded(symbol)).or_default().push(position);
+                        names.turns.entry(folded(symbol)).or_default().push(position);
                     }
                 }
                 (None, _) => {}
             }
         }
         for name in loops {
-            names.by_loop.entry(folded(name)).or_default();
+            names.turns.entry(folded(name)).or_default();
         }
         names
     }
@@ -106,20 +106,20 @@ impl ResourceIndex {
     pub(crate) fn dependencies(&self, text: &str) -> Result<Vec<usize>, String> {
         let key = folded_id(text);
         let names = self.names();
-        if let Some(all) = names.by_loop.get(&key) {
+        if let Some(all) = names.turns.get(&key) {
             return Ok(all.clone());
         }
         if let Some(one) =
-            names.by_symbol.get(&key).or_else(|| names.by_id.get(&key)).or_else(|| names.by_path.get(&key))
+            names.symbol.get(&key).or_else(|| names.id.get(&key)).or_else(|| names.path.get(&key))
         {
             return Ok(vec![*one]);
         }
         // Above subscriptions `resourceId` gives the tenant's id, wherever the resource is.
         let path = key.strip_prefix("/providers/").filter(|path| !path.contains("/providers/"));
-        if let Some(one) = path.and_then(|path| names.by_path.get(path)) {
+        if let Some(one) = path.and_then(|path| names.path.get(path)) {
             return Ok(vec![*one]);
         }
-        match names.by_name.get(&key).map(Vec::as_slice) {
+        match names.name.get(&key).map(Vec::as_slice) {
             Some([one]) => Ok(vec![*one]),
             Some(several) => {
                 let deployed: Vec<usize> =
@@ -146,22 +146,22 @@ impl ResourceIndex {
         let key = folded_id(name);
         let names = self.names();
         if name.starts_with('/') {
-            return Ok(match names.by_id.get(&key) {
+            return Ok(match names.id.get(&key) {
                 Some(position) => self.target_at(*position),
                 None => match self
                     .outer
                     .as_ref()
-                    .and_then(|outer| outer.names().by_id.get(&key).map(|at| outer.target_at(*at)))
+                    .and_then(|outer| outer.names().id.get(&key).map(|at| outer.target_at(*at)))
                 {
                     Some(target) => Target { resource: None, outer: target.resource, ..target },
                     None => Target { id: name.to_owned(), api_version: None, resource: None, outer: None },
                 },
             });
         }
-        if let Some(position) = names.by_symbol.get(&key).or_else(|| names.by_path.get(&key)) {
+        if let Some(position) = names.symbol.get(&key).or_else(|| names.path.get(&key)) {
             return Ok(self.target_at(*position));
         }
-        match names.by_name.get(&key).map(Vec::as_slice) {
+        match names.name.get(&key).map(Vec::as_slice) {
             Some([one]) => return Ok(self.target_at(*one)),
             Some(several) => {
                 let deployed: Vec<&usize> =
@@ -192,7 +192,7 @@ impl ResourceIndex {
 
     /// The deployed resources of a copy loop.
     pub(crate) fn loop_targets(&self, name: &str) -> Eval<Vec<Target>> {
-        match self.names().by_loop.get(&folded(name)) {
+        match self.names().turns.get(&folded(name)) {
             Some(all) => Ok(all
                 .iter()
                 .filter(|position| self.is_deployed(**position))

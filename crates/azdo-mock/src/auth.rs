@@ -51,7 +51,8 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
     };
     let refusal = |status| ApiError::fault(status).into_response();
     let mut response = match &hit {
-        Some(hit) => hit.happen(service.clock(), connection, refusal, answer).await,
+        // In a box: it is rare, and else every poll that is held would have room for it.
+        Some(hit) => Box::pin(hit.happen(service.clock(), connection, refusal, answer)).await,
         None => answer.await,
     };
     let headers = response.headers_mut();
@@ -114,11 +115,8 @@ fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>,
 }
 
 /// Refuses a request to a route of ours whose version is missing or is none that is served.
-pub(crate) async fn versioned(request: Request, next: Next) -> Response {
-    match check_version(&request) {
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    }
+pub(crate) fn versioned(request: &Request) -> Result<(), Box<Response>> {
+    check_version(request).map_err(|refusal| Box::new(refusal.into_response()))
 }
 
 fn check_version(request: &Request) -> Result<(), ApiError> {

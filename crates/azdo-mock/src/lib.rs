@@ -11,6 +11,7 @@ mod addresses;
 mod app;
 mod auth;
 mod bells;
+mod check;
 mod control;
 mod error;
 mod files;

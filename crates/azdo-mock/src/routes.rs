@@ -38,6 +38,7 @@ use tower::util::MapRequestLayer;
 
 use crate::app::AzureDevOps;
 use crate::auth;
+use crate::check::Check;
 use crate::error::ApiError;
 use crate::watch;
 use crate::wire::paths;
@@ -63,7 +64,7 @@ impl Table {
     }
 
     fn route(self, path: &str, methods: MethodRouter<AzureDevOps>) -> Self {
-        self.unversioned(path, methods.route_layer(middleware::from_fn(auth::versioned)))
+        self.unversioned(path, methods.route_layer(Check(auth::versioned)))
     }
 
     /// A route that is no REST resource and knows no version.
@@ -79,13 +80,17 @@ impl Table {
 pub(crate) fn router(service: &AzureDevOps) -> Router {
     let prefix = service.addresses().prefix().to_owned();
     let routes = table(&prefix).router;
+    let watching = service.clone();
     let token = service.addresses().token_path();
     let routes = if token.starts_with(&prefix) { routes } else { routes.route(&token, post(token::issue)) };
     let routes = routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(service.clone(), auth::gate))
-        .layer(middleware::from_fn_with_state(service.clone(), watch::access_tokens))
+        .layer(Check(move |request: &Request| {
+            watch::access_tokens(&watching, request);
+            Ok(())
+        }))
         .with_state(service.clone());
     // Paths are brought to one form before they are routed.
     let canonical = MapRequestLayer::new(move |request: Request| canonical(request, &prefix));

@@ -156,6 +156,9 @@ pub(crate) struct State {
     index: Index,
     /// Something happened that may let a queued job be given to an agent.
     stirred: bool,
+    /// How many queued jobs were looked at to give them away.
+    #[cfg(test)]
+    looked_at: usize,
     /// Documents that differ from what the store holds.
     pub(crate) dirty: BTreeSet<Document>,
     /// What happened since the events were last taken.
@@ -193,6 +196,8 @@ impl State {
             forgettable: BTreeSet::new(),
             index: Index::default(),
             stirred: true,
+            #[cfg(test)]
+            looked_at: 0,
             dirty: BTreeSet::from([Document::Meta, Document::Definition(DefinitionId::CONTROL)]),
             events: Vec::new(),
             next_event: 1,

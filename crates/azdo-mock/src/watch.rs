@@ -1,31 +1,23 @@
 //! Looks at every access token that comes in for signs of theft, whether the gate takes it or not. It answers nothing.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header;
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::routes::extract::peer;
 use crate::state::alarms::{KeyUse, Use};
 
-/// Notes who shows an agent's access token, then lets the request pass.
-pub(crate) async fn access_tokens(
-    State(service): State<AzureDevOps>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(seen) = seen(&service, &request) {
-        let noted = service.change(|state, moment| {
-            state.watch(seen, moment.now);
-            Ok::<_, ApiError>(())
-        });
-        if let Err(error) = noted {
-            tracing::warn!(?error, "a sign of a stolen key could not be saved");
-        }
+/// Notes who shows an agent's access token.
+pub(crate) fn access_tokens(service: &AzureDevOps, request: &Request) {
+    let Some(seen) = seen(service, request) else { return };
+    let noted = service.change(|state, moment| {
+        state.watch(seen, moment.now);
+        Ok::<_, ApiError>(())
+    });
+    if let Err(error) = noted {
+        tracing::warn!(?error, "a sign of a stolen key could not be saved");
     }
-    next.run(request).await
 }
 
 /// A use of a key that is worth a note.

@@ -1,16 +1,31 @@
 //! The only callers of `bind`.
+//!
+//! HTTP/1.1 alone. Over TLS the handshake offers no other, and on a plain connection the service's own web server speaks
+//! no HTTP/2 (MicrosoftDocs/iis-docs: iis/get-started/whats-new-in-iis-10/http2-on-iis.md). To tell the two apart a server
+//! has to read ahead, which doubles the buffer that each open poll holds.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum::extract::ConnectInfo;
+use axum::http::{Request, header};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
 
-use crate::connection::Cuttable;
+use crate::connection::{ClientStream, Connection, EndSeenBy};
 use crate::shutdown::Shutdown;
 use crate::tls::ServerTls;
+use crate::unread::{PATIENCE, ReadOut};
 
 /// How long open requests may take to end once the shutdown began.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -19,28 +34,15 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// again after 30 to 60 s, so it is above that.
 const SILENCE: Duration = Duration::from_secs(75);
 
+/// How long a client may take for the handshake of TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long nobody is let in after that failed, mostly for want of file descriptors.
+const BREATH: Duration = Duration::from_millis(50);
+
 /// Binds `address` (port 0: any free port), serves HTTP in the background, returns the bound address.
 pub async fn serve_http(address: SocketAddr, router: Router, shutdown: &Shutdown) -> io::Result<SocketAddr> {
-    serve_http_with(address, router, SILENCE, shutdown)
-}
-
-fn serve_http_with(
-    address: SocketAddr,
-    router: Router,
-    silence: Duration,
-    shutdown: &Shutdown,
-) -> io::Result<SocketAddr> {
-    let (listener, bound) = bind(address)?;
-    let handle = drained(shutdown);
-    let mut server =
-        axum_server::from_tcp(listener)?.acceptor(Cuttable).handle(handle).first_request_timeout(silence);
-    server.http_builder().http1().header_read_timeout(silence);
-    shutdown.spawn_graceful(async move {
-        if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
-            tracing::error!(%bound, %error, "http server ended");
-        }
-    });
-    Ok(bound)
+    serve(address, router, None, SILENCE, shutdown)
 }
 
 /// Binds `address` (port 0: any free port), serves HTTPS in the background, returns the bound address.
@@ -50,138 +52,120 @@ pub async fn serve_https(
     tls: &ServerTls,
     shutdown: &Shutdown,
 ) -> io::Result<SocketAddr> {
+    serve(address, router, Some(TlsAcceptor::from(tls.0.clone())), SILENCE, shutdown)
+}
+
+fn serve(
+    address: SocketAddr,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    silence: Duration,
+    shutdown: &Shutdown,
+) -> io::Result<SocketAddr> {
     let (listener, bound) = bind(address)?;
-    let handle = drained(shutdown);
-    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls.0.clone())).acceptor(Cuttable);
-    let mut server =
-        axum_server::from_tcp(listener)?.acceptor(acceptor).handle(handle).first_request_timeout(SILENCE);
-    server.http_builder().http1().header_read_timeout(SILENCE);
-    shutdown.spawn_graceful(async move {
-        if let Err(error) = server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await {
-            tracing::error!(%bound, %error, "https server ended");
-        }
-    });
+    let mut http = http1::Builder::new();
+    // On a plain connection the stream sees the client's end, see `EndSeenBy`.
+    http.timer(TokioTimer::new()).header_read_timeout(silence).half_close(tls.is_none());
+    let server = Server { router, tls, http, shutdown: shutdown.clone() };
+    shutdown.spawn(async move { server.accept(&listener).await });
     Ok(bound)
 }
 
 fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address)
+    let listener = std::net::TcpListener::bind(address)
         .map_err(|source| io::Error::new(source.kind(), format!("listen on `{address}`: {source}")))?;
     listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
 
-fn drained(shutdown: &Shutdown) -> Handle<SocketAddr> {
-    let handle = Handle::new();
-    let (token, stopped) = (shutdown.token().clone(), handle.clone());
-    shutdown.spawn_graceful(async move {
-        token.cancelled().await;
-        stopped.graceful_shutdown(Some(DRAIN));
-    });
-    handle
+/// What serves the connections of one listener.
+struct Server {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    http: http1::Builder,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    async fn accept(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.open(stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection in a task of its own. What it holds is held for each agent that waits, so nothing is moved
+    /// into a future that could stay where it is.
+    fn open(&self, stream: TcpStream, peer: SocketAddr) {
+        let connection = Connection::default();
+        let answers = Answers { router: self.router.clone(), connection: connection.clone(), peer };
+        let stopped = self.shutdown.token().clone();
+        let Some(tls) = self.tls.clone() else {
+            let stream = ClientStream { stream, connection, end: EndSeenBy::Stream };
+            let served = self.http.serve_connection(TokioIo::new(stream), answers).with_upgrades();
+            return self.shutdown.spawn_graceful(drained(served, stopped));
+        };
+        let stream = ClientStream { stream, connection, end: EndSeenBy::Reader };
+        let http = self.http.clone();
+        self.shutdown.spawn_graceful(async move {
+            let sealed = tokio::select! {
+                sealed = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => sealed,
+                () = stopped.cancelled() => return,
+            };
+            match sealed {
+                Ok(Ok(sealed)) => {
+                    let served = http.serve_connection(TokioIo::new(sealed), answers).with_upgrades();
+                    drained(served, stopped).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+            }
+        });
+    }
+}
+
+/// A connection to its end; once the service stops, that comes after the request that is being answered.
+async fn drained<I>(mut served: http1::UpgradeableConnection<TokioIo<I>, Answers>, stopped: CancellationToken)
+where
+    TokioIo<I>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    // How it ends is the client's business.
+    tokio::select! {
+        _ = &mut served => return,
+        () = stopped.cancelled() => {}
+    }
+    Pin::new(&mut served).graceful_shutdown();
+    let _ = tokio::time::timeout(DRAIN, &mut served).await;
+}
+
+/// Answers the requests of one connection.
+struct Answers {
+    router: Router,
+    connection: Connection,
+    peer: SocketAddr,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Answers {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <ReadOut<Router> as tower::Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if request.headers().contains_key(header::UPGRADE) {
+            self.connection.upgrade();
+        }
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(self.connection.clone());
+        ReadOut { inner: self.router.clone(), patience: PATIENCE }.call(request)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-    use crate::{Authority, SystemClock};
-
-    #[tokio::test]
-    async fn https_answers_those_who_trust_the_authority_and_nobody_else() {
-        let authority = Authority::create(&SystemClock::shared()).unwrap();
-        let again = Authority::from_pem(
-            authority.cert_pem().into(),
-            authority.key_pem().into(),
-            &SystemClock::shared(),
-        );
-        let tls = again.unwrap().issue(&["localhost".into(), "127.0.0.1".into()]).unwrap();
-        let shutdown = Shutdown::new();
-        let router = Router::new().route("/", get(|| async { "here" }));
-        let address = serve_https(([127, 0, 0, 1], 0).into(), router, &tls, &shutdown).await.unwrap();
-
-        let root = reqwest::Certificate::from_pem(authority.cert_pem().as_bytes()).unwrap();
-        let trusting = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
-        for host in ["localhost", "127.0.0.1"] {
-            let url = format!("https://{host}:{}/", address.port());
-            assert_eq!(trusting.get(url).send().await.unwrap().text().await.unwrap(), "here");
-        }
-        let stranger = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
-        assert!(stranger.get(format!("https://{address}/")).send().await.is_err());
-
-        assert!(shutdown.stop(Duration::from_secs(5)).await, "the server ends with its shutdown");
-        assert!(trusting.get(format!("https://{address}/")).send().await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_connection_is_cut_before_its_answer_with_and_without_tls() {
-        use axum::Extension;
-        use axum::response::IntoResponse as _;
-
-        let authority = Authority::create(&SystemClock::shared()).unwrap();
-        let tls = authority.issue(&["127.0.0.1".into()]).unwrap();
-        let root = reqwest::Certificate::from_pem(authority.cert_pem().as_bytes()).unwrap();
-        let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
-        let shutdown = Shutdown::new();
-        let cut = |Extension(connection): Extension<crate::Connection>| async move {
-            connection.cut();
-            "never seen".into_response()
-        };
-        let router = Router::new().route("/cut", get(cut)).route("/", get(|| async { "here" }));
-        let plain = serve_http(([127, 0, 0, 1], 0).into(), router.clone(), &shutdown).await.unwrap();
-        let sealed = serve_https(([127, 0, 0, 1], 0).into(), router, &tls, &shutdown).await.unwrap();
-        for base in [format!("http://{plain}"), format!("https://{sealed}")] {
-            client.get(format!("{base}/cut")).send().await.unwrap_err();
-            let other = client.get(&base).send().await.unwrap();
-            assert_eq!(other.text().await.unwrap(), "here", "other connections go on");
-        }
-        assert!(shutdown.stop(Duration::from_secs(5)).await);
-    }
-
-    /// The control is the server's other client: it sends a head and gets its answer.
-    #[tokio::test]
-    async fn who_connects_and_says_nothing_is_let_go() {
-        let shutdown = Shutdown::new();
-        let router = Router::new().route("/", get(|| async { "here" }));
-        let silence = Duration::from_millis(100);
-        let address = serve_http_with(([127, 0, 0, 1], 0).into(), router, silence, &shutdown).unwrap();
-        for said in ["", "GET / HTTP/1.1\r\nHost: "] {
-            let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
-            silent.write_all(said.as_bytes()).await.unwrap();
-            let mut answer = Vec::new();
-            let ended = tokio::time::timeout(Duration::from_secs(30), silent.read_to_end(&mut answer)).await;
-            assert!(ended.is_ok(), "the connection is still open after `{said}`");
-        }
-        let answer = reqwest::get(format!("http://{address}/")).await.unwrap();
-        assert_eq!(answer.text().await.unwrap(), "here");
-    }
-
-    /// The control is the answer itself: before the body was read out, it was lost with the connection.
-    #[tokio::test]
-    async fn who_still_sends_what_nobody_wants_reads_the_answer_and_keeps_the_connection() {
-        let shutdown = Shutdown::new();
-        let router = Router::new().route("/", get(|| async { "here" }).post(|| async { "unread" }));
-        let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
-        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
-        let body = vec![b'x'; 8 << 20];
-        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
-        client.write_all(head.as_bytes()).await.unwrap();
-        client.write_all(&body).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        let mut answers = String::new();
-        client.read_to_string(&mut answers).await.unwrap();
-        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
-        assert!(answers.contains("unread") && answers.ends_with("here"), "{answers}");
-    }
-
-    #[tokio::test]
-    async fn a_taken_port_is_named() {
-        let shutdown = Shutdown::new();
-        let taken = serve_http(([127, 0, 0, 1], 0).into(), Router::new(), &shutdown).await.unwrap();
-        let error = serve_http(taken, Router::new(), &shutdown).await.unwrap_err();
-        assert!(error.to_string().contains(&taken.to_string()), "{error}");
-    }
-}
+mod tests;

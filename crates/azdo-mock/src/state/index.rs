@@ -7,7 +7,9 @@
 //!
 //! [`Tracked`]: super::tracked::Tracked
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -16,6 +18,7 @@ use super::agents::Agent;
 use super::requests::Request;
 use super::sessions::Session;
 use super::{Document, State};
+use crate::wire::demand::Demand;
 use crate::wire::ids::{AgentId, JobId, PoolId, RequestId, RunId, SessionId};
 
 /// What of an agent is looked for.
@@ -35,6 +38,19 @@ struct SessionFacts {
     silent_since: Option<Timestamp>,
 }
 
+/// Which agents could be given a job: jobs that want the same have the same chances.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Want {
+    pool: PoolId,
+    demands: Vec<Demand>,
+}
+
+impl Want {
+    fn of(request: &Request) -> Self {
+        Self { pool: request.pool_id, demands: request.demands.clone() }
+    }
+}
+
 /// What of a request is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RequestFacts {
@@ -44,6 +60,8 @@ struct RequestFacts {
     finished: Option<Timestamp>,
     /// When it has to be looked at if nothing happens.
     due: Option<Timestamp>,
+    /// Of one that waits.
+    want: Option<Want>,
 }
 
 impl RequestFacts {
@@ -60,11 +78,8 @@ impl RequestFacts {
             agent,
             finished: request.finish_time,
             due: due.filter(|_| request.finish_time.is_none()),
+            want: request.queued().then(|| Want::of(request)),
         }
-    }
-
-    fn queued(&self) -> bool {
-        self.finished.is_none() && self.agent.is_none()
     }
 }
 
@@ -90,7 +105,7 @@ pub(crate) struct Index {
     silent: BTreeSet<(Timestamp, SessionId)>,
     requests: BTreeMap<RequestId, RequestFacts>,
     jobs: BTreeSet<(JobId, RequestId)>,
-    queued: BTreeSet<RequestId>,
+    queued: BTreeMap<Want, BTreeSet<RequestId>>,
     open: BTreeSet<(PoolId, RequestId)>,
     held: BTreeSet<(AgentId, RequestId)>,
     done: BTreeSet<(PoolId, Timestamp, RequestId)>,
@@ -164,7 +179,7 @@ impl Index {
             None => self.requests.remove(&id),
         };
         let agents = [&old, &facts].into_iter().flatten().filter_map(|facts| facts.agent).collect();
-        let stirred = facts.as_ref().is_none_or(|facts| facts.queued() || facts.finished.is_some());
+        let stirred = facts.as_ref().is_none_or(|facts| facts.want.is_some() || facts.finished.is_some());
         for (facts, there) in [(old, false), (facts, true)] {
             let Some(facts) = facts else { continue };
             set(&mut self.jobs, (facts.job, id), there);
@@ -173,16 +188,31 @@ impl Index {
                 Some(end) => set(&mut self.done, (facts.pool, end, id), there),
             }
             match (facts.agent, facts.finished) {
-                (None, None) => set(&mut self.queued, id, there),
                 (Some(agent), None) => set(&mut self.held, (agent, id), there),
                 (Some(agent), Some(end)) => set(&mut self.done_by, (agent, end, id), there),
-                (None, Some(_)) => {}
+                (None, _) => {}
+            }
+            if let Some(want) = facts.want {
+                self.put_queued(want, id, there);
             }
             if let Some(due) = facts.due {
                 set(&mut self.due, (due, id), there);
             }
         }
         (agents, stirred)
+    }
+
+    fn put_queued(&mut self, want: Want, id: RequestId, there: bool) {
+        match self.queued.entry(want) {
+            Entry::Vacant(entry) if there => drop(entry.insert(BTreeSet::from([id]))),
+            Entry::Vacant(_) => {}
+            Entry::Occupied(mut entry) => {
+                set(entry.get_mut(), id, there);
+                if entry.get().is_empty() {
+                    entry.remove();
+                }
+            }
+        }
     }
 
     /// Whether the agent became ready.
@@ -260,9 +290,15 @@ impl State {
         self.index.held.len()
     }
 
-    /// The queue, oldest job first. Complete after [`Self::reindex`].
-    pub(super) fn queued(&self) -> impl Iterator<Item = RequestId> {
-        self.index.queued.iter().copied()
+    /// The oldest of the queued jobs that want the same, for each kind of want. Complete after [`Self::reindex`].
+    pub(super) fn first_in_queues(&self) -> impl Iterator<Item = RequestId> {
+        self.index.queued.values().filter_map(|queue| queue.first().copied())
+    }
+
+    /// The queued job that comes after another and wants the same. Complete after [`Self::reindex`].
+    pub(super) fn next_in_queue(&self, request: &Request) -> Option<RequestId> {
+        let queue = self.index.queued.get(&Want::of(request))?;
+        queue.range((Bound::Excluded(request.id), Bound::Unbounded)).next().copied()
     }
 
     /// Agents of a pool that a job can be given to, in their turn. Complete after [`Self::reindex`].

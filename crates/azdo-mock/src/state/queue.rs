@@ -27,45 +27,39 @@ impl State {
     }
 
     /// Hands queued jobs to agents, oldest job first. An agent whose poll is held comes before one that was only
-    /// seen lately: of the two it is certain to be alive.
+    /// seen lately: of the two it is certain to be alive. What is looked at are the jobs that are given away, and of
+    /// those that want the same the first that is not: it speaks for all behind it.
     pub(super) fn assign(&mut self, moment: Moment<'_>) {
         self.reindex();
         if !std::mem::take(&mut self.stirred) {
             return;
         }
         let mut free = self.free_parallel_jobs();
-        let queued: Vec<_> = self.queued().collect();
-        // What nobody met a moment ago nobody meets now.
-        let mut unmet = BTreeSet::new();
-        for id in queued {
-            if free == 0 {
-                return;
+        let mut next: BTreeSet<_> = self.first_in_queues().collect();
+        while free > 0
+            && let Some(id) = next.pop_first()
+        {
+            #[cfg(test)]
+            {
+                self.looked_at += 1;
             }
             let Some(request) = self.requests.get(&id) else { continue };
-            let wanted =
-                (request.pool_id, request.demands.iter().map(ToString::to_string).collect::<Vec<_>>());
-            if unmet.contains(&wanted) {
-                continue;
-            }
             let best = self
                 .ready_agents(request.pool_id)
                 .filter(|agent| agent.meets(&request.demands))
                 .find_map(|agent| Some((agent, self.ready_session(agent)?)));
-            if best.is_none() {
-                unmet.insert(wanted);
-            }
-            if let Some((agent, session)) = best {
-                let assignment = Assignment {
-                    agent_id: agent.id,
-                    agent_name: agent.name.clone(),
-                    session_id: session.id,
-                    generation: session.generation,
-                    time: moment.now,
-                };
-                self.give(id, assignment, moment.now);
-                self.reindex();
-                free -= 1;
-            }
+            let Some((agent, session)) = best else { continue };
+            next.extend(self.next_in_queue(request));
+            let assignment = Assignment {
+                agent_id: agent.id,
+                agent_name: agent.name.clone(),
+                session_id: session.id,
+                generation: session.generation,
+                time: moment.now,
+            };
+            self.give(id, assignment, moment.now);
+            self.reindex();
+            free -= 1;
         }
     }
 

@@ -519,6 +519,53 @@ impl State {
     }
 }
 
+/// Jobs of two kinds, in turns; that of the large agent's alone is the first.
+fn waiting(jobs: usize) -> World {
+    let mut world = World::new();
+    for number in 0..jobs {
+        world.queue(POOL, if number % 2 == 0 { vec!["size -equals large".parse().unwrap()] } else { vec![] });
+    }
+    world
+}
+
+/// The control is the count itself: each pass looks at something.
+#[test]
+fn what_waits_does_not_make_giving_away_a_job_dearer() {
+    let looked_at = |jobs: usize| {
+        let mut world = waiting(jobs);
+        let before = world.state.looked_at;
+        for agent in 1..=AGENTS {
+            world.apply(Step::Open(agent));
+            world.apply(Step::Take { agent, renew: true, delete: true });
+            world.apply(Step::Finish { agent, shutting_down: Some(false) });
+        }
+        world.state.looked_at - before
+    };
+    let few = looked_at(20);
+    assert!((1..40).contains(&few), "{few}");
+    assert_eq!(looked_at(2_000), few);
+}
+
+#[test]
+fn jobs_are_given_away_in_the_order_of_the_queue_whatever_they_want() {
+    let mut world = waiting(8);
+    world.apply(Step::Limit(Some(1)));
+    world.apply(Step::Open(1));
+    let mut given = Vec::new();
+    while let Some(id) = world.state.assigned_request(AgentId(1)).map(|request| request.id) {
+        given.push(id.0);
+        world.apply(Step::Take { agent: 1, renew: true, delete: true });
+        world.apply(Step::Finish { agent: 1, shutting_down: Some(false) });
+        assert!(given.len() <= 8, "{given:?}");
+    }
+    assert_eq!(given, (1..=8).collect::<Vec<_>>());
+
+    // Who cannot have the first gets the first that it can.
+    let mut world = waiting(8);
+    world.apply(Step::Open(2));
+    assert_eq!(world.state.assigned_request(AgentId(2)).map(|request| request.id.0), Some(2));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -41,7 +41,10 @@ def creation():
     equal("show: the container runs", view["currentState"]["state"], "Running")
     events = [one["name"] for one in view["events"]]
     that("show: the events", {"Pulling", "Pulled", "Started"} <= set(events), view)
-    equal("list has it", names(az("container list -g walk")), ["one"])
+    listed = az("container list -g walk")
+    equal("list has it", names(listed), ["one"])
+    equal("list leaves out what it does", [listed[0].get("instanceView"), listed[0]["containers"][0].get("instanceView")], [None, None])
+    equal("list --query", az("container list --query {}", "[?osType=='Linux'].[name, provisioningState]"), [["one", "Succeeded"]])
     that("list -o table has a line for it", any(line.split()[:1] == ["one"] for line in answered("container list -g walk -o table").out.splitlines()))
     refused("InaccessibleImage", f"container create -g walk -n two --image {SERVER}/team/nothing:1 {SIZE}", *CREDENTIALS)
     refused("InvalidContainerGroupUpdate", f"container create -g walk -n one --image {{}} --os-type Linux --cpu 2 --memory 1", IMAGE, *CREDENTIALS)

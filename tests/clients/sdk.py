@@ -122,7 +122,8 @@ def container_groups():
     state = ended.containers[0].instance_view.current_state
     equal("its exit code", (state.state, state.exit_code, state.detail_status), ("Terminated", 3, "Error"))
     that("containers.list_logs", "hello from the library" in aci.containers.list_logs("sdk", "one", "main").content)
-    equal("container_groups.list_by_resource_group", [one.name for one in aci.container_groups.list_by_resource_group("sdk")], ["one"])
+    listed = [(one.name, one.provisioning_state, one.containers[0].instance_view) for one in aci.container_groups.list_by_resource_group("sdk")]
+    equal("container_groups.list_by_resource_group leaves out the instance views", listed, [("one", "Succeeded", None)])
     that("location.list_usage", [one.name.value for one in aci.location.list_usage(LOCATION)])
     refused("a group that is not there", ResourceNotFoundError, "ResourceNotFound", lambda: aci.container_groups.get("sdk", "nothing"))
     wrong = {**group, "containers": [{**group["containers"][0], "image": f"{SERVER}/team/nothing:1"}]}

@@ -2,7 +2,8 @@
 //! What they do and what is checked is in the scripts of `tests/clients`.
 
 use anyhow::{Context, Result, ensure};
-use e2e::Stack;
+use e2e::{GroupOf, Stack, said};
+use serde_json::json;
 
 /// The image of the walks, with these tags, in the sandbox's registry.
 async fn push(stack: &Stack, tags: &[&str]) -> Result<String> {
@@ -125,6 +126,96 @@ async fn sandbox_az_passes_words_and_exit_code_and_leaves_the_users_own_configur
 
     let none = run(&["group", "list"], &home.path().join("az")).await?;
     ensure!(none.0 == Some(1) && none.2.contains("hint: MAYFLY_AZ"), "{none:?}");
+    stack.finish().await
+}
+
+/// Says where the container is and what the identity endpoint knows it by, then passes on to that endpoint what comes in.
+/// Perl is in every image that is made from Debian's.
+const PASS_ON: &str = r#"
+echo "address=$(hostname -i)"; echo "endpoint=$IDENTITY_ENDPOINT"; echo "header=$IDENTITY_HEADER"
+exec perl -MIO::Socket::INET -MIO::Select -e '
+  my ($there) = $ENV{IDENTITY_ENDPOINT} =~ m{//([^/]+)};
+  my $door = IO::Socket::INET->new(LocalPort => 8080, Listen => 16) or die $!;
+  $| = 1; print "listening\n"; $SIG{CHLD} = "IGNORE";
+  while (my $in = $door->accept) {
+    next if fork;
+    my $out = IO::Socket::INET->new($there) or die $!;
+    my $both = IO::Select->new($in, $out);
+    while (my @ready = $both->can_read) {
+      for my $one (@ready) { sysread($one, my $bytes, 65536) or exit; syswrite($one == $in ? $out : $in, $bytes); }
+    }
+  }'
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azure_identity_is_the_identity_of_its_container() -> Result<()> {
+    let mut stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.set("MAYFLY_IMAGE", &image);
+    let identity = stack.make_identity("worker").await?;
+    let id = stack.identity_id("worker");
+    let group = GroupOf {
+        script: Some(PASS_ON.to_owned()),
+        identity: Some(json!({ "type": "UserAssigned", "userAssignedIdentities": { id.as_str(): {} } })),
+        ..GroupOf::default()
+    };
+    stack.put_group("worker", &group).await?;
+    stack.add_member(&identity["principalId"], "read").await?;
+    let log = stack.group_said("worker", "listening").await?;
+    let endpoint = said(&log, "endpoint")?;
+    let (_, path) = endpoint.split_once("/metadata").context("the endpoint has the documented path")?;
+    let text = |name: &str| identity[name].as_str().unwrap_or_default().to_owned();
+    stack
+        .client()?
+        .with("IDENTITY_ENDPOINT", &format!("http://{}:8080/metadata{path}", said(&log, "address")?))
+        .with("IDENTITY_HEADER", said(&log, "header")?)
+        .with("HOST_ENDPOINT", endpoint)
+        .with("IDENTITY_CLIENT_ID", &text("clientId"))
+        .with("IDENTITY_PRINCIPAL_ID", &text("principalId"))
+        .with("IDENTITY_RESOURCE_ID", &id)
+        .walk("managed_identity.py")
+        .await?;
+    stack.finish().await
+}
+
+/// Throttled calls of this method on this type: what the journal has of them.
+async fn throttled(stack: &Stack, kind: &str) -> Result<Vec<serde_json::Value>> {
+    let journal = stack.control("GET", &format!("/arm/journal?path_contains={kind}"), None).await?;
+    let all = journal.as_array().context("a journal is a list")?;
+    Ok(all.iter().filter(|entry| entry["status"] == 429).cloned().collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn az_and_mayfly_wait_as_long_as_a_busy_resource_manager_tells_them() -> Result<()> {
+    let mut stack = Stack::builder().start().await?;
+    let fault = |method: &str, path: &str| json!({"service": "arm", "method": method, "path_contains": path, "status": 429, "retry_after": 2, "count": 2});
+    stack.client()?.walk("az_throttled.py").await?;
+    ensure!(throttled(&stack, "resourcegroups/busy").await?.len() == 4, "two of each kind of call");
+
+    stack.build_image().await?;
+    stack
+        .control(
+            "POST",
+            "/arm/faults",
+            Some(json!([fault("PUT", "/deployments/"), fault("GET", "/containerGroups")])),
+        )
+        .await?;
+    let began = std::time::Instant::now();
+    stack.ok(&["deploy", "--agents", "1"]).await?;
+    ensure!(began.elapsed() >= std::time::Duration::from_secs(8), "it did not wait: {:?}", began.elapsed());
+    ensure!(throttled(&stack, "deployments").await?.len() == 2);
+    ensure!(throttled(&stack, "containergroups").await?.len() == 2);
+    let agents = stack.azdo("GET", "/_apis/distributedtask/pools/1/agents").await?;
+    ensure!(agents["count"] == 1, "{agents}");
+
+    // A wait that nobody has time for is not waited for: the command ends and says whom to blame.
+    stack.control("DELETE", "/arm/faults", None).await?;
+    stack
+        .control("POST", "/arm/faults", Some(json!([{"service": "arm", "status": 429, "retry_after": 3600}])))
+        .await?;
+    let refused = stack.mayfly(&["status"]).await?;
+    ensure!(refused.code == 2 && refused.stderr.contains("SubscriptionRequestsThrottled"), "{refused:?}");
+    stack.control("DELETE", "/arm/faults", None).await?;
     stack.finish().await
 }
 

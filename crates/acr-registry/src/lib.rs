@@ -4,7 +4,7 @@
 //! known as `localhost:<port>`, which Docker engines on the same machine push to and pull from.
 //!
 //! It does not know resource groups, prices or templates: that is Resource Manager's side. It runs no
-//! tasks, replications or webhooks, and keeps nothing that was deleted.
+//! tasks or replications, tells of pushes and deletions and sends no webhook itself, and keeps nothing that was deleted.
 
 mod access;
 mod acr_path;
@@ -13,6 +13,7 @@ mod catalogue;
 mod content;
 mod digest;
 mod error;
+mod events;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -27,6 +28,7 @@ mod routes;
 mod scene;
 mod users;
 
+pub use events::{ImageAction, ImageEvent};
 pub use registries::{
     CreateRegistry, ExistingTags, ImportError, ImportImage, ImportTarget, Reader, Registries, RegistryError,
     RegistryInfo, RegistrySettings, RepositoryToken,

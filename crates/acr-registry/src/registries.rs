@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::access::{Holder, Rights, TOKEN_USER, Tokens};
 use crate::catalogue::Catalogue;
 use crate::content::Content;
+use crate::events::{ImageEvent, Listener};
 use crate::registry::{Admin, Registry, Stored, sweep_now_and_then};
 use crate::routes;
 use crate::users::Users;
@@ -124,6 +125,7 @@ struct Inner {
     /// One at a time is made or deleted.
     changing: tokio::sync::Mutex<()>,
     around: OnceLock<Around>,
+    listener: Listener,
 }
 
 /// What every registry's routes are put into.
@@ -147,12 +149,19 @@ impl Registries {
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             around: OnceLock::new(),
+            listener: Listener::default(),
         }))
     }
 
     /// Puts something around the routes of every registry that is served from now on; the first time it is told.
     pub fn set_around(&self, around: impl Fn(Router) -> Router + Send + Sync + 'static) {
         let _ = self.0.around.set(Box::new(around));
+    }
+
+    /// Tells of every image that is pushed or deleted from now on, after it was kept and before the client is answered: what
+    /// takes time has to be done elsewhere. The first one that is told stays.
+    pub fn set_listener(&self, told: impl Fn(ImageEvent) + Send + Sync + 'static) {
+        self.0.listener.set(told);
     }
 
     /// Makes a registry and serves it, or brings one that exists into the wanted state.
@@ -308,6 +317,7 @@ impl Registries {
             },
             entra: settings.entra.clone(),
             admin: Arc::new(Mutex::new(Admin::of(stored, bound.port()))),
+            listener: self.0.listener.clone(),
         };
         door.open(registry.clone());
         sweep_now_and_then(registry.clone(), &shutdown);

@@ -13,6 +13,7 @@ use service_kit::Shutdown;
 use crate::access::{Holder, Rights, TOKEN_USER, Tokens};
 use crate::catalogue::Catalogue;
 use crate::content::Content;
+use crate::events::Listener;
 use crate::name::RepositoryName;
 use crate::registries::{CreateRegistry, RegistryInfo};
 use crate::users::Users;
@@ -47,6 +48,7 @@ pub(crate) struct Registry {
     pub(crate) tokens: Tokens,
     pub(crate) entra: Option<Entra>,
     pub(crate) admin: Arc<Mutex<Admin>>,
+    pub(crate) listener: Listener,
 }
 
 #[derive(Debug)]

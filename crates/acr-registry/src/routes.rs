@@ -129,7 +129,9 @@ async fn dispatch(
         (Target::Manifest(name, reference), "PUT") => {
             manifests::put(registry, name, reference, parts, body).await
         }
-        (Target::Manifest(name, reference), "DELETE") => manifests::delete(registry, name, reference).await,
+        (Target::Manifest(name, reference), "DELETE") => {
+            manifests::delete(registry, name, reference, parts).await
+        }
         (Target::Blob(name, digest), _) if read => blobs::get(registry, name, digest, parts).await,
         (Target::Blob(name, digest), "DELETE") => blobs::delete(registry, name, digest).await,
         (Target::Referrers(name, digest), "GET") => lists::referrers(registry, name, digest, parts),

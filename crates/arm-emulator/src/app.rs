@@ -133,6 +133,12 @@ impl Arm {
             deletions: AtomicUsize::new(0),
         }));
         groups.set_pull_logins(Arc::new(PullAs(Arc::downgrade(&arm.0))));
+        let weak = Arc::downgrade(&arm.0);
+        arm.settings().registries.set_listener(move |event| {
+            if let Some(inner) = weak.upgrade() {
+                providers::acr::children::told(&Arm(inner), event);
+            }
+        });
         arm
     }
 

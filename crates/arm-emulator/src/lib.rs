@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod identity_endpoint;
 mod location;
 mod metadata;
+mod outbound;
 mod providers;
 mod records;
 mod request;

@@ -14,9 +14,8 @@ use serde_json::json;
 use crate::access::Scope;
 use crate::acr_path::AcrTarget;
 use crate::attributes::Changes;
-use crate::digest::Digest;
 use crate::error::OciError;
-use crate::name::RepositoryName;
+use crate::name::{Reference, RepositoryName};
 use crate::registry::Registry;
 use crate::repository::{Refusal, Repository};
 use crate::routes::page::Wanted;
@@ -80,9 +79,12 @@ async fn dispatch(
             change(registry, &target, body).await?;
             show(registry, &target)
         }
-        ("DELETE", AcrTarget::Repository(name)) => delete_repository(registry, &name).await,
+        ("DELETE", AcrTarget::Repository(name)) => delete_repository(registry, &name, parts).await,
         ("DELETE", AcrTarget::Tag(name, tag)) => untag(registry, &name, &tag),
-        ("DELETE", AcrTarget::Manifest(name, digest)) => delete_manifest(registry, &name, &digest).await,
+        ("DELETE", AcrTarget::Manifest(name, digest)) => {
+            let reference = Reference::Digest(digest);
+            manifests::delete(registry, &name, &reference, parts).await
+        }
         (_, target) => Err(unsupported(&parts.method, &format!("/acr/v1/{target}"), supported)),
     }
 }
@@ -175,12 +177,18 @@ fn apply(repository: &mut Repository, target: &AcrTarget, changes: Changes) -> R
     Ok(())
 }
 
-async fn delete_repository(registry: &Registry, name: &RepositoryName) -> Result<Response, OciError> {
+async fn delete_repository(
+    registry: &Registry,
+    name: &RepositoryName,
+    parts: &Parts,
+) -> Result<Response, OciError> {
     let now = registry.tokens.clock.now();
+    let before = manifests::repository(registry, name)?;
     let removed = registry.catalogue.change(name, |repository| repository.clear(now));
     let (digests, tags) = removed
         .map_err(|error| OciError::internal("delete a repository", &error))?
         .map_err(|refusal| refused(name, name, refusal))?;
+    registry.tell_deleted(name, &before, &digests, parts);
     blobs::remove_unused(registry, &digests).await?;
     let digests: Vec<_> = digests.iter().map(ToString::to_string).collect();
     let answer = json!({ "manifestsDeleted": digests, "tagsDeleted": tags });
@@ -195,13 +203,4 @@ fn untag(registry: &Registry, name: &RepositoryName, tag: &str) -> Result<Respon
         .map_err(|error| OciError::internal("delete a tag", &error))?
         .map_err(|refusal| refused(name, &tag, refusal))?;
     Ok(StatusCode::ACCEPTED.into_response())
-}
-
-async fn delete_manifest(
-    registry: &Registry,
-    name: &RepositoryName,
-    digest: &Digest,
-) -> Result<Response, OciError> {
-    let reference = crate::name::Reference::Digest(digest.clone());
-    manifests::delete(registry, name, &reference).await
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::attributes::Attributes;
 use crate::digest::{Algorithm, Digest};
 use crate::error::OciError;
+use crate::events::Pushed;
 use crate::manifest::{LARGEST_MANIFEST, Manifest, accepts};
 use crate::name::{Reference, RepositoryName, is_tag};
 use crate::registry::Registry;
@@ -64,11 +65,14 @@ pub(super) async fn put(
         let _files = registry.files.read().await;
         let id = registry.tokens.entropy.uuid();
         registry.content.write(id, &digest, &content).await.map_err(internal)?;
-        let record = record(media_type, details, now);
+        let record = record(media_type.clone(), details, now);
         let kept = registry.catalogue.change(name, |repository| repository.put(&digest, record, &tags, now));
         kept.map_err(|error| OciError::internal("keep a manifest", &error))?
             .map_err(|refusal| refused(name, reference, refusal))?;
     }
+    let size = content.len() as u64;
+    let pushed = Pushed { digest: &digest, media_type: &media_type, size, tags: &tags };
+    registry.tell_pushed(name, &pushed, parts);
     let headers =
         [(header::LOCATION, format!("/v2/{name}/manifests/{digest}")), (CONTENT_DIGEST, digest.to_string())];
     let mut response = (StatusCode::CREATED, headers).into_response();
@@ -136,10 +140,11 @@ pub(super) async fn delete(
     registry: &Registry,
     name: &RepositoryName,
     reference: &Reference,
+    parts: &Parts,
 ) -> Result<Response, OciError> {
     let now = registry.tokens.clock.now();
     // A repository that is not known is said to be so, rather than its manifest.
-    repository(registry, name)?;
+    let before = repository(registry, name)?;
     let removed = registry.catalogue.change(name, |repository| match reference {
         Reference::Tag(tag) => repository.untag(tag, now).map(|()| Vec::new()),
         Reference::Digest(digest) => repository.delete(digest, now),
@@ -150,6 +155,7 @@ pub(super) async fn delete(
             let refusal = if refusal == Refusal::Tag { Refusal::Manifest } else { refusal };
             refused(name, reference, refusal)
         })?;
+    registry.tell_deleted(name, &before, &gone, parts);
     if !gone.is_empty() {
         blobs::remove_unused(registry, &gone).await?;
     }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 use service_kit::{JOURNAL_BOUND, Ring};
+use uuid::Uuid;
 
 /// One thing that happened.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +56,27 @@ pub(crate) enum EventKind {
     },
     ResourceDeleted {
         id: String,
+    },
+    /// A webhook's address was called, or could not be.
+    WebhookCalled {
+        id: String,
+        /// As `listEvents` has it.
+        event: Uuid,
+        action: String,
+        /// Of the answer, if there was one.
+        status: Option<u16>,
+    },
+    /// What a resource became in another resource group.
+    ResourceMoved {
+        /// As it was before.
+        from: String,
+        id: String,
+    },
+    /// An image was copied into a registry.
+    ImageImported {
+        id: String,
+        /// `repository:tag` or `repository@digest` of the source.
+        image: String,
     },
 }
 

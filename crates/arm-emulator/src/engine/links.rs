@@ -1,23 +1,21 @@
 //! Templates and parameters that are named by an address (`azure-docs: linked-templates.md`): fetched over HTTP or HTTPS, or
 //! read from a template spec that is stored here.
 //!
-//! The service itself takes only what is reachable from the internet. Here loopback and private addresses are taken too,
-//! since the templates of a sandbox's user lie on the user's machine, and whoever may deploy owns that machine; link-local
-//! ones, where clouds serve their metadata, are refused. A proxy of the environment is not used: no service reads it.
+//! Which addresses are asked: `outbound`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arm_template::Linked;
 use arm_template::jsonc;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Response, Url};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
 
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::fields::Fields;
+use crate::outbound::{self, plain};
 use crate::providers::any;
 
 /// Largest document: as much as a template may have (`azure-docs: best-practices.md`).
@@ -147,12 +145,10 @@ fn template_spec(arm: &Arm, id: &str) -> Result<Arc<str>, String> {
 }
 
 async fn download(address: &str) -> Result<Arc<str>, String> {
-    let client = Client::builder().no_proxy().redirect(redirect::Policy::none()).build();
-    let client = client.map_err(|error| error.to_string())?;
     let mut at = Url::parse(address).map_err(|_| "it is not an absolute URI".to_owned())?;
     for _ in 0..=MOST_REDIRECTS {
-        check_address(&at).await?;
-        let answer = client.get(at.clone()).send().await.map_err(|error| plain(&error))?;
+        let answer =
+            outbound::client(&at).await?.get(at.clone()).send().await.map_err(|error| plain(&error))?;
         if !answer.status().is_redirection() {
             return read(answer).await;
         }
@@ -161,34 +157,6 @@ async fn download(address: &str) -> Result<Arc<str>, String> {
         at = next.ok_or_else(|| "it is a redirect to nowhere".to_owned())?;
     }
     Err(format!("there are more than {MOST_REDIRECTS} redirects"))
-}
-
-/// An error without the address in it, whose query may be a signature.
-fn plain(error: &reqwest::Error) -> String {
-    if error.is_connect() { "the host cannot be reached".into() } else { "the request failed".into() }
-}
-
-async fn check_address(at: &Url) -> Result<(), String> {
-    if !["http", "https"].contains(&at.scheme()) {
-        return Err(format!("the scheme '{}' is not supported; 'http' and 'https' are", at.scheme()));
-    }
-    let (host, port) = (at.host_str().unwrap_or_default(), at.port_or_known_default().unwrap_or_default());
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found =
-        tokio::net::lookup_host((host, port)).await.map_err(|_| "the host has no address".to_owned())?;
-    for address in found {
-        if is_link_local(address.ip()) {
-            return Err("link-local addresses are not fetched from".to_owned());
-        }
-    }
-    Ok(())
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_link_local() || ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_unspecified(),
-    }
 }
 
 async fn read(mut answer: Response) -> Result<Arc<str>, String> {
@@ -224,21 +192,6 @@ fn unreachable(address: &str, reason: &str) -> ArmError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn link_local_addresses_are_told_from_others() {
-        for (text, expected) in [
-            ("169.254.169.254", true),
-            ("::ffff:169.254.169.254", true),
-            ("fe80::1", true),
-            ("0.0.0.0", true),
-            ("127.0.0.1", false),
-            ("10.0.0.1", false),
-            ("::1", false),
-        ] {
-            assert_eq!(is_link_local(text.parse().unwrap()), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_signature_in_an_address_is_not_shown() {

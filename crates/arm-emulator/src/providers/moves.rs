@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::app::Arm;
+use crate::control::events::EventKind;
 use crate::error::{ArmError, ErrorBody};
 use crate::fields::Fields;
 use crate::providers::any::{self, Place};
@@ -60,6 +61,8 @@ pub(crate) fn run(arm: &Arm, wanted: &Move) -> Result<(), ArmError> {
             registries::save(arm, &record)?;
         }
         resources::regroup(arm, id, &wanted.target)?;
+        let to = id.clone().respelt(Some(wanted.target.clone()));
+        arm.tell(EventKind::ResourceMoved { from: id.to_string(), id: to.to_string() });
     }
     Ok(())
 }

@@ -106,6 +106,18 @@ pub(crate) fn shown(kind: Kind, mut view: Value, version: &str) -> Value {
     view
 }
 
+/// A container group without what it and its containers are doing.
+pub(crate) fn without_instance_views(mut group: Value) -> Value {
+    for of in [
+        &["properties"][..],
+        &["properties", "containers", "properties"],
+        &["properties", "initContainers", "properties"],
+    ] {
+        remove(&mut group, &[of, &["instanceView"]].concat());
+    }
+    group
+}
+
 /// Where the first member of these names is. `null` counts as absent, as it does for ARM.
 fn find(value: &Value, names: &[&str], path: String) -> Option<String> {
     match value {

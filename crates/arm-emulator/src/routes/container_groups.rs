@@ -50,8 +50,12 @@ fn shown(view: Value, ApiVersion(version): &ApiVersion) -> Value {
     versions::shown(Kind::ContainerGroup, view, version)
 }
 
-fn shown_all(views: Vec<Value>, version: &ApiVersion) -> Vec<Value> {
-    views.into_iter().map(|view| shown(view, version)).collect()
+/// Groups as a list shows them: without the instance views of groups and containers, in every api-version
+/// (`Azure/azure-rest-api-specs#21280`, `Azure/azure-libraries-for-net#657` with 2018-10-01; the description says so since
+/// 2024-11-01-preview, `ListResultContainerGroup`).
+fn listed(views: Vec<Value>, version: &ApiVersion) -> Vec<Value> {
+    let listed = views.into_iter().map(|view| versions::without_instance_views(shown(view, version)));
+    listed.collect()
 }
 
 /// The id of a group that is there, as its provider takes it.
@@ -69,7 +73,7 @@ async fn list_all(
 ) -> Result<Json<Value>, ArmError> {
     let views = providers::list(&arm, Kind::ContainerGroup, None)?;
     let path = format!("/subscriptions/{}/providers/{}", arm.subscription(), Kind::ContainerGroup.full());
-    list_page(&arm, shown_all(views, &version), &query, &version, &path).map(Json)
+    list_page(&arm, listed(views, &version), &query, &version, &path).map(Json)
 }
 
 async fn list(
@@ -81,7 +85,7 @@ async fn list(
     let group = groups::get(&arm, &group)?.name;
     let views = providers::list(&arm, Kind::ContainerGroup, Some(&group))?;
     let path = format!("{}/providers/{}", groups::id(&arm, &group), Kind::ContainerGroup.full());
-    list_page(&arm, shown_all(views, &version), &query, &version, &path).map(Json)
+    list_page(&arm, listed(views, &version), &query, &version, &path).map(Json)
 }
 
 async fn show(

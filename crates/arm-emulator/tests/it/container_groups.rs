@@ -63,6 +63,11 @@ async fn groups_are_listed_per_resource_group_and_subscription() {
         .expect(200)
         .body;
     assert_eq!(all["value"].as_array().unwrap().len(), 2);
+    assert_eq!(all["value"][0]["properties"]["provisioningState"], "Succeeded");
+    for version in ["2018-10-01", "2023-05-01", "2025-09-01"] {
+        let list = stack.get(&format!("{}?api-version={version}", groups())).await.expect(200);
+        assert!(!list.text.contains("instanceView"), "{version}: a list has none: {}", list.text);
+    }
     stack.get(&groups().replace(GROUP, "absent")).await.refused(404, "ResourceGroupNotFound");
     stack.finish().await;
 }

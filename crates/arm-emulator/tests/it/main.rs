@@ -27,5 +27,6 @@ mod seed;
 mod stack;
 mod subscription_routes;
 mod versions;
+mod webhooks;
 mod what_if;
 mod wire;

@@ -1,5 +1,5 @@
 //! Webhooks and replications of a registry. They are kept like any resource; what is more is here: their own rules, and
-//! what a webhook keeps and does not show. Nothing is sent and nothing is copied.
+//! what a webhook keeps and does not show, and what it sends. Nothing is copied.
 //!
 //! Source: Azure/azure-rest-api-specs, `Microsoft.ContainerRegistry` (`Webhooks_*`, `Replications_*`);
 //! `container-registry-webhook` and `container-registry-geo-replication` of ACR's documentation.
@@ -8,7 +8,7 @@ mod webhooks;
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use webhooks::{callback_config, events, ping};
+pub(crate) use webhooks::{callback_config, events, ping, told};
 
 use crate::app::Arm;
 use crate::error::ArmError;

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::app::Arm;
+use crate::control::events::EventKind;
 use crate::error::ArmError;
 use crate::fields::Fields;
 use crate::records::registries;
@@ -15,7 +16,11 @@ use crate::resource_id::ResourceId;
 pub(crate) async fn import(arm: &Arm, id: &ResourceId, body: &Value) -> Result<(), ArmError> {
     let registry = super::existing(arm, id)?;
     let image = read(arm, body)?;
-    arm.settings().registries.import(&registry.name, &image).await.map_err(refused)
+    arm.settings().registries.import(&registry.name, &image).await.map_err(refused)?;
+    let separator = if image.reference.contains(':') { '@' } else { ':' };
+    let image = format!("{}{separator}{}", image.repository, image.reference);
+    arm.tell(EventKind::ImageImported { id: id.to_string(), image });
+    Ok(())
 }
 
 fn read(arm: &Arm, body: &Value) -> Result<ImportImage, ArmError> {

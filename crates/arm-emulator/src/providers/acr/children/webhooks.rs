@@ -1,5 +1,8 @@
-//! Webhooks: whom they would call is shown by an action alone, and a ping is written down instead of sent.
+//! Webhooks: what they are made of. Whom they call is shown by an action alone; the calls are in `calls`.
 
+mod calls;
+
+use axum::http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::{WEBHOOK, count_webhooks, is};
@@ -12,9 +15,9 @@ use crate::records::registries::RegistryRecord;
 use crate::records::resources::{self, Hidden, Stored};
 use crate::resource_id::ResourceId;
 
+pub(crate) use calls::{events, ping, told};
+
 const ACTIONS: &[&str] = &["push", "delete", "quarantine", "chart_push", "chart_delete"];
-/// Events beyond this number drop the oldest.
-const MOST_EVENTS: usize = 100;
 
 pub(super) fn admit(
     arm: &Arm,
@@ -65,10 +68,14 @@ fn checked_headers(headers: &Value) -> Result<Value, ArmError> {
     let Value::Object(members) = headers else {
         return Err(ArmError::invalid_content(path, "Expected an object."));
     };
-    match members.iter().find(|(_, value)| !value.is_string()) {
-        Some((name, _)) => Err(ArmError::invalid_content(&format!("{path}.{name}"), "Expected a string.")),
-        None => Ok(headers.clone()),
+    for (name, value) in members {
+        let wrong = |why: &str| ArmError::invalid_content(&format!("{path}.{name}"), why);
+        let value = value.as_str().ok_or_else(|| wrong("Expected a string."))?;
+        if HeaderName::try_from(name).is_err() || HeaderValue::try_from(value).is_err() {
+            return Err(wrong("The name or the value is not one that a header of HTTP can have."));
+        }
     }
+    Ok(headers.clone())
 }
 
 fn checked_action(text: &str) -> Result<&'static str, ArmError> {
@@ -100,39 +107,4 @@ pub(crate) fn callback_config(arm: &Arm, id: &ResourceId) -> Result<Value, ArmEr
     let Hidden(kept) = existing(arm, id)?.hidden;
     let headers = kept.get("customHeaders").cloned().unwrap_or_else(|| json!({}));
     Ok(json!({ "serviceUri": kept.get("serviceUri"), "customHeaders": headers }))
-}
-
-/// The requests that would have been sent, the newest first. Without the headers of the webhook, which may hold secrets.
-pub(crate) fn events(arm: &Arm, id: &ResourceId) -> Result<Value, ArmError> {
-    let mut events = events_of(&existing(arm, id)?.hidden);
-    events.reverse();
-    Ok(json!({ "value": events }))
-}
-
-fn events_of(hidden: &Hidden) -> Vec<Value> {
-    hidden.0.get("events").and_then(Value::as_array).cloned().unwrap_or_default()
-}
-
-/// Writes a ping down, which would go to the webhook's address.
-pub(crate) fn ping(arm: &Arm, id: &ResourceId) -> Result<Value, ArmError> {
-    let _guard = arm.lock();
-    let mut webhook = existing(arm, id)?;
-    let event = arm.new_id();
-    let mut events = events_of(&webhook.hidden);
-    events.push(json!({
-        "id": event,
-        "eventRequestMessage": {
-            "content": { "id": event, "timestamp": arm.now().to_string(), "action": "ping" },
-            "headers": { "Content-Type": "application/json; charset=utf-8" },
-            "method": "POST",
-            "requestUri": webhook.hidden.0.get("serviceUri"),
-            "version": "1.1",
-        },
-    }));
-    if events.len() > MOST_EVENTS {
-        events.remove(0);
-    }
-    webhook.hidden.0.insert("events".to_owned(), events.into());
-    resources::save(arm, &webhook)?;
-    Ok(json!({ "id": event }))
 }

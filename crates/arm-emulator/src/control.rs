@@ -17,7 +17,7 @@ use crate::app::Arm;
 
 pub use aim::Service;
 pub use traffic::Traffic;
-pub(crate) use traffic::{pass_arm, step_error};
+pub(crate) use traffic::{Asker, pass_arm, step_error};
 
 impl Arm {
     /// The control API of Azure: Resource Manager, Entra ID and the registries. It checks nobody's right to use it:

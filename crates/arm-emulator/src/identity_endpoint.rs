@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use container_groups::{GroupIdentity, IdentityPrincipal};
 use entra_tokens::{Issued, Principal};
 use secrecy::ExposeSecret;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::Arm;
+use crate::control::{Asker, Service};
 use crate::records::identities;
 
 /// The path of the one route.
@@ -33,13 +34,14 @@ const PARAMETERS: [&str; 7] =
 impl Arm {
     /// The identity endpoint, to be served on an address that containers reach.
     pub fn identity_router(&self) -> Router {
-        Router::new()
+        let router = Router::new()
             .route(PATH, get(token))
             .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({ "error": "Not found" }))) })
             .method_not_allowed_fallback(|| async {
                 (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": "Method not allowed" })))
             })
-            .with_state(self.clone())
+            .with_state(self.clone());
+        self.traffic().around(Service::Identity, router)
     }
 
     /// The path of the identity endpoint, for those who tell containers where it is.
@@ -76,12 +78,20 @@ async fn token(
     request: Request,
 ) -> Response {
     match answer(&arm, peer, request.headers(), request.uri()).await {
-        Ok(body) => ([("cache-control", "no-store")], Json(body)).into_response(),
+        Ok((group, body)) => {
+            (Extension(Asker(group)), [("cache-control", "no-store")], Json(body)).into_response()
+        }
         Err(fault) => fault.into_response(),
     }
 }
 
-async fn answer(arm: &Arm, peer: SocketAddr, headers: &HeaderMap, uri: &Uri) -> Result<Value, Fault> {
+/// The id of the group that asked, and its answer.
+async fn answer(
+    arm: &Arm,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<(String, Value), Fault> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let secret = text("x-identity-header");
     let metadata = text("metadata").is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -132,7 +142,7 @@ async fn answer(arm: &Arm, peer: SocketAddr, headers: &HeaderMap, uri: &Uri) -> 
         .map_err(|error| Fault::unknown(&error))?;
     tracing::info!(group = %claimant.group, container = %claimant.container, client = %principal.client_id,
         resource, "managed identity token issued");
-    Ok(query.show(&principal, &issued))
+    Ok((group(), query.show(&principal, &issued)))
 }
 
 /// A user-assigned identity may have been deleted while a group still names it.

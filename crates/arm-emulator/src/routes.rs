@@ -34,7 +34,9 @@ use crate::control;
 use crate::request;
 
 pub(crate) fn router(arm: Arm) -> Router {
-    let streams = container_sessions::streams().with_state(arm.clone());
+    let streams = container_sessions::streams()
+        .route_layer(from_fn_with_state(arm.clone(), control::pass_arm))
+        .with_state(arm.clone());
     let routes = admitted(&arm)
         .layer(from_fn_with_state(arm.clone(), request::let_in))
         .layer(from_fn_with_state(arm.clone(), control::pass_arm));

@@ -12,6 +12,8 @@ pub enum Service {
     Entra,
     /// A container registry.
     Registry,
+    /// The identity endpoint of containers.
+    Identity,
 }
 
 impl Service {
@@ -21,6 +23,7 @@ impl Service {
             Self::Arm => "arm",
             Self::Entra => "entra",
             Self::Registry => "registry",
+            Self::Identity => "identity",
         }
     }
 }

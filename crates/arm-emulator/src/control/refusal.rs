@@ -26,7 +26,8 @@ pub(super) struct Asked<'a> {
 pub(super) fn response(service: Service, status: StatusCode, aim: &AzureAim, asked: Asked<'_>) -> Response {
     match service {
         Service::Arm => arm_response(status, aim, asked),
-        Service::Entra => entra_response(status, aim),
+        // Both speak RFC 6749's errors.
+        Service::Entra | Service::Identity => entra_response(status, aim),
         Service::Registry => registry_response(status, aim),
     }
 }

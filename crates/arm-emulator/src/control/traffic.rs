@@ -1,12 +1,14 @@
 //! What every request to Azure passes: the journal and the faults.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use entra_tokens::TokenClient;
 use serde_json::Value;
 use service_kit::{Connection, Entry, Journal, Recording, SharedClock, redacted};
@@ -30,17 +32,29 @@ const SHOWN: &[&str] = &[
     "$top",
     "account",
     "api-version",
+    "client_id",
+    "cols",
     "digest",
     "from",
     "last",
+    "mi_res_id",
     "mount",
+    "msi_res_id",
     "n",
+    "object_id",
+    "principal_id",
     "resource",
+    "rows",
     "scope",
     "service",
     "tail",
     "timestamps",
 ];
+
+/// Bytes of a request for a token in which its client is looked for.
+const LARGEST_FORM: usize = 64 * 1024;
+/// Characters of a caller's name that are kept: an id of a container group fits.
+const LONGEST_NAME: usize = 300;
 
 /// Journal and faults of Azure's services. Clones share them.
 #[derive(Debug, Clone)]
@@ -103,8 +117,15 @@ pub(crate) async fn pass_arm(State(arm): State<Arm>, request: Request, next: Nex
     pass(State(watched), request, next).await
 }
 
+/// In the extensions of an answer: who asked, where no credential names it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker(pub(crate) String);
+
 async fn pass(State((traffic, service)): State<Watched>, request: Request, next: Next) -> Response {
-    let client = claimed(request.headers());
+    let (client, request) = match service {
+        Service::Entra if !traffic.faults.none() => of_form(request).await,
+        _ => (claimed(request.headers()), request),
+    };
     let mut recording = begin(&traffic, service, &request);
     let Some(hit) = hit(&traffic, service, &request, client.as_deref()) else {
         let response = next.run(request).await;
@@ -146,8 +167,12 @@ fn begin(traffic: &Traffic, service: Service, request: &Request) -> Recording {
     traffic.journal.begin(&traffic.clock, entry)
 }
 
-/// Whether a text has the form of a JSON Web Token: who puts one into an address will not find it in the journal.
+/// Whether a text has the form of a JSON Web Token, or is what the address of a stream is kept secret by: who puts one
+/// into an address will not find it in the journal.
 fn is_token(text: &str) -> bool {
+    if text.starts_with("bridge-") {
+        return true;
+    }
     let mut parts = text.split('.');
     let is_json = |part: &str| URL_SAFE_NO_PAD.decode(part).is_ok_and(|bytes| bytes.starts_with(b"{"));
     parts.next().is_some_and(is_json) && parts.next().is_some_and(is_json)
@@ -162,6 +187,27 @@ fn hit(traffic: &Traffic, service: Service, request: &Request, client: Option<&s
     let user_agent = user_agent.unwrap_or_default();
     let call = Call { service, at: At::Request, path, client, user_agent };
     traffic.faults.hit(request.method().as_str(), path, &call)
+}
+
+/// Whom a request for a token names, which is then as it was.
+async fn of_form(request: Request) -> (Option<String>, Request) {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|length| length.parse::<usize>().ok());
+    if !length.is_some_and(|length| length <= LARGEST_FORM) {
+        return (None, request);
+    }
+    let (parts, body) = request.into_parts();
+    let form = match axum::body::to_bytes(body, LARGEST_FORM).await {
+        Ok(form) => form,
+        // It broke off: whoever reads it is to find that.
+        Err(error) => {
+            let broken = futures_util::stream::once(async { Err::<Bytes, _>(error) });
+            return (None, Request::from_parts(parts, Body::from_stream(broken)));
+        }
+    };
+    let client = url::form_urlencoded::parse(&form).find(|(name, _)| name == "client_id");
+    let client = client.map(|(_, client)| client.into_owned());
+    (client, Request::from_parts(parts, Body::from(form)))
 }
 
 /// Whom the credential names that goes along, whether it is taken or not.
@@ -184,8 +230,9 @@ fn caller(claimed: Option<String>, response: &Response) -> String {
         return "refused".to_owned();
     }
     let client = response.extensions().get::<TokenClient>().map(|client| client.0.to_string());
-    let name = client.or(claimed).unwrap_or_else(|| "anonymous".to_owned());
-    name.chars().take(100).collect()
+    let asker = response.extensions().get::<Asker>().map(|asker| asker.0.clone());
+    let name = client.or(asker).or(claimed).unwrap_or_else(|| "anonymous".to_owned());
+    name.chars().take(LONGEST_NAME).collect()
 }
 
 #[cfg(test)]

@@ -57,7 +57,15 @@ async fn a_command_runs_in_a_terminal_of_the_asked_size() {
     assert!(address.contains("rows=12&cols=34&api-version="), "{address}");
     assert!(!address.contains(&password));
     let (mut socket, _) = connect_async(&address).await.unwrap();
-    socket.send(Message::text(password)).await.unwrap();
+    socket.send(Message::text(password.clone())).await.unwrap();
+    let streams = stack.journal("path_contains=/exec/caas-").await;
+    assert_eq!((streams.len(), &streams[0]["status"]), (1, &json!(101)), "{streams:?}");
+    let bridge = address.split(['/', '?']).find(|part| part.starts_with("bridge-")).unwrap();
+    let text = json!(streams).to_string();
+    assert!(
+        text.contains("/***?rows=12&cols=34") && !text.contains(bridge) && !text.contains(&password),
+        "{text}"
+    );
     assert_eq!(next_text(&mut socket).await, "/bin/sh -i in 12x34\n");
     for typed in [Message::binary(&b"ls\r"[..]), Message::text("pwd\r")] {
         let text = String::from_utf8(typed.clone().into_data().to_vec()).unwrap();

@@ -119,6 +119,29 @@ async fn faults_are_aimed_by_resource_and_caller_and_carry_the_code_that_was_ask
 }
 
 #[tokio::test]
+async fn a_login_fails_for_the_client_that_was_named() {
+    let stack = Stack::start().await;
+    let form = |client: &str| {
+        format!(
+            "grant_type=client_credentials&client_id={client}&client_secret=unused&scope=https%3A%2F%2Fmanagement.azure.com%2F.default"
+        )
+    };
+    stack
+        .fault(json!({"service": "entra", "route": "/*/oauth2/v2.0/token", "caller": {"client": owner()}, "status": 503, "count": 1}))
+        .await;
+    let (status, other) = stack.log_in(&form("00000000-0000-0000-0000-000000000009")).await;
+    assert_eq!((status, &other["error_codes"]), (400, &json!([700_016])), "another client: {other}");
+    let (status, hit) = stack.log_in(&form(&owner())).await;
+    assert_eq!((status, &hit["error"]), (503, &json!("temporarily_unavailable")), "{hit}");
+    let (status, passed) = stack.log_in(&form(&owner())).await;
+    assert_eq!(status, 200, "the form was read and is whole: {passed}");
+    let callers: Vec<_> =
+        stack.journal("service=entra").await.iter().map(|one| one["caller"].clone()).collect();
+    assert_eq!(callers, [json!("00000000-0000-0000-0000-000000000009"), json!(owner()), json!(owner())]);
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn a_registry_fails_in_its_own_envelope_and_others_do_not() {
     let stack = Stack::start().await;
     let body = json!({"location": "westeurope", "sku": {"name": "Basic"}});

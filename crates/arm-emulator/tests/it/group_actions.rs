@@ -142,6 +142,11 @@ async fn resources_move_with_what_is_below_them() {
         let found = stack.get(&moved(path.clone())).await.expect(200).body;
         assert_eq!(found["id"], moved(path));
     }
+    let (_, events) = stack.control(reqwest::Method::GET, "/events", Value::Null).await;
+    let told: Vec<_> =
+        events.as_array().unwrap().iter().filter(|event| event["kind"] == "resourceMoved").collect();
+    assert_eq!(told.len(), 2, "{events}");
+    assert_eq!((&told[0]["from"], &told[0]["id"]), (&json!(network("net")), &json!(moved(network("net")))));
     stack.finish().await;
 }
 

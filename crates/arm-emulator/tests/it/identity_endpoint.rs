@@ -71,6 +71,15 @@ async fn a_container_gets_a_token_in_its_groups_name() {
     let (_, older) = ask(&stack, header, &format!("api-version=2018-02-01&resource={AZURE_DEVOPS}")).await;
     assert_eq!((&older["refresh_token"], &older["expires_in"]), (&json!(""), &json!("28799")));
 
+    let journal = stack.journal("service=identity").await;
+    let first = &journal[0];
+    assert_eq!((&first["caller"], &first["status"]), (&json!(group("agent")), &json!(200)), "{first}");
+    assert!(first["path"].as_str().unwrap().contains(&format!("resource={AZURE_DEVOPS}")), "{first}");
+    let text = json!(journal).to_string();
+    assert!(!text.contains(&secret) && !text.contains(body["access_token"].as_str().unwrap()), "{text}");
+    stack.fault(json!({"service": "identity", "status": 429, "count": 1})).await;
+    assert_eq!(ask(&stack, header, &wanted("")).await.0, 429);
+
     stack.delete(&identity("one")).await.expect(200);
     let query = wanted(&format!("&client_id={}", user["clientId"].as_str().unwrap()));
     let (status, body) = ask(&stack, header, &query).await;

@@ -49,6 +49,8 @@ pub(crate) struct Stack {
     arm: Arm,
     /// The control API, as the sandbox nests it.
     control: Router,
+    /// Entra ID behind journal and faults, as the sandbox serves it.
+    login: Router,
     /// Where containers ask for tokens.
     pub(crate) identity: String,
     kept: Kept,
@@ -185,6 +187,7 @@ impl Stack {
         late.set(arm.router()).unwrap();
         let identity = serve_http("127.0.0.1:0".parse().unwrap(), arm.identity_router(), &shutdown).await;
         let identity = format!("http://{}{}", identity.unwrap(), Arm::identity_path());
+        let entra_router = entra.router();
         let token = entra.issue(&format!("http://{address}/")).unwrap().expose_secret().to_owned();
         let runtime = kept.runtime.clone();
         Self {
@@ -193,6 +196,7 @@ impl Stack {
             runtime,
             entra,
             control: arm.control_router(),
+            login: arm.traffic().around(Service::Entra, entra_router),
             arm,
             identity,
             kept,
@@ -323,6 +327,19 @@ impl Stack {
     /// Puts everything back to how it began.
     pub(crate) async fn reset(&self) -> (u16, Value) {
         self.control(Method::POST, "/reset", Value::Null).await
+    }
+
+    /// Asks for a token, without a socket; status and body.
+    pub(crate) async fn log_in(&self, form: &str) -> (u16, Value) {
+        let request = Request::builder().method(Method::POST).uri(format!("/{TENANT}/oauth2/v2.0/token"));
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("content-length", form.len())
+            .body(axum::body::Body::from(form.to_owned()));
+        let answer = self.login.clone().oneshot(request.unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
     }
 
     /// Makes calls fail.

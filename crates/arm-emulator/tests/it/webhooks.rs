@@ -133,10 +133,8 @@ async fn a_push_and_a_deletion_are_told_with_the_webhooks_own_headers() {
     let path = hook(&stack, "bothofthem", both).await;
     let (digest, size) = images.push("team/agent", "1").await;
     let (_, headers, body) = called.times("/both", 1).await.remove(0);
-    assert_eq!(
-        (&headers["authorization"], &headers["content-type"]),
-        ("hunter2", "application/json; charset=utf-8")
-    );
+    assert_eq!(headers["authorization"], "hunter2");
+    assert_eq!(headers["content-type"], "application/json; charset=utf-8");
     let target = json!({"mediaType": OCI, "size": size, "length": size, "digest": digest, "repository": "team/agent", "tag": "1"});
     assert_eq!((&body["action"], &body["target"]), (&json!("push"), &target), "{body}");
     let request = &body["request"];
@@ -207,6 +205,24 @@ async fn a_webhook_is_told_what_it_wants_to_know_and_no_more() {
     images.push("team/agent", "3").await;
     assert_eq!(called.times("/off", 2).await[1].2["target"]["tag"], "3");
     shutdown.stop(Duration::from_secs(5)).await;
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_imported_is_an_event() {
+    let stack = Stack::start().await;
+    let images = Images::new(&stack).await;
+    images.push("team/agent", "1").await;
+    let body = json!({"source": {"resourceId": registry(NAME), "sourceImage": "team/agent:1"}, "targetTags": ["copy:1"]});
+    stack.post(&format!("{}/importImage", registry(NAME)), body).await.expect(200);
+    let (_, events) = stack.control(Method::GET, "/events", Value::Null).await;
+    let event = events.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&event["kind"], &event["image"]),
+        (&json!("imageImported"), &json!("team/agent:1")),
+        "{event}"
+    );
+    assert_eq!(event["id"], registry(NAME));
     stack.finish().await;
 }
 

@@ -214,7 +214,7 @@ async fn az_and_mayfly_wait_as_long_as_a_busy_resource_manager_tells_them() -> R
         .control("POST", "/arm/faults", Some(json!([{"service": "arm", "status": 429, "retry_after": 3600}])))
         .await?;
     let refused = stack.mayfly(&["status"]).await?;
-    ensure!(refused.code == 2 && refused.stderr.contains("SubscriptionRequestsThrottled"), "{refused:?}");
+    ensure!(refused.code == 4 && refused.stderr.contains("SubscriptionRequestsThrottled"), "{refused:?}");
     stack.control("DELETE", "/arm/faults", None).await?;
     stack.finish().await
 }

@@ -66,10 +66,24 @@ impl Fault {
     }
 }
 
-impl IntoResponse for Fault {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({ "error": self.1, "error_description": self.2 }))).into_response()
+impl Fault {
+    /// In App Service's form also as its clients read it (`msal: managed_identity.py`, `statusCode` and `message`). Which
+    /// of the two Container Instances answer is not published.
+    fn shown(self, form: Form) -> Response {
+        let mut body = json!({ "error": self.1, "error_description": self.2 });
+        if form == Form::AppService {
+            body["statusCode"] = json!(self.0.as_u16());
+            body["message"] = json!(self.2);
+        }
+        (self.0, Json(body)).into_response()
     }
+}
+
+/// How a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    AppService,
+    Metadata,
 }
 
 async fn token(
@@ -81,7 +95,10 @@ async fn token(
         Ok((group, body)) => {
             (Extension(Asker(group)), [("cache-control", "no-store")], Json(body)).into_response()
         }
-        Err(fault) => fault.into_response(),
+        Err(fault) => {
+            let secret = request.headers().contains_key("x-identity-header");
+            fault.shown(if secret { Form::AppService } else { Form::Metadata })
+        }
     }
 }
 

@@ -175,9 +175,12 @@ async fn what_is_asked_wrongly_gets_the_services_own_error() {
         let (status, body) = ask(&stack, header, &query).await;
         assert_eq!((status, &body["error"]), (400, &json!(error)), "{query}: {body}");
         assert!(body["error_description"].as_str().unwrap().contains(text), "{query}: {body}");
+        // As clients of App Service read it.
+        assert_eq!((&body["statusCode"], &body["message"]), (&json!(400), &body["error_description"]));
     }
     let (status, body) = ask(&stack, None, &wanted("")).await;
     assert_eq!((status, &body["error"]), (400, &json!("bad_request_102")), "{body}");
+    assert!(body.get("statusCode").is_none(), "that is the metadata service's form: {body}");
     let elsewhere = stack.identity.replace("/oauth2/token", "/info");
     assert_eq!(reqwest::get(elsewhere).await.unwrap().status(), 404);
     assert_eq!(reqwest::Client::new().post(&stack.identity).send().await.unwrap().status(), 405);

@@ -193,7 +193,7 @@ fn hit(traffic: &Traffic, service: Service, request: &Request, client: Option<&s
 async fn of_form(request: Request) -> (Option<String>, Request) {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let length = length.and_then(|length| length.parse::<usize>().ok());
-    if !length.is_some_and(|length| length <= LARGEST_FORM) {
+    if length.is_none_or(|length| length > LARGEST_FORM) {
         return (None, request);
     }
     let (parts, body) = request.into_parts();

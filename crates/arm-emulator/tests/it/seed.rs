@@ -265,6 +265,32 @@ async fn a_reset_whose_seed_does_not_fit_any_more_leaves_all_as_it_was() {
 }
 
 #[tokio::test]
+async fn nobody_is_served_while_everything_is_replaced() {
+    let stack = Stack::start().await;
+    assert_eq!(stack.seed(SEED).await.0, 201);
+    stack.runtime.hold_pulls();
+    let path = format!("/subscriptions/{SUBSCRIPTION}/resourcegroups/new");
+    let (reset, put) = tokio::join!(stack.reset(), async {
+        until("the seed is being applied again", || async {
+            let seeds: Vec<(String, Value)> = stack.store().list("arm.seeds").unwrap();
+            if seeds[0].1["applied"] == false { Ok(()) } else { Err(seeds[0].1["made"].to_string()) }
+        })
+        .await;
+        let body = json!({"location": "westeurope"});
+        let asked = stack.put(&path, body);
+        tokio::pin!(asked);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut asked).await;
+        assert!(early.is_err(), "answered in the middle of it");
+        stack.runtime.release_pulls();
+        asked.await
+    });
+    assert_eq!(reset.0, 200, "{}", reset.1);
+    put.expect(201);
+    stack.get(&path).await.expect(200);
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn a_seed_that_a_crash_interrupts_is_applied_by_the_next_start() {
     let stack = Stack::start().await;
     let before = seen(&stack).await;

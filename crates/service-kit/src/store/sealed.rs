@@ -345,4 +345,18 @@ mod tests {
         assert_eq!(newer.to_string(), "it holds `a test` in version 3; `a test` in version 4 is read");
         assert_eq!(opened(&key, &file).unwrap(), text, "control");
     }
+
+    #[test]
+    fn a_piece_from_the_middle_does_not_pass_for_the_last() {
+        let key = StoreKey::generate(&SystemEntropy::shared());
+        let mut file = sealed(&key, &vec![b'x'; 2 * PIECE + 5]);
+        // Two lines, then a piece with its length before it, marked as the last and with nothing behind.
+        let mut ends = file.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place);
+        let begin = ends.nth(1).unwrap() + 1;
+        assert_eq!(file[begin..begin + 4], u32::try_from(PIECE + TAG).unwrap().to_be_bytes(), "control");
+        file.truncate(begin + 4 + PIECE + TAG);
+        assert!(matches!(opened(&key, &file), Err(SealedError::CutOff)), "control: only cut off");
+        file[begin] |= 0x80;
+        assert!(matches!(opened(&key, &file), Err(SealedError::Damaged)));
+    }
 }

@@ -15,8 +15,9 @@ pub(super) fn shortened(path: String) -> String {
 /// knows the credentials in force.
 pub fn redacted(path: &str, query: Option<&str>, shown: &[&str], is_secret: impl Fn(&str) -> bool) -> String {
     let hide = |text: &str| {
-        let decoded = decode(text);
-        if is_secret(text) || is_secret(&decoded) { "***".to_owned() } else { text.to_owned() }
+        // A `+` is a space in a query and itself in a path; a client may mean either.
+        let forms = [text.to_owned(), decode(text), decode(&text.replace('+', "%2B"))];
+        if forms.iter().any(|form| is_secret(form)) { "***".to_owned() } else { text.to_owned() }
     };
     let path = path.split('/').map(&hide).collect::<Vec<_>>().join("/");
     let Some(query) = query.filter(|query| !query.is_empty()) else { return path };
@@ -33,9 +34,10 @@ pub fn redacted(path: &str, query: Option<&str>, shown: &[&str], is_secret: impl
     format!("{path}?{}", pairs.join("&"))
 }
 
-/// Undoes percent-encoding.
+/// Undoes percent-encoding, and takes `+` for a space.
 fn decode(text: &str) -> String {
-    let pair = format!("x={text}");
+    // In a path `&` is a character like any other; the parser would end the value there.
+    let pair = format!("x={}", text.replace('&', "%26"));
     url::form_urlencoded::parse(pair.as_bytes())
         .next()
         .map(|(_, value)| value.into_owned())
@@ -54,6 +56,20 @@ mod tests {
         assert_eq!(check("/acme/pat-1%2Fx", "poolName=pat-1%2Fx"), "/acme/***?poolName=***");
         assert_eq!(check("/acme", "token=pat-1%2Fx&pat-1%2Fx"), "/acme?token=***&***");
         assert_eq!(redacted("/acme", None, &[], secret), "/acme");
+    }
+
+    #[test]
+    fn a_token_with_characters_of_queries_shows_in_no_encoding() {
+        for (secret, path) in [
+            ("a&b/c", "/acme/a&b%2Fc"),
+            ("a+b/c", "/acme/a+b%2Fc"),
+            ("a b/c", "/acme/a+b%2Fc"),
+            ("a+&/c", "/acme/a%2B&%2Fc"),
+        ] {
+            assert_eq!(redacted(path, None, &[], |text| text == secret), "/acme/***", "{secret} in {path}");
+        }
+        let secret = |text: &str| text == "a+b/c";
+        assert_eq!(redacted("/acme", Some("poolName=a+b%2Fc"), &["poolname"], secret), "/acme?poolName=***");
     }
 
     #[test]

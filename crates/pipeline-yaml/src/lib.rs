@@ -19,13 +19,14 @@ mod graph;
 mod plan;
 mod read;
 mod schedule;
+mod template;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
 pub use condition::{Condition, StatusFunction};
 pub use fault::{Fault, Faults, Found, Position};
-pub use plan::{Copies, Job, Phase, Plan, Pool, Shell, Step};
+pub use plan::{Copies, Job, Phase, Plan, Pool, Shell, Step, VariableGroup};
 pub use read::{Fields, steps};
 pub use schedule::{Decision, JobResult, JobState, Progress, RunResult};
 pub use yaml::{Entry, Node, Value, parts, tree};

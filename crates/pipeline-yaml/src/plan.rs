@@ -1,12 +1,12 @@
 //! What a pipeline file asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::fault::{Faults, Found};
-use crate::{graph, read, yaml};
+use crate::{graph, read, template, yaml};
 
 /// The name of a job that is the only one of its phase (the service's `PipelineConstants.DefaultJobName`).
 pub(crate) const ONLY_JOB: &str = "__default";
@@ -73,6 +73,19 @@ pub struct Job {
     pub copies: Option<Copies>,
     /// The file's variables, then the job's, then the leg's. Names differ in more than case.
     pub variables: BTreeMap<String, String>,
+    /// The variable groups that its variables come from too, in the order of the file.
+    #[serde(default)]
+    pub groups: Vec<VariableGroup>,
+}
+
+/// A variable group that a job's variables name. What is in it is not the file's to say, so it is laid between the
+/// variables of the file by whoever knows it: see [`Job::takes_from`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableGroup {
+    /// Its name.
+    pub name: String,
+    /// Names of the file's variables that stand before it, in lower case: its own come over these.
+    pub over: BTreeSet<String>,
 }
 
 /// Why a phase has several jobs.
@@ -124,10 +137,19 @@ pub enum Shell {
 }
 
 impl Plan {
-    /// Reads a pipeline file. The error is everything that is wrong with it.
+    /// Reads a pipeline file whose parameters have their defaults. The error is everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Faults> {
+        Self::with_parameters(text, &BTreeMap::new())
+    }
+
+    /// Reads a pipeline file with values for its parameters, by name, in any case. Values are text, as in the service's
+    /// `templateParameters`; that of an object is JSON or YAML. The error is everything that is wrong with the file or
+    /// with the values.
+    pub fn with_parameters(text: &str, given: &BTreeMap<String, String>) -> Result<Self, Faults> {
         let mut found = Found::default();
-        let plan = yaml::read(text, &mut found).and_then(|root| read::pipeline(&root, &mut found));
+        let root = yaml::read(text, &mut found);
+        let root = root.and_then(|root| template::expand(root, text, given, &mut found));
+        let plan = root.and_then(|root| read::pipeline(&root, &mut found));
         if let Some((plan, places)) = &plan {
             graph::check(plan, places, &mut found);
         }
@@ -143,6 +165,15 @@ impl Plan {
     /// All jobs with their phases, in the order of the file.
     pub fn jobs(&self) -> impl Iterator<Item = (&Phase, &Job)> {
         self.phases.iter().flat_map(|phase| phase.jobs.iter().map(move |job| (phase, job)))
+    }
+}
+
+impl Job {
+    /// Whether a group's variable of this name is the job's. What stands later in the file wins (azure-devops-docs:
+    /// variables.md, "Expansion of variables"; variable-groups.md).
+    pub fn takes_from(&self, group: &VariableGroup, variable: &str) -> bool {
+        let said = self.variables.keys().any(|own| own.eq_ignore_ascii_case(variable));
+        !said || group.over.contains(&variable.to_ascii_lowercase())
     }
 }
 

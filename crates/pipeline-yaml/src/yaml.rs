@@ -65,6 +65,9 @@ impl Value {
 pub fn tree(text: &str) -> Result<Node, Faults> {
     let mut found = Found::default();
     let root = document(text, &mut found);
+    if let Some(root) = &root {
+        no_templates(text, root, &mut found);
+    }
     found.or(root)
 }
 
@@ -131,12 +134,11 @@ fn document(text: &str, found: &mut Found) -> Option<Node> {
     }
     // Windows editors put it there; YAML allows it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Reader { parser: Parser::new_from_str(text), text, depth: 0, found }.document()
+    Reader { parser: Parser::new_from_str(text), depth: 0, found }.document()
 }
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    text: &'a str,
     depth: usize,
     found: &'a mut Found,
 }
@@ -181,7 +183,6 @@ impl<'a> Reader<'a> {
         let value = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.plain_only(at, anchor, tag.is_some());
-                self.no_template(&text, span);
                 if style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
                     Value::Null
                 } else {
@@ -241,7 +242,9 @@ impl<'a> Reader<'a> {
                 self.found.add(key.at, "", format!("a key must be text; this one is {}", key.value.kind()));
                 continue;
             };
-            if let Some(line) = lines.insert(name.clone(), key.at.line) {
+            // Two conditions may be the same.
+            let is_template = name.starts_with("${{");
+            if let Some(line) = lines.insert(name.clone(), key.at.line).filter(|_| !is_template) {
                 self.found.add(key.at, &name, format!("is there twice; the first is in line {line}"));
                 continue;
             }
@@ -262,22 +265,31 @@ impl<'a> Reader<'a> {
             self.found.add(at, "", "tags (`!name`) are not supported; every value is text");
         }
     }
+}
 
-    /// The service replaces template expressions in every text before it reads the file, in scripts too.
-    fn no_template(&mut self, text: &str, span: Span) {
-        if !text.contains("${{") {
-            return;
+/// Notes the template expressions of a file that has none.
+fn no_templates(source: &str, node: &Node, found: &mut Found) {
+    let mut check = |text: &str, at: Position| {
+        if text.contains("${{") {
+            let message = "template expressions (`${{ }}`) are not supported here; write the value";
+            found.add(place_of_template(source, at), "", message);
         }
-        let start = position(span.start);
-        let lines = self.text.lines().enumerate().skip(start.line - 1);
-        let at = lines
-            .map(|(index, line)| (index + 1, line.find("${{").map(|byte| line[..byte].chars().count() + 1)))
-            .find_map(|(line, column)| Some(Position { line, column: column? }))
-            .unwrap_or(start);
-        self.found.add(
-            at,
-            "",
-            "template expressions (`${{ }}`) are not supported; write the value, or use a variable: `$(name)`",
-        );
+    };
+    match &node.value {
+        Value::Null => {}
+        Value::Text(text) => check(text, node.at),
+        Value::List(items) => items.iter().for_each(|item| no_templates(source, item, found)),
+        Value::Map(entries) => {
+            entries.iter().for_each(|entry| check(&entry.key, entry.at));
+            entries.iter().for_each(|entry| no_templates(source, &entry.value, found));
+        }
     }
+}
+
+/// Where the first template expression of a text is that begins at a place.
+pub(crate) fn place_of_template(source: &str, start: Position) -> Position {
+    let lines = source.lines().enumerate().skip(start.line - 1);
+    let at =
+        lines.map(|(index, line)| (index + 1, line.find("${{").map(|byte| line[..byte].chars().count() + 1)));
+    at.into_iter().find_map(|(line, column)| Some(Position { line, column: column? })).unwrap_or(start)
 }

@@ -1,6 +1,6 @@
 //! From what somebody asks for to a run: the definition's file is read, and all that is wrong is told at once.
 //!
-//! Texts of what is wrong: public error reports of the service.
+//! Texts of what is wrong: public error reports of the service (variable groups: MicrosoftDocs/azure-devops-docs#2867).
 
 use std::collections::BTreeMap;
 
@@ -32,11 +32,7 @@ impl State {
                  {PROJECT} branch {branch}. Files are put there by the control API."
             )]));
         };
-        let mut faults: Vec<_> = order
-            .template_parameters
-            .keys()
-            .map(|name| format!("{path}: Unexpected parameter '{name}'"))
-            .collect();
+        let mut faults = Vec::new();
         for stage in &order.stages_to_skip {
             faults.push(if stage.eq_ignore_ascii_case(ONLY_STAGE) {
                 "All stages of the pipeline would be skipped: there is nothing to run.".to_owned()
@@ -44,7 +40,7 @@ impl State {
                 format!("Stage {stage} was not found in the pipeline.")
             });
         }
-        let plan = Plan::parse(text).map_err(|wrong| {
+        let plan = Plan::with_parameters(text, &order.template_parameters).map_err(|wrong| {
             faults.extend(wrong.0.iter().map(|fault| {
                 let key = if fault.key.is_empty() { String::new() } else { format!("'{}' ", fault.key) };
                 let (line, column) = (fault.at.line, fault.at.column);
@@ -61,6 +57,12 @@ impl State {
                  has not been authorized for use. For authorization details, refer to https://aka.ms/yamlauthz.",
                 phase.name
             ))
+        }));
+        faults.extend(self.missing_groups(&plan).into_iter().map(|name| {
+            format!(
+                "An error occurred while loading the YAML build pipeline. Variable group {name} was not found or is not \
+                 authorized for use. For authorization details, refer to https://aka.ms/yamlauthz."
+            )
         }));
         if faults.is_empty() { Ok((plan, pool)) } else { Err(BuildRefusal::Validation(faults)) }
     }

@@ -6,7 +6,7 @@ use pipeline_yaml::{Copies, Job, JobResult, Phase};
 use uuid::Uuid;
 
 use super::requests::{Limits, NewJob, NewStep};
-use super::runs::Run;
+use super::runs::{Order, Run};
 use super::{Refusal, State};
 use crate::wire::demand::Demand;
 use crate::wire::ids::{JobId, PoolId, RunId};
@@ -48,7 +48,7 @@ impl State {
             name: job.display_name.clone(),
             steps: phase.steps.iter().map(step).collect(),
             demands: demands(phase)?.into_iter().chain(run.order.demands.iter().cloned()).collect(),
-            variables: variables(run, job),
+            variables: self.variables(run, job)?,
             limits: Limits {
                 timeout: phase.timeout_in_minutes,
                 cancel_timeout: phase.cancel_timeout_in_minutes,
@@ -68,13 +68,40 @@ impl State {
             },
         })
     }
+
+    /// A job's variables. Where a name is in several places, the file's, with its groups, come over those of whoever queued
+    /// the run (azure-devops-docs: variables.md, "Expansion of variables"). Groups are read now, so that a secret is held
+    /// by no run that waits, and what was changed since counts.
+    fn variables(&self, run: &Run, job: &Job) -> Result<BTreeMap<String, Variable>, Refusal> {
+        let mut all = of_build(&run.order);
+        for (name, value) in &run.order.variables {
+            set(&mut all, name, value.clone());
+        }
+        for (name, value) in &job.variables {
+            set(&mut all, name, Variable { value: value.clone(), is_secret: false });
+        }
+        for named in &job.groups {
+            let group = self.variable_group_named(&named.name).ok_or_else(|| {
+                let name = &named.name;
+                Refusal::Invalid(format!(
+                    "the variable group `{name}` of the job `{}` is gone",
+                    job.display_name
+                ))
+            })?;
+            for (name, variable) in &group.content.variables {
+                if job.takes_from(named, name) {
+                    let value = variable.value.clone().unwrap_or_default();
+                    set(&mut all, name, Variable { value, is_secret: variable.is_secret });
+                }
+            }
+        }
+        Ok(all)
+    }
 }
 
-/// Where the same name is in both, the file's comes over that of whoever queued the run (azure-devops-docs: variables.md,
-/// "Expansion of variables"). Names differ in more than case.
-fn variables(run: &Run, job: &Job) -> BTreeMap<String, Variable> {
+/// What the service says of a build.
+fn of_build(order: &Order) -> BTreeMap<String, Variable> {
     let plain = |value: &str| Variable { value: value.to_owned(), is_secret: false };
-    let order = &run.order;
     let mut all = BTreeMap::new();
     if order.requested_by.is_some() {
         let branch = order.source_branch.as_deref().unwrap_or(BRANCH);
@@ -94,11 +121,13 @@ fn variables(run: &Run, job: &Job) -> BTreeMap<String, Variable> {
             all.insert(format!("{name}Id"), plain(&person.id.to_string()));
         }
     }
-    let own = |name: &str| job.variables.keys().any(|own| own.eq_ignore_ascii_case(name));
-    let said = order.variables.iter().filter(|(name, _)| !own(name));
-    all.extend(said.map(|(name, value)| (name.clone(), value.clone())));
-    all.extend(job.variables.iter().map(|(name, value)| (name.clone(), plain(value))));
     all
+}
+
+/// Sets a variable in place of the one of that name, in any case.
+fn set(all: &mut BTreeMap<String, Variable>, name: &str, value: Variable) {
+    all.retain(|known, _| !known.eq_ignore_ascii_case(name));
+    all.insert(name.to_owned(), value);
 }
 
 pub(super) fn demands(phase: &Phase) -> Result<Vec<Demand>, Refusal> {

@@ -102,6 +102,12 @@ impl State {
             self.pool_of(phase, new.pool)?;
             demands(phase)?;
         }
+        if let Some(name) = self.missing_groups(&new.plan).first() {
+            return Err(Refusal::Invalid(format!(
+                "the pipeline file names the variable group `{name}`, which is not there; make it with \
+                 `POST _apis/distributedtask/variablegroups`"
+            )));
+        }
         let id = RunId(self.meta.next_request);
         self.meta.next_request += 1;
         let number = || format!("{}.{id}", moment.now.strftime("%Y%m%d"));
@@ -152,17 +158,23 @@ impl State {
             self.changed_runs().into_iter().filter(|id| self.runs.open.contains(id)).collect()
         };
         for id in open {
-            let Some(run) = self.runs.all.get(&id) else { continue };
-            let progress = self.progress(run);
-            if run.decided.as_ref() != Some(&progress) {
-                self.advance_run(id, progress, moment);
-            }
+            // A job that could not be queued has ended, and that may decide what comes after it.
+            while self.look_at(id, moment) {}
         }
     }
 
-    fn advance_run(&mut self, id: RunId, progress: Progress, moment: Moment<'_>) {
+    /// Decides a run if anything happened to it. Whether it must be looked at again.
+    fn look_at(&mut self, id: RunId, moment: Moment<'_>) -> bool {
+        let Some(run) = self.runs.all.get(&id) else { return false };
+        let progress = self.progress(run);
+        run.decided.as_ref() != Some(&progress) && self.advance_run(id, progress, moment)
+    }
+
+    /// Whether a job could not be queued.
+    fn advance_run(&mut self, id: RunId, progress: Progress, moment: Moment<'_>) -> bool {
         // Out of the map, so that jobs can be queued while it is held; nothing below asks for it there.
-        let Some(mut run) = self.runs.all.remove(&id) else { return };
+        let Some(mut run) = self.runs.all.remove(&id) else { return false };
+        let mut failed = false;
         let decision = run.plan.decide(&progress);
         for (job, result) in decision.end {
             run.jobs.insert(job, RunJob::Ended(result));
@@ -172,11 +184,18 @@ impl State {
             let Some((phase, job)) = found else { continue };
             let change = self.next_change(&run);
             let queued = self.new_job(&run, phase, job).and_then(|job| self.queue_job(job, moment));
-            if let Ok(request) = queued {
-                self.begin_at(request, change);
-            }
-            // A pool can be gone by now; then nobody could ever run the job.
-            let state = queued.map_or(RunJob::Ended(JobResult::Failed), RunJob::Queued);
+            let state = match queued {
+                Ok(request) => {
+                    self.begin_at(request, change);
+                    RunJob::Queued(request)
+                }
+                // A pool or a variable group can be gone by now; then nobody could ever run the job.
+                Err(error) => {
+                    tracing::warn!(run = %id, job = %identifier, %error, "job of a run cannot be queued; it fails");
+                    failed = true;
+                    RunJob::Ended(JobResult::Failed)
+                }
+            };
             run.jobs.insert(identifier, state);
         }
         run.result = decision.outcome;
@@ -188,6 +207,7 @@ impl State {
         run.decided = Some(progress);
         self.runs.all.insert(id, run);
         self.dirty.insert(Document::Run(id));
+        failed
     }
 
     fn progress(&self, run: &Run) -> Progress {

@@ -1,10 +1,12 @@
-//! Variable groups of the project. They are kept for those who manage them; no job is given their variables.
+//! Variable groups of the project: made and changed by those who manage them, named by pipeline files, whose jobs get
+//! their variables.
 //!
 //! Source: azure-devops (PyPI): task_agent/models.py (`VariableGroup`); texts: public error reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use pipeline_yaml::Plan;
 use serde::{Deserialize, Serialize};
 
 use super::project::Person;
@@ -99,10 +101,19 @@ impl State {
         self.project.variable_groups.get(&id).ok_or(Refusal::VariableGroupNotFound(id))
     }
 
+    /// The group of a name, in any case.
+    pub(crate) fn variable_group_named(&self, name: &str) -> Option<&VariableGroup> {
+        self.project.variable_groups.values().find(|group| group.content.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Names of groups in a pipeline file that are not there, each once.
+    pub(super) fn missing_groups<'a>(&self, plan: &'a Plan) -> BTreeSet<&'a str> {
+        let named = plan.jobs().flat_map(|(_, job)| &job.groups).map(|group| group.name.as_str());
+        named.filter(|name| self.variable_group_named(name).is_none()).collect()
+    }
+
     fn free_group(&self, name: &str, own: Option<GroupId>) -> Result<(), Refusal> {
-        let same =
-            |group: &&VariableGroup| group.content.name.eq_ignore_ascii_case(name) && Some(group.id) != own;
-        match self.project.variable_groups.values().find(same) {
+        match self.variable_group_named(name).filter(|group| Some(group.id) != own) {
             Some(_) => Err(Refusal::VariableGroupExists(name.to_owned())),
             None => Ok(()),
         }

@@ -220,10 +220,22 @@ impl JobSpec {
                 "repositories": [],
             },
             "variables": self.message_variables(origin, &uri, token),
-            "mask": [{"type": "regex", "value": token.replace('.', "\\.")}],
+            "mask": self.mask(token),
             "steps": self.steps.iter().map(Step::message).collect::<Vec<_>>(),
             "workspace": {},
         })
+    }
+
+    /// What the agent must not show, as patterns: the token, and each secret variable, so that one which a step sets anew
+    /// is hidden still (azure-pipelines-agent: Worker.cs `InitializeSecretMasker`).
+    fn mask(&self, token: &str) -> Vec<Value> {
+        let secret = self.variables.values().filter(|variable| variable.is_secret);
+        let secret = secret.map(|variable| variable.value.as_str()).filter(|value| !value.is_empty());
+        [token]
+            .into_iter()
+            .chain(secret)
+            .map(|text| json!({"type": "regex", "value": pattern(text)}))
+            .collect()
     }
 
     fn message_variables(&self, origin: &Origin<'_>, uri: &str, token: &str) -> Map<String, Value> {
@@ -283,6 +295,19 @@ impl JobSpec {
             .chain(own)
             .collect()
     }
+}
+
+/// A pattern that matches this text alone.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::new();
+    for c in text.chars() {
+        // Before a letter or a digit a backslash would give it a meaning; before these it takes it away. `_` has none.
+        if c.is_ascii_punctuation() && c != '_' {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 impl Step {

@@ -131,3 +131,57 @@ async fn a_preview_shows_what_would_run_and_queues_nothing() {
         .refused(404, "PipelineNotFoundException");
     ask(&server, Method::POST, &runs, Some(json!([]))).await.refused(400, "ArgumentException");
 }
+
+const WITH_PARAMETERS: &str = "
+parameters:
+- {name: where, values: [east, west]}
+- {name: count, type: number, default: 1}
+- {name: loud, type: boolean, default: false}
+- {name: names, type: object, default: []}
+steps:
+- script: echo ${{ parameters.where }} ${{ parameters.count }}
+  displayName: Go ${{ parameters.where }}
+  env: {LOUD: '${{ parameters.loud }}'}
+- ${{ each name in parameters.names }}:
+  - script: hello ${{ name }}
+";
+
+/// Values come as text, as the Python SDK sends them, or as JSON.
+#[tokio::test]
+async fn a_run_has_the_parameters_that_it_is_queued_with() {
+    let server = start().await;
+    let agent = Agent::register(&server, "web01").await;
+    let pipeline = define(&server, "nightly", WITH_PARAMETERS).await;
+    let path = format!("/pipelines/{pipeline}/runs");
+    for (parameters, part) in [
+        (json!({}), "(Line: 3, Col: 3): A value for the 'where' parameter must be provided."),
+        (json!({"where": "east", "color": "red"}), "Unexpected parameter 'color'"),
+        (json!({"where": "north"}), "The 'where' parameter value 'north' is not an allowed value."),
+        (
+            json!({"where": "east", "count": "few"}),
+            "The 'count' parameter value 'few' is not a valid Number.",
+        ),
+        (json!({"where": "east", "loud": 1}), "The 'loud' parameter value '1' is not a valid Boolean."),
+    ] {
+        let body = json!({"templateParameters": parameters});
+        let refused =
+            ask(&server, Method::POST, &path, Some(body)).await.refused(400, "PipelineValidationException");
+        assert!(refused["message"].as_str().unwrap().contains(part), "{refused}");
+    }
+    let parameters = json!({"where": "west", "count": "3", "loud": true, "names": ["ann", "bob"]});
+    let queued = run(&server, pipeline, json!({"templateParameters": parameters})).await;
+    assert_eq!(queued["templateParameters"]["where"], "west");
+    let job = take(&server, &agent).await;
+    let steps = job.1.job["steps"].as_array().unwrap();
+    let scripts: Vec<_> = steps.iter().map(|step| step["inputs"]["script"].as_str().unwrap()).collect();
+    assert_eq!(scripts, ["echo west 3", "hello ann", "hello bob"]);
+    assert_eq!(
+        (&steps[0]["displayName"], &steps[0]["environment"]["LOUD"]),
+        (&json!("Go west"), &json!("True"))
+    );
+    let preview = json!({"templateParameters": {"where": "east", "names": "[eve]"}});
+    let shown = ask(&server, Method::POST, &format!("/pipelines/{pipeline}/preview"), Some(preview)).await;
+    let shown = shown.expect(200);
+    let text = shown["finalYaml"].as_str().unwrap();
+    assert!(text.contains("script: echo east 1") && text.contains("script: hello eve"), "{text}");
+}

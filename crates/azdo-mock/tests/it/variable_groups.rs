@@ -3,6 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::build_client::{define, finish, get, queue, start, take};
+use crate::client::Agent;
 use crate::server::{Answer, Ask, Server, basic};
 
 const GROUPS: &str = "/_apis/distributedtask/variablegroups";
@@ -108,4 +110,77 @@ async fn what_makes_no_group_is_refused_by_its_own_error() {
     };
     read(Method::GET, IN_PROJECT).await.expect(200);
     read(Method::POST, GROUPS).await.refused(401, "UnauthorizedRequestException");
+}
+
+const NAMED: &str = "
+variables:
+- {name: color, value: file}
+- group: Common
+- {name: size, value: file}
+jobs:
+- job: A
+  variables: [{group: own}]
+  steps: [{script: a}]
+";
+
+/// The job gets what is in the groups when it starts: what stands later in the file wins, secrets are hidden.
+#[tokio::test]
+async fn a_job_gets_the_variables_of_the_groups_that_its_file_names() {
+    let server = start().await;
+    let agent = Agent::register(&server, "web01").await;
+    let definition = define(&server, "nightly", NAMED).await;
+    let post = json!({"definition": {"id": definition}});
+    let refused = crate::build_client::ask(&server, Method::POST, "/build/builds", Some(post)).await;
+    let refused = refused.refused(400, "BuildRequestValidationFailedException");
+    let results = refused["customProperties"]["ValidationResults"].as_array().unwrap();
+    let texts: Vec<_> = results.iter().map(|one| one["message"].as_str().unwrap()).collect();
+    assert_eq!(texts.len(), 2, "each group is named once: {texts:?}");
+    assert!(texts[1].contains("Variable group own was not found or is not authorized for use."), "{texts:?}");
+
+    let mut common = body("common");
+    common["variables"]["size"] = json!({"value": "group"});
+    common["variables"]["said"] = json!({"value": "group"});
+    ask(&server, Method::POST, GROUPS, &common).await.expect(200);
+    let mut own = body("own");
+    own["variables"] = json!({"KEY": {"value": "a.b|secret", "isSecret": true}});
+    ask(&server, Method::POST, GROUPS, &own).await.expect(200);
+    let queued = queue(&server, definition, json!({"parameters": "{\"said\": \"queued\"}"})).await;
+    let job = take(&server, &agent).await;
+    let variables = job.1.job["variables"].as_object().unwrap();
+    let value = |name: &str| variables[name]["value"].clone();
+    assert_eq!(
+        (value("color"), value("size"), value("said")),
+        (json!("red"), json!("file"), json!("group")),
+        "a group comes over what stands before it and over what is said when queueing"
+    );
+    assert_eq!(variables["KEY"], json!({"value": "a.b|secret", "isSecret": true}));
+    assert!(!variables.contains_key("key"), "the inner group's comes in its place");
+    let hints = job.1.job["mask"].as_array().unwrap();
+    assert!(hints.contains(&json!({"type": "regex", "value": "a\\.b\\|secret"})), "{hints:?}");
+    finish(&server, &agent, job, "succeeded").await;
+
+    // Nobody who looks at the build is shown them.
+    for path in [String::new(), format!("/{}", queued["id"]), format!("/{}/timeline", queued["id"])] {
+        let shown = get(&server, &format!("/build/builds{path}")).await.to_string();
+        assert!(!shown.contains("secret\"") && !shown.contains("planted"), "{shown}");
+    }
+}
+
+/// A group that is deleted before the job that names it starts: the job cannot run, and the run ends.
+#[tokio::test]
+async fn a_job_whose_group_is_gone_fails() {
+    let server = start().await;
+    let agent = Agent::register(&server, "web01").await;
+    let made = ask(&server, Method::POST, GROUPS, &body("late")).await.expect(200);
+    let file = "jobs:\n- {job: A, steps: [{script: a}]}\n- job: B\n  dependsOn: A\n  variables: [{group: late}]\n  steps: \
+                [{script: b}]\n";
+    let definition = define(&server, "nightly", file).await;
+    let queued = queue(&server, definition, json!({})).await;
+    let job = take(&server, &agent).await;
+    let project = &made["variableGroupProjectReferences"][0]["projectReference"]["id"];
+    let path = format!("{GROUPS}/{}?projectIds={}", made["id"], project.as_str().unwrap());
+    server.as_user(Method::DELETE, &path).answer().await.expect(204);
+    finish(&server, &agent, job, "succeeded").await;
+    let ended = get(&server, &format!("/build/builds/{}", queued["id"])).await;
+    assert_eq!((&ended["status"], &ended["result"]), (&json!("completed"), &json!("failed")));
 }

@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
 /// Why a key that Azure Pipelines has is not there, and what to do instead.
 fn why(key: &str) -> Option<&'static str> {
     Some(match key {
-        "template" | "extends" | "parameters" | "templateContext" => {
+        "template" | "extends" | "templateContext" => {
             "there are no templates; write out what the template holds"
         }
         "task" => "only scripts run here; call the tool from `script`, `bash`, `pwsh` or `powershell`",
@@ -167,7 +167,6 @@ fn why(key: &str) -> Option<&'static str> {
         "resources" | "uses" => "there are no repositories, containers or other pipelines to refer to",
         "schedules" => "runs are queued by hand, nothing else starts them",
         "vmImage" => "there are no Microsoft-hosted agents; name a pool instead: `name: Default`",
-        "group" => "there are no variable groups; write the variables out: `name`, `value`",
         "container" | "services" | "target" => {
             "a job runs in the agent's own container; build the image to suit"
         }

@@ -57,7 +57,7 @@ pub(super) fn read(
     let display_name = if own { fields.text("displayName", found) } else { None };
     let display_name = display_name.unwrap_or_else(|| name.clone());
     let pool = if own { pool(fields, found) } else { None }.or_else(|| defaults.pool.clone());
-    let variables = if own { variables::read(fields, found) } else { Variables::new() };
+    let variables = if own { variables::read(fields, found) } else { Variables::default() };
     let variables = variables::over(&defaults.variables, &variables);
     let (depends_on, depends_at) = fields.places("dependsOn", found).into_iter().unzip();
     let (jobs, max_parallel) = strategy(fields, &display_name, &variables, found);
@@ -125,7 +125,8 @@ fn strategy(
         position: 1,
         total: 1,
         copies: None,
-        variables: variables.clone(),
+        variables: variables.named.clone(),
+        groups: variables.groups.clone(),
     };
     let Some(entry) = fields.get("strategy") else { return (vec![only()], 0) };
     let Some(strategy) = Fields::of(&entry.value, &fields.path("strategy"), found) else {
@@ -134,14 +135,16 @@ fn strategy(
     let keys = ["matrix", "parallel", "maxParallel"];
     strategy.only(&keys, found);
     let max_parallel = strategy.number("maxParallel", 0..=LONGEST, 0, found);
-    let copy = |name: String, shown: &str, (position, total): (usize, usize), copies, variables| Job {
-        name,
-        display_name: format!("{display_name} {shown}"),
-        position: u32::try_from(position).unwrap_or(u32::MAX),
-        total: u32::try_from(total).unwrap_or(u32::MAX),
-        copies: Some(copies),
-        variables,
-    };
+    let copy =
+        |name: String, shown: &str, (position, total): (usize, usize), copies, variables: Variables| Job {
+            name,
+            display_name: format!("{display_name} {shown}"),
+            position: u32::try_from(position).unwrap_or(u32::MAX),
+            total: u32::try_from(total).unwrap_or(u32::MAX),
+            copies: Some(copies),
+            variables: variables.named,
+            groups: variables.groups,
+        };
     let jobs = match (strategy.get("matrix"), strategy.get("parallel")) {
         (Some(_), Some(_)) => {
             found.add(
@@ -224,7 +227,7 @@ fn matrix(strategy: &Fields<'_>, found: &mut Found) -> Vec<(String, Variables)> 
                 format!("is the name of the leg in line {line} too; case does not tell names apart"),
             );
         }
-        let mut variables = Variables::new();
+        let mut variables = Variables::default();
         if !matches!(leg.value.value, Value::Null)
             && let Some(fields) = Fields::of(&leg.value, &path, found)
         {

@@ -4,17 +4,26 @@ use std::collections::BTreeMap;
 
 use super::fields::Fields;
 use crate::fault::{Found, Position};
+use crate::plan::VariableGroup;
 use crate::yaml::{Node, Value};
 
-/// Variables by name.
-pub(super) type Variables = BTreeMap<String, String>;
+/// Variables as they stand in one place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables {
+    /// By name.
+    pub(super) named: BTreeMap<String, String>,
+    /// Groups in the order of the file; the last one is last.
+    pub(super) groups: Vec<VariableGroup>,
+}
 
 /// Most variables in one place: each job of a matrix has a copy of them.
 const MOST: usize = 500;
+/// Most groups in one place: each has a copy of the names before it.
+const MOST_GROUPS: usize = 20;
 
 /// The variables of the file or of a job.
 pub(super) fn read(owner: &Fields<'_>, found: &mut Found) -> Variables {
-    let mut variables = Variables::new();
+    let mut variables = Variables::default();
     let Some(entry) = owner.get("variables") else { return variables };
     let path = owner.path("variables");
     let Value::List(items) = &entry.value.value else {
@@ -26,13 +35,14 @@ pub(super) fn read(owner: &Fields<'_>, found: &mut Found) -> Variables {
     for (index, node) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(fields) = Fields::of(node, &path, found) else { continue };
+        if fields.get("group").is_some() {
+            group(&fields, &mut variables, found);
+            continue;
+        }
         fields.only(&["name", "value"], found);
         let Some(name) = fields.text("name", found) else {
-            if fields.get("name").is_none()
-                && fields.get("group").is_none()
-                && fields.get("template").is_none()
-            {
-                found.add(fields.at, &path, "has no `name`");
+            if fields.get("name").is_none() && fields.get("template").is_none() {
+                found.add(fields.at, &path, "has neither `name` nor `group`");
             }
             continue;
         };
@@ -42,6 +52,25 @@ pub(super) fn read(owner: &Fields<'_>, found: &mut Found) -> Variables {
         }
     }
     variables
+}
+
+/// `- group: NAME` (azure-devops-yaml-schema: variables-group.md).
+fn group(fields: &Fields<'_>, variables: &mut Variables, found: &mut Found) {
+    fields.only(&["group"], found);
+    let Some(name) = fields.text("group", found) else { return };
+    if name.contains("$(") {
+        fields.refuse(
+            "group",
+            &format!("is `{name}`; variables are not replaced here, write the name"),
+            found,
+        );
+    } else if variables.groups.len() == MOST_GROUPS {
+        let why = format!("is one group too many; the most in one place is {MOST_GROUPS}");
+        fields.refuse("group", &why, found);
+    } else {
+        let over = variables.named.keys().map(|name| name.to_ascii_lowercase()).collect();
+        variables.groups.push(VariableGroup { name, over });
+    }
 }
 
 /// A mapping from names to values: `variables`, or a leg of a matrix.
@@ -56,11 +85,11 @@ fn add(variables: &mut Variables, (name, at): (&str, Position), value: &Node, pa
         found.add(at, path, why);
         return;
     }
-    if variables.len() == MOST {
+    if variables.named.len() == MOST {
         found.add(at, path, format!("is one variable too many; the most in one place is {MOST}"));
         return;
     }
-    if variables.keys().any(|known| known.eq_ignore_ascii_case(name)) {
+    if variables.named.keys().any(|known| known.eq_ignore_ascii_case(name)) {
         found.add(
             at,
             path,
@@ -69,7 +98,7 @@ fn add(variables: &mut Variables, (name, at): (&str, Position), value: &Node, pa
         return;
     }
     if let Some(text) = text(value, path, found) {
-        variables.insert(name.to_owned(), text);
+        variables.named.insert(name.to_owned(), text);
     }
 }
 
@@ -96,9 +125,25 @@ pub(super) fn text(value: &Node, path: &str, found: &mut Found) -> Option<String
 /// Lays variables over others; names match in any case.
 pub(super) fn over(base: &Variables, top: &Variables) -> Variables {
     let mut all = base.clone();
-    for (name, value) in top {
-        all.retain(|known, _| !known.eq_ignore_ascii_case(name));
-        all.insert(name.clone(), value.clone());
+    for group in &top.groups {
+        let before = base.named.keys().map(|name| name.to_ascii_lowercase());
+        all.groups.push(VariableGroup {
+            name: group.name.clone(),
+            over: group.over.iter().cloned().chain(before).collect(),
+        });
+    }
+    for (name, value) in &top.named {
+        all.named.retain(|known, _| !known.eq_ignore_ascii_case(name));
+        all.named.insert(name.clone(), value.clone());
+        // What is written in an inner place comes over the groups of the outer one, but not over those after it.
+        for group in &mut all.groups[..base.groups.len()] {
+            group.over.remove(&name.to_ascii_lowercase());
+        }
+        for (group, own) in all.groups[base.groups.len()..].iter_mut().zip(&top.groups) {
+            if !own.over.contains(&name.to_ascii_lowercase()) {
+                group.over.remove(&name.to_ascii_lowercase());
+            }
+        }
     }
     all
 }

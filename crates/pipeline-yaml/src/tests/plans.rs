@@ -101,6 +101,35 @@ jobs:
     assert_eq!(phase.pool.demands, ["docker", "Agent.OS -equals Linux"]);
 }
 
+/// What stands later wins: in the same place, and what is further in.
+#[test]
+fn groups_lie_between_the_variables_of_the_file() {
+    let text = "variables:
+- {name: before, value: file}
+- group: outer
+- {name: After, value: file}
+- {name: leg, value: file}
+jobs:
+- job: A
+  variables: [{name: own, value: job}, {group: inner}, {name: before, value: job}]
+  strategy: {matrix: {x: {leg: x}}}
+  steps: [{script: a}]
+- {job: B, steps: [{script: a}]}
+";
+    let plan = plan(text);
+    let jobs: Vec<_> = plan.jobs().map(|(_, job)| job).collect();
+    let taken = |job: usize, group: usize| {
+        let names = ["before", "AFTER", "leg", "own", "other"];
+        let job = jobs[job];
+        let taken = names.iter().filter(|name| job.takes_from(&job.groups[group], name));
+        (job.groups[group].name.as_str(), taken.copied().collect::<Vec<_>>())
+    };
+    assert_eq!(taken(0, 0), ("outer", vec!["other"]));
+    assert_eq!(taken(0, 1), ("inner", vec!["AFTER", "own", "other"]));
+    assert_eq!(taken(1, 0), ("outer", vec!["before", "own", "other"]));
+    assert_eq!(jobs[1].groups.len(), 1);
+}
+
 #[test]
 fn slices_are_numbered_and_one_slice_is_none() {
     let sliced = plan("strategy: {parallel: 3}\nsteps: [{script: a}]");

@@ -203,6 +203,7 @@ fn of_project(table: Table) -> Table {
         .route(&build("/latest/{definition}"), get(build_parts::latest))
         .route(&build("/builds"), get(builds::list).post(builds::queue).patch(builds::update_several))
         .route(&build("/builds/{build}"), get(builds::one).patch(builds::update).delete(builds::delete))
+        .route(&build("/builds/{build}/stages/{stage}"), patch(builds::update_stage))
         .route(&build("/builds/{build}/timeline"), get(build_parts::timeline))
         .route(&build("/builds/{build}/timeline/{timeline}"), get(build_parts::one_timeline))
         .route(&build("/builds/{build}/logs"), get(build_logs::list))

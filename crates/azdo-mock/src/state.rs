@@ -6,6 +6,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod alarms;
+pub(crate) mod attempts;
 pub(crate) mod build_refusal;
 pub(crate) mod build_state;
 pub(crate) mod builds;

@@ -199,7 +199,9 @@ impl Expansion<'_> {
                 for scope in self.chosen(&directive, entry.at, scope, &mut chain) {
                     match self.node(&entry.value, &scope)? {
                         Node { value: Tree::Map(entries), .. } => {
-                            entries.into_iter().for_each(|entry| self.put(&mut made, entry));
+                            for entry in entries {
+                                self.put(&mut made, entry);
+                            }
                         }
                         Node { value: Tree::Null, .. } => {}
                         other => {

@@ -280,8 +280,12 @@ fn no_templates(source: &str, node: &Node, found: &mut Found) {
         Value::Text(text) => check(text, node.at),
         Value::List(items) => items.iter().for_each(|item| no_templates(source, item, found)),
         Value::Map(entries) => {
-            entries.iter().for_each(|entry| check(&entry.key, entry.at));
-            entries.iter().for_each(|entry| no_templates(source, &entry.value, found));
+            for entry in entries {
+                check(&entry.key, entry.at);
+            }
+            for entry in entries {
+                no_templates(source, &entry.value, found);
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ impl From<BuildRefusal> for ApiError {
             BuildRefusal::TimelineNotFound { .. } => {
                 (StatusCode::NOT_FOUND, BUILD, "TimelineNotFoundException")
             }
+            BuildRefusal::StageNotFound { .. } => (StatusCode::NOT_FOUND, BUILD, "StageNotFoundException"),
             BuildRefusal::ArtifactNotFound { .. } => {
                 (StatusCode::NOT_FOUND, BUILD, "ArtifactNotFoundException")
             }

@@ -70,6 +70,9 @@ fn show_timeline(
     let plan: Option<Uuid> = query.parsed(&["planId"])?;
     let shown = project.read(|state, addresses| {
         let found = state.build(build)?;
+        if let Some(past) = wanted.and_then(|id| found.at_attempt(id)) {
+            return Ok(timeline::timeline(addresses, &past, since.unwrap_or(0)));
+        }
         for id in [wanted, plan].into_iter().flatten() {
             if id != found.plan().0 {
                 return Err(BuildRefusal::TimelineNotFound { timeline: id, build });

@@ -15,6 +15,7 @@ use super::extract::{Body, Items, OptionalBody, Query, Values};
 use super::in_project::InProject;
 use crate::error::ApiError;
 use crate::state::State;
+use crate::state::attempts::Again;
 use crate::state::build_refusal::BuildRefusal;
 use crate::state::builds::BuildPatch;
 use crate::state::project::Person;
@@ -23,8 +24,9 @@ use crate::state::{self};
 use crate::view::{self, builds};
 use crate::wire::ids::{DefinitionId, RunId};
 use crate::wire::job::Variable;
-use crate::wire::project_bodies::{BuildBody, BuildPatchBody};
-use crate::wire::words::{PRIORITIES, REASONS, STATUSES, word};
+use crate::wire::project_bodies::{BuildBody, BuildPatchBody, StageBody};
+use crate::wire::record_id::ONLY_STAGE;
+use crate::wire::words::{PRIORITIES, REASONS, STAGE_UPDATES, STATUSES, word};
 
 /// The part of the path that names a build.
 #[derive(Debug, Deserialize)]
@@ -164,16 +166,53 @@ pub(crate) async fn update(
     query: Query,
     Body(body): Body<BuildPatchBody>,
 ) -> Result<Json<Value>, ApiError> {
-    if query.flag("retry")? {
-        let why = "retry is not supported. Queue a new build of the definition.";
-        return Err(BuildRefusal::InvalidBuild(why.to_owned()).into());
-    }
+    let retry = query.flag("retry")?;
     let by = project.person();
     let addresses = project.service.addresses();
     project.change(|state, moment| {
         apply(state, build, body, &by, moment)?;
+        if retry {
+            state.retry_build(build, Again::Failed, Some(by), moment.now)?;
+            state.settle(moment);
+        }
         Ok(Json(builds::build(addresses, &state.build(build)?)))
     })
+}
+
+/// The part of the path that names a stage.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StagePart {
+    stage: String,
+}
+
+/// `PATCH builds/{buildId}/stages/{stageRefName}`: the only stage there is is the whole run.
+pub(crate) async fn update_stage(
+    project: InProject,
+    Values(BuildPart { build }): Values<BuildPart>,
+    Values(StagePart { stage }): Values<StagePart>,
+    Body(body): Body<StageBody>,
+) -> Result<StatusCode, ApiError> {
+    let by = project.person();
+    project.change(|state, moment| {
+        state.build(build)?;
+        if !stage.eq_ignore_ascii_case(ONLY_STAGE) {
+            return Err(BuildRefusal::StageNotFound { stage, build });
+        }
+        match body.state.as_ref().and_then(|wanted| word(wanted, STAGE_UPDATES)) {
+            Some("cancel") => state.cancel_build(build, Some(by), moment.now)?,
+            Some("retry") => {
+                let again = if body.force_retry_all_jobs { Again::All } else { Again::Failed };
+                state.retry_build(build, again, Some(by), moment.now)?;
+            }
+            _ => {
+                let why = "The state of the stage is not valid. Supported: cancel, retry.";
+                return Err(BuildRefusal::InvalidBuild(why.to_owned()));
+            }
+        }
+        state.settle(moment);
+        Ok(())
+    })?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `PATCH builds`: several at once. The first that is refused ends it; what was done before it stays done.

@@ -23,6 +23,8 @@ pub(crate) enum BuildRefusal {
     ArtifactNotFound { name: String, build: RunId },
     #[error("The status of build {build} cannot be changed from {from} to {to}.")]
     StatusChange { build: RunId, from: &'static str, to: &'static str },
+    #[error("Stage {stage} was not found in build {build}.")]
+    StageNotFound { stage: String, build: RunId },
     #[error("Build {0} is retained and cannot be deleted.")]
     BuildRetained(RunId),
     #[error("Build {0} has not ended and cannot be deleted. Cancel it first.")]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use pipeline_yaml::{JobResult, RunResult};
 
+use super::attempts::Before;
 use super::builds::{Build, Source};
 use super::plans::{Log, Plan};
 use super::requests::Request;
@@ -65,6 +66,9 @@ pub(crate) struct BuildJob<'a> {
     pub(crate) request: Option<&'a Request>,
     /// As it counts in the build.
     pub(crate) result: Option<JobResult>,
+    /// From 1.
+    pub(crate) attempt: u32,
+    pub(crate) before: Vec<Before>,
 }
 
 impl BuildJob<'_> {
@@ -100,24 +104,37 @@ impl<'a> Build<'a> {
                 id: request.job_id,
                 request: Some(request),
                 result: request.result.map(of),
+                attempt: 1,
+                before: Vec::new(),
             }],
             Source::Run(run) => {
+                let (jobs, attempt) = match self.attempt {
+                    Some(past) => (&run.earlier[past.0].jobs, past.number()),
+                    None => (&run.jobs, run.attempt()),
+                };
                 let job = |(phase, job): (&'a pipeline_yaml::Phase, &'a pipeline_yaml::Job)| {
                     let identifier = phase.identifier(job);
-                    let known = run.jobs.get(&identifier).copied();
+                    let known = jobs.get(&identifier).copied();
                     let request = match known {
                         Some(RunJob::Queued(request)) => state.requests.get(&request),
                         _ => None,
                     };
+                    let spec = request.and_then(|request| state.jobs.get(&request.id));
+                    let before = run.before(&identifier);
+                    let attempt = spec.map_or(attempt, |spec| spec.placement.attempt);
                     BuildJob {
                         phase: &phase.name,
                         phase_display_name: &phase.display_name,
                         display_name: &job.display_name,
                         position: job.position,
-                        id: request
-                            .map_or_else(|| state.job_id(run.id, &identifier), |request| request.job_id),
+                        id: request.map_or_else(
+                            || state.job_id(run.id, &identifier, attempt),
+                            |request| request.job_id,
+                        ),
                         request,
                         result: known.and_then(|known| state.counted(phase, known)),
+                        attempt,
+                        before: before.into_iter().filter(|before| before.attempt < attempt).collect(),
                         identifier,
                     }
                 };
@@ -130,11 +147,7 @@ impl<'a> Build<'a> {
         match self.source {
             Source::Job(request, _) => vec![request],
             Source::Run(run) => {
-                let queued = run.jobs.values().filter_map(|job| match job {
-                    RunJob::Queued(request) => self.state.requests.get(request),
-                    RunJob::Ended(_) => None,
-                });
-                queued.collect()
+                run.requests().iter().filter_map(|request| self.state.requests.get(request)).collect()
             }
         }
     }

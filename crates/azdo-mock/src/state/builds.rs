@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::build_refusal::BuildRefusal;
 use super::project::Person;
@@ -45,6 +46,19 @@ pub(crate) struct Build<'a> {
     pub(crate) state: &'a State,
     pub(crate) source: Source<'a>,
     pub(crate) notes: Option<&'a Notes>,
+    /// As it was at the end of this attempt; `None`: as it is.
+    pub(crate) attempt: Option<Past>,
+}
+
+/// An attempt that is over, by its place among them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past(pub(crate) usize);
+
+impl Past {
+    /// From 1.
+    pub(crate) fn number(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX).saturating_add(1)
+    }
 }
 
 /// What a build is.
@@ -102,6 +116,14 @@ impl<'a> Build<'a> {
         }
     }
 
+    /// The build as it was when the attempt ended whose timeline this is.
+    pub(crate) fn at_attempt(&self, timeline: Uuid) -> Option<Self> {
+        let Source::Run(run) = self.source else { return None };
+        let mut all = (0..run.earlier.len()).map(Past);
+        let past = all.find(|past| self.state.attempt_timeline(run.id, past.number()) == timeline)?;
+        Some(Self { attempt: Some(past), ..*self })
+    }
+
     pub(crate) fn is_deleted(&self) -> bool {
         self.notes.is_some_and(|notes| notes.deleted.is_some())
     }
@@ -127,7 +149,7 @@ impl State {
             spec.placement.run.is_none().then_some(())?;
             Source::Job(self.requests.get(&request)?, spec)
         };
-        Some(Build { id, state: self, source, notes: self.project.notes.get(&id) })
+        Some(Build { id, state: self, source, notes: self.project.notes.get(&id), attempt: None })
     }
 
     /// All builds, deleted ones too, by their numbers.

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::builds::{Build, Source};
-use super::runs::{Run, RunJob};
+use super::runs::Run;
 use super::{Document, State};
 use crate::wire::ids::{PlanId, RequestId};
 
@@ -29,12 +29,7 @@ impl State {
     }
 
     fn plans_of(&self, run: &Run) -> Vec<PlanId> {
-        let request = |job: &RunJob| match job {
-            RunJob::Queued(request) => Some(*request),
-            RunJob::Ended(_) => None,
-        };
-        let requests = run.jobs.values().filter_map(request);
-        requests.filter_map(|request| Some(self.requests.get(&request)?.plan_id)).collect()
+        run.requests().into_iter().filter_map(|request| Some(self.requests.get(&request)?.plan_id)).collect()
     }
 
     fn change_over(&self, plans: &[PlanId]) -> i64 {

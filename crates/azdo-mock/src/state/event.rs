@@ -150,6 +150,13 @@ pub(crate) enum EventKind {
         run_id: RunId,
         name: String,
     },
+    /// Somebody began a run again that had ended.
+    RunRetried {
+        run_id: RunId,
+        name: String,
+        /// From 2.
+        attempt: u32,
+    },
     RunCompleted {
         run_id: RunId,
         result: RunResult,

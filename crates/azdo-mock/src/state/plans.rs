@@ -152,7 +152,7 @@ fn merge(record: &mut Record, change: &Record) -> Result<(), Refusal> {
 impl State {
     pub(super) fn begin_plan(&mut self, spec: &JobSpec, now: Timestamp) {
         let id = spec.plan_id;
-        let timeline = TimelineId(id.0);
+        let (timeline, attempt) = (TimelineId(id.0), spec.placement.attempt);
         let mut plan = Plan {
             id,
             request_id: spec.request_id,
@@ -165,7 +165,7 @@ impl State {
         };
         let job = json!({
             "id": spec.job_id, "parentId": null, "type": "Job", "name": spec.name,
-            "refName": spec.placement.job, "state": "pending", "order": 1, "attempt": 1,
+            "refName": spec.placement.job, "state": "pending", "order": 1, "attempt": attempt,
             "identifier": format!("{}.{}", spec.placement.phase, spec.placement.job),
         });
         // Those that the agent will drop would wait for ever.
@@ -173,7 +173,7 @@ impl State {
         let steps = enabled().enumerate().map(|(index, step)| {
             json!({
                 "id": step.id, "parentId": spec.job_id, "type": "Task", "name": step.display_name,
-                "refName": step.name, "state": "pending", "order": index + 2, "attempt": 1,
+                "refName": step.name, "state": "pending", "order": index + 2, "attempt": attempt,
             })
         });
         let ids = std::iter::once(RecordId(spec.job_id.0)).chain(enabled().map(|step| step.id));

@@ -151,8 +151,8 @@ impl State {
             })
             .collect();
         let placed = job.placement.run.zip(job.placement.identifier.as_deref());
-        let job_id = placed
-            .map_or_else(|| JobId(moment.entropy.uuid()), |(run, identifier)| self.job_id(run, identifier));
+        let job_id = placed.map(|(run, identifier)| self.job_id(run, identifier, job.placement.attempt));
+        let job_id = job_id.unwrap_or_else(|| JobId(moment.entropy.uuid()));
         let spec = JobSpec {
             request_id: id,
             job_id,

@@ -19,8 +19,9 @@ pub(crate) const BRANCH: &str = "refs/heads/main";
 impl State {
     /// The id of a job of a run, also before it is queued, so that whoever follows its record need not look for another
     /// one. The service's ids are the same in every build; here a job's id names one job of the organization.
-    pub(crate) fn job_id(&self, run: RunId, identifier: &str) -> JobId {
+    pub(crate) fn job_id(&self, run: RunId, identifier: &str, attempt: u32) -> JobId {
         let name = format!("{run}/{}", identifier.to_lowercase());
+        let name = if attempt == 1 { name } else { format!("{name}/{attempt}") };
         JobId(Uuid::new_v5(&self.meta.project_id, name.as_bytes()))
     }
 
@@ -57,7 +58,9 @@ impl State {
                 run: Some(run.id),
                 run_name: Some(run.name.clone()),
                 identifier: Some(phase.identifier(job)),
-                plan: (run.plan.jobs().count() == 1).then(|| self.plan_id(run.id)),
+                // A plan has one job, and the first attempt's is there still.
+                plan: (run.plan.jobs().count() == 1 && run.attempt() == 1).then(|| self.plan_id(run.id)),
+                attempt: run.attempt(),
                 definition: self.definition_reference(run),
                 phase: phase.name.clone(),
                 phase_display_name: phase.display_name.clone(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use pipeline_yaml::{JobResult, JobState, Phase, Plan, Progress, RunResult};
 use serde::{Deserialize, Serialize};
 
+use super::attempts::Attempt;
 use super::project::Person;
 use super::run_jobs::{demands, of};
 use super::{Document, EventKind, Moment, Refusal, State};
@@ -26,6 +27,9 @@ pub(crate) struct Run {
     pub(crate) order: Order,
     /// By identifier; a job that is not there waits.
     pub(crate) jobs: BTreeMap<String, RunJob>,
+    /// The attempts before this one, the first one first.
+    #[serde(default)]
+    pub(crate) earlier: Vec<Attempt>,
     pub(crate) cancelled: bool,
     pub(crate) queue_time: Timestamp,
     pub(crate) finish_time: Option<Timestamp>,
@@ -84,6 +88,17 @@ impl Runs {
         let open = all.values().filter(|run| run.result.is_none()).map(|run| run.id).collect();
         Self { all, open, fresh: true }
     }
+
+    /// A run that goes on, though it had ended.
+    pub(super) fn reopen(&mut self, id: RunId) -> Option<&mut Run> {
+        let run = self.all.get_mut(&id)?;
+        run.cancelled = false;
+        run.finish_time = None;
+        run.result = None;
+        run.decided = None;
+        self.open.insert(id);
+        Some(run)
+    }
 }
 
 /// What is queued.
@@ -119,6 +134,7 @@ impl State {
             plan: new.plan,
             order: new.order,
             jobs: BTreeMap::new(),
+            earlier: Vec::new(),
             cancelled: false,
             queue_time: moment.now,
             finish_time: None,

@@ -2,15 +2,19 @@
 //!
 //! Shape: azure-devops (PyPI): build/models.py (`TimelineRecord`). The service sends empty fields of records as null.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use pipeline_yaml::JobResult;
 use serde_json::{Map, Value, json};
 
 use super::builds;
 use crate::addresses::Addresses;
+use crate::state::attempts::Before;
 use crate::state::build_state::{BuildJob, number};
 use crate::state::builds::Build;
 use crate::state::plans::{Plan, Record};
+use crate::state::runs::RunJob;
 use crate::wire::ids::LogId;
 use crate::wire::record_id::{ONLY_STAGE, record_id};
 use crate::wire::result::RecordState;
@@ -47,7 +51,10 @@ pub(crate) fn timeline(addresses: &Addresses, build: &Build<'_>, since: i64) -> 
     let changed_on = records.iter().filter_map(|record| record["lastModified"].as_str()).max();
     let changed_on = changed_on.map_or_else(|| stamp(build.changed_on()), str::to_owned);
     let shown: Vec<_> = records.into_iter().filter(|record| change(record) > since).collect();
-    let id = build.plan();
+    let id = match build.attempt {
+        Some(past) => build.state.attempt_timeline(build.id, past.number()),
+        None => build.plan().0,
+    };
     json!({
         "records": shown,
         "lastChangedBy": "00000002-0000-8888-8000-000000000000",
@@ -124,6 +131,8 @@ fn summary(build: &Build<'_>, head: &Head<'_>, jobs: &[&BuildJob<'_>], below: &[
         "errorCount": count("errorCount"),
         "warningCount": count("warningCount"),
         "identifier": head.id,
+        "attempt": jobs.iter().map(|job| job.attempt).max().unwrap_or(1),
+        "previousAttempts": previous_of_all(build, head, jobs),
     }))
 }
 
@@ -168,6 +177,7 @@ fn job_record(build: &Build<'_>, job: &BuildJob<'_>, record: &mut Value) {
     record["parentId"] = json!(record_id(job.phase));
     record["order"] = json!(job.position);
     record["identifier"] = json!(job.identifier);
+    record["previousAttempts"] = previous(build, job);
     if let Some(result) = job.result {
         record["result"] = json!(result);
     }
@@ -201,6 +211,37 @@ fn step_record(build: &Build<'_>, job: &BuildJob<'_>, record: &mut Value) {
     }
 }
 
+/// Where a job is found in the attempts before.
+fn previous(build: &Build<'_>, job: &BuildJob<'_>) -> Value {
+    let state = build.state;
+    let record = |before: &Before| match before.job {
+        RunJob::Queued(request) => state.requests.get(&request).map(|request| request.job_id),
+        RunJob::Ended(_) => Some(state.job_id(build.id, &job.identifier, before.attempt)),
+    };
+    let one = |before: &Before| {
+        json!({
+            "attempt": before.attempt,
+            "timelineId": state.attempt_timeline(build.id, before.attempt),
+            "recordId": record(before),
+        })
+    };
+    job.before.iter().map(one).collect()
+}
+
+/// The attempts before of a stage or a phase: those of its jobs, each once.
+fn previous_of_all(build: &Build<'_>, head: &Head<'_>, jobs: &[&BuildJob<'_>]) -> Value {
+    let attempts: BTreeSet<_> =
+        jobs.iter().flat_map(|job| &job.before).map(|before| before.attempt).collect();
+    let one = |attempt: u32| {
+        json!({
+            "attempt": attempt,
+            "timelineId": build.state.attempt_timeline(build.id, attempt),
+            "recordId": record_id(head.id),
+        })
+    };
+    attempts.into_iter().map(one).collect()
+}
+
 fn waiting(build: &Build<'_>, job: &BuildJob<'_>) -> Value {
     finished(json!({
         "id": job.id,
@@ -213,6 +254,8 @@ fn waiting(build: &Build<'_>, job: &BuildJob<'_>) -> Value {
         "lastModified": stamp(build.changed_on()),
         "order": job.position,
         "identifier": job.identifier,
+        "attempt": job.attempt,
+        "previousAttempts": previous(build, job),
     }))
 }
 

@@ -85,6 +85,9 @@ pub(crate) struct Placement {
     /// Its build number; `None`: the date and the request's number.
     #[serde(default)]
     pub(crate) run_name: Option<String>,
+    /// Which attempt of its run it is in, from 1.
+    #[serde(default = "first")]
+    pub(crate) attempt: u32,
     /// What it is in its run: `Build.linux`.
     #[serde(default)]
     pub(crate) identifier: Option<String>,
@@ -104,6 +107,10 @@ pub(crate) struct Placement {
     pub(crate) total: u32,
     /// `MultiConfiguration`, `MultiMachine` or nothing.
     pub(crate) parallel_execution: Option<String>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// A definition as jobs refer to it.
@@ -126,6 +133,7 @@ impl Default for Placement {
             run_name: None,
             identifier: None,
             plan: None,
+            attempt: first(),
             definition: DefinitionReference::default(),
             phase: "Job".to_owned(),
             phase_display_name: "Job".to_owned(),
@@ -241,6 +249,7 @@ impl JobSpec {
     fn message_variables(&self, origin: &Origin<'_>, uri: &str, token: &str) -> Map<String, Value> {
         let url = origin.url.as_str();
         let (phase, build) = (&self.placement.phase, self.build());
+        let attempt = self.placement.attempt.to_string();
         let read_only = [
             ("system", "build".to_owned()),
             ("system.hosttype", "build".to_owned()),
@@ -257,14 +266,14 @@ impl JobSpec {
             ("system.planId", self.plan_id.to_string()),
             ("system.timelineId", self.plan_id.to_string()),
             ("system.stageName", "__default".to_owned()),
-            ("system.stageAttempt", "1".to_owned()),
+            ("system.stageAttempt", attempt.clone()),
             ("system.phaseName", phase.clone()),
             ("system.phaseDisplayName", self.placement.phase_display_name.clone()),
-            ("system.phaseAttempt", "1".to_owned()),
+            ("system.phaseAttempt", attempt.clone()),
             ("system.jobIdentifier", format!("{phase}.{}", self.placement.job)),
             ("system.jobName", self.placement.job.clone()),
             ("system.jobDisplayName", self.name.clone()),
-            ("system.jobAttempt", "1".to_owned()),
+            ("system.jobAttempt", attempt),
             ("System.JobPositionInPhase", self.placement.position.to_string()),
             ("System.TotalJobsInPhase", self.placement.total.to_string()),
             // The agent need not take the token from the endpoint: the next variable holds it.

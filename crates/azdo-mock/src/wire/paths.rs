@@ -40,6 +40,7 @@ const WORDS: &[&str] = &[
     "resourceareas",
     "runs",
     "sessions",
+    "stages",
     "tags",
     "tasks",
     "teams",

@@ -100,6 +100,16 @@ pub(crate) struct BuildPatchBody {
     pub(crate) tags: Option<Vec<String>>,
 }
 
+/// `PATCH builds/{buildId}/stages/{stageRefName}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StageBody {
+    #[serde(default)]
+    pub(crate) state: Option<Value>,
+    #[serde(default)]
+    pub(crate) force_retry_all_jobs: bool,
+}
+
 /// `PATCH tags`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

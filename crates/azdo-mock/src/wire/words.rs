@@ -24,6 +24,9 @@ pub(crate) const STATUSES: &[Word] = &[
     ("all", 47),
 ];
 
+/// `StageUpdateType`; `run` starts a stage that waits for a person, and there is none.
+pub(crate) const STAGE_UPDATES: &[Word] = &[("cancel", 0), ("retry", 1), ("run", 2)];
+
 /// `BuildResult`.
 pub(crate) const RESULTS: &[Word] =
     &[("none", 0), ("succeeded", 2), ("partiallySucceeded", 4), ("failed", 8), ("canceled", 32)];

@@ -24,6 +24,7 @@ mod pipelines_rest;
 mod pools;
 mod registration;
 mod restart;
+mod retry;
 mod scopes;
 mod seed;
 mod server;

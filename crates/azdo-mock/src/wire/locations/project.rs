@@ -101,6 +101,13 @@ pub(super) const OF_PROJECT: &[Location] = &[
         2,
     ),
     at(
+        "b8aac6c9-744b-46e1-88fc-3550969f9313",
+        BUILD,
+        "stages",
+        "{project}/_apis/{area}/builds/{buildId}/{resource}/{stageRefName}",
+        1,
+    ),
+    at(
         "35a80daf-7f30-45fc-86e8-6b813d9c90df",
         BUILD,
         "logs",

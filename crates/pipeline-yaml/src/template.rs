@@ -81,7 +81,7 @@ impl Expansion<'_> {
             Tree::List(items) => Tree::List(self.list(items, scope)?),
             Tree::Map(entries) => Tree::Map(self.map(entries, scope)?),
         };
-        Some(Node { at: node.at, value })
+        Some(Node { at: node.at, value, plain: node.plain })
     }
 
     fn count(&mut self, at: Position, bytes: usize) -> Option<()> {
@@ -128,7 +128,7 @@ impl Expansion<'_> {
             return Some(node);
         }
         let text = self.text(&parts, at, scope)?;
-        Some(Node { at, value: Tree::Text(text) })
+        Some(Node { at, value: Tree::Text(text), plain: false })
     }
 
     fn text(&mut self, parts: &[(&str, Option<&str>)], at: Position, scope: &Scope) -> Option<String> {

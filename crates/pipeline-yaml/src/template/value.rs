@@ -43,7 +43,7 @@ impl Value {
             }
             scalar => yaml::Value::Text(scalar.text().unwrap_or_default()),
         };
-        Node { at, value }
+        Node { at, value, plain: false }
     }
 
     pub(super) fn kind(&self) -> &'static str {

@@ -37,6 +37,14 @@ fn dependencies_are_named_in_many_ways() {
 }
 
 #[test]
+fn a_loop_of_no_turns_is_waited_for_by_name_and_makes_nothing() {
+    let none = resource("[concat('l', copyIndex())]", json!({"copy": {"name": "loop", "count": 0}}));
+    let plan = planned(json!([resource("a", json!({"dependsOn": ["loop"]})), none]));
+    assert_eq!(ids(&plan), ["a"]);
+    assert!(plan.resources()[0].depends_on.is_empty(), "{:?}", plan.resources()[0].depends_on);
+}
+
+#[test]
 fn reading_a_resource_is_waiting_for_it() {
     let plan = planned(json!([
         resource("a", json!({"properties": {"x": "[reference('b').x]"}})),

@@ -566,6 +566,21 @@ fn jobs_are_given_away_in_the_order_of_the_queue_whatever_they_want() {
     assert_eq!(world.state.assigned_request(AgentId(2)).map(|request| request.id.0), Some(2));
 }
 
+#[test]
+fn jobs_that_want_the_same_are_given_to_all_who_wait_at_once() {
+    let mut world = World::new();
+    (0..=AGENTS).for_each(|_| world.queue(POOL, Vec::new()));
+    world.apply(Step::Limit(Some(0)));
+    (1..=AGENTS).for_each(|agent| world.apply(Step::Open(agent)));
+    let given = |world: &World| {
+        let of = |agent| world.state.assigned_request(AgentId(agent)).map(|request| request.id.0);
+        (1..=AGENTS).filter_map(of).collect::<BTreeSet<_>>()
+    };
+    assert!(given(&world).is_empty(), "{:?}", given(&world));
+    world.apply(Step::Limit(None));
+    assert_eq!(given(&world), (1..=i64::from(AGENTS)).collect());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -18,6 +18,7 @@ mod packages;
 mod pipelines;
 mod plans;
 mod pools;
+mod project_parts;
 mod projects;
 mod queues;
 mod sessions;
@@ -172,6 +173,18 @@ fn of_project(table: Table) -> Table {
         .route("/_apis/process/processes/{process}", get(projects::process))
         .route("/_apis/projectcollections", get(projects::collections))
         .route("/_apis/projectcollections/{collection}", get(projects::collection))
+        .route("/_apis/teams", get(projects::all_teams))
+        .route("/{scope}/_apis/distributedtask/environments", get(project_parts::none))
+        .route("/{scope}/_apis/distributedtask/deploymentgroups", get(project_parts::none))
+        .route("/{scope}/_apis/distributedtask/taskgroups", get(project_parts::none))
+        .route("/{scope}/_apis/serviceendpoint/endpoints", get(project_parts::none))
+        .route("/_apis/build/controllers", get(projects::controllers))
+        .route(&build("/folders"), get(project_parts::folders))
+        .route(&build("/settings"), get(project_parts::settings))
+        .route(&build("/generalsettings"), get(project_parts::general_settings))
+        .route(&build("/retention"), get(project_parts::retention))
+        .route(&build("/status/{definition}"), get(project_parts::badge))
+        .route(&build("/definitions/{definition}/revisions"), get(definition_parts::revisions))
         .route(&queue(""), get(queues::list).post(queues::add))
         .route(&queue("/{queue}"), get(queues::one).delete(queues::delete))
         .route(

@@ -16,7 +16,9 @@ use crate::error::ApiError;
 use crate::state::State;
 use crate::state::build_refusal::BuildRefusal;
 use crate::state::build_state::Outcome;
+use crate::state::builds::Build;
 use crate::state::definitions::Definition;
+use crate::state::run_jobs::BRANCH;
 use crate::view::{self, builds, timeline};
 use crate::wire::ids::{DefinitionId, RunId};
 use crate::wire::project_bodies::TagsBody;
@@ -36,7 +38,7 @@ pub(crate) struct TagPart {
 /// The part of the path that names a definition, by its id or its name.
 #[derive(Debug, Deserialize)]
 pub(crate) struct LatestPart {
-    definition: String,
+    pub(super) definition: String,
 }
 
 /// `GET builds/{buildId}/timeline`.
@@ -208,23 +210,33 @@ pub(crate) async fn latest(
     let branch = super::builds::branch(query.text(&["branchName"]));
     project.read(|state, addresses| {
         let id = find(state, &definition)?.id;
-        let of_branch = |build: &crate::state::builds::Build<'_>| {
-            let own = build.order().and_then(|order| order.source_branch.as_deref());
-            branch.as_deref().is_none_or(|branch| own.unwrap_or(crate::state::run_jobs::BRANCH) == branch)
-        };
-        let ended = state.builds().filter(|build| {
-            build.definition() == id
-                && !build.is_deleted()
-                && build.outcome().is_some_and(|outcome| outcome != Outcome::Canceled)
-                && of_branch(build)
-        });
-        let last = ended.max_by_key(|build| (build.finish_time(), build.id));
+        let last = last_build(state, id, branch.as_deref(), |outcome| outcome != Outcome::Canceled);
         let last = last.ok_or(BuildRefusal::NoCompletedBuild(id))?;
         Ok(Json(builds::build(addresses, &last)))
     })
 }
 
-fn find<'a>(state: &'a State, named: &str) -> Result<&'a Definition, BuildRefusal> {
+/// The build of a definition, and of a branch where one is named, that ended last with one of these outcomes.
+pub(super) fn last_build<'a>(
+    state: &'a State,
+    definition: DefinitionId,
+    branch: Option<&str>,
+    wanted: impl Fn(Outcome) -> bool,
+) -> Option<Build<'a>> {
+    let of_branch = |build: &Build<'_>| {
+        let own = build.order().and_then(|order| order.source_branch.as_deref());
+        branch.is_none_or(|branch| own.unwrap_or(BRANCH) == branch)
+    };
+    let ended = state.builds().filter(|build| {
+        build.definition() == definition
+            && !build.is_deleted()
+            && build.outcome().is_some_and(&wanted)
+            && of_branch(build)
+    });
+    ended.max_by_key(|build| (build.finish_time(), build.id))
+}
+
+pub(super) fn find<'a>(state: &'a State, named: &str) -> Result<&'a Definition, BuildRefusal> {
     if let Ok(id) = named.parse::<DefinitionId>() {
         return state.definition(id);
     }

@@ -13,6 +13,7 @@ use super::in_project::InProject;
 use crate::error::ApiError;
 use crate::state::build_refusal::BuildRefusal;
 use crate::state::definitions::file_path;
+use crate::view::{self, definitions};
 use crate::wire::ids::DefinitionId;
 use crate::wire::project_bodies::TagsBody;
 
@@ -32,6 +33,16 @@ pub(crate) async fn yaml(
         let text = state.project.files.get(&path);
         let text = text.ok_or_else(|| BuildRefusal::InvalidDefinition(format!("File {path} not found.")))?;
         Ok(Json(json!({"yaml": text})))
+    })
+}
+
+/// `GET definitions/{definitionId}/revisions`.
+pub(crate) async fn revisions(
+    project: InProject,
+    Values(DefinitionPart { definition }): Values<DefinitionPart>,
+) -> Result<Json<Value>, ApiError> {
+    project.read(|state, addresses| {
+        Ok(Json(view::list(definitions::revisions(state, addresses, state.definition(definition)?))))
     })
 }
 

@@ -78,6 +78,23 @@ pub(crate) async fn teams(
     Ok(Json(view::list([team].into_iter().skip(skip).take(top).collect())))
 }
 
+/// `GET teams`: those of all projects.
+pub(crate) async fn all_teams(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    let skip: usize = query.parsed(&["$skip"])?.unwrap_or(0);
+    let top: usize = query.parsed(&["$top"])?.unwrap_or(100);
+    let team = service.read(|state| projects::team(state, service.addresses()))?;
+    Ok(Json(view::list([team].into_iter().skip(skip).take(top).collect())))
+}
+
+/// `GET build/controllers`: none, since they are those of XAML builds.
+pub(crate) async fn controllers(_: Caller) -> Json<Value> {
+    Json(view::list(Vec::new()))
+}
+
 /// `GET projects/{projectId}/teams/{teamId}`.
 pub(crate) async fn team(
     State(service): State<AzureDevOps>,

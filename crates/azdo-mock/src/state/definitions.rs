@@ -26,8 +26,20 @@ pub(crate) struct Definition {
     pub(crate) changed_on: Timestamp,
     pub(crate) author: Option<Person>,
     pub(crate) tags: BTreeSet<String>,
+    /// Who changed it before, the first one first; the present revision is not among them.
+    #[serde(default)]
+    pub(crate) earlier: Vec<Revision>,
     /// The day of the last build number and how many that day has had.
     last_number: Option<(String, u32)>,
+}
+
+/// A revision of a definition that is over. Only that it was there is kept, not what it said.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Revision {
+    pub(crate) number: i32,
+    pub(crate) name: String,
+    pub(crate) changed_on: Timestamp,
+    pub(crate) author: Option<Person>,
 }
 
 /// What people write into a definition.
@@ -108,6 +120,16 @@ impl Definition {
         Self::new(DefinitionId::CONTROL, Content::of(DEFINITION, format!("{DEFINITION}.yml")), None, now)
     }
 
+    /// The revision that it is in.
+    pub(crate) fn present(&self) -> Revision {
+        Revision {
+            number: self.revision,
+            name: self.content.name.clone(),
+            changed_on: self.changed_on,
+            author: self.author.clone(),
+        }
+    }
+
     fn new(id: DefinitionId, content: Content, author: Option<Person>, now: Timestamp) -> Self {
         Self {
             id,
@@ -117,6 +139,7 @@ impl Definition {
             changed_on: now,
             author,
             tags: BTreeSet::new(),
+            earlier: Vec::new(),
             last_number: None,
         }
     }
@@ -190,6 +213,8 @@ impl State {
                 variable.value = known.content.variables.get(name).and_then(|kept| kept.value.clone());
             }
         }
+        let present = known.present();
+        known.earlier.push(present);
         known.content = content;
         known.author = author;
         known.changed_on = now;

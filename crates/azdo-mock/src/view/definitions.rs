@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::projects;
 use crate::addresses::Addresses;
 use crate::state::State;
-use crate::state::definitions::{Definition, DefinitionVariable, file_path};
+use crate::state::definitions::{Definition, DefinitionVariable, Revision, file_path};
 use crate::wire::ids::DefinitionId;
 use crate::wire::job::PROJECT;
 use crate::wire::time::stamp;
@@ -55,6 +55,23 @@ pub(crate) fn reference(state: &State, addresses: &Addresses, definition: &Defin
         shown["queue"] = projects::queue_reference(state, addresses, queue);
     }
     shown
+}
+
+/// All revisions of a definition, the first one first. What the earlier ones said is not kept, so nothing is found at their
+/// address.
+pub(crate) fn revisions(state: &State, addresses: &Addresses, definition: &Definition) -> Vec<Value> {
+    let url = url(state, addresses, definition.id);
+    let one = |revision: &Revision| {
+        json!({
+            "revision": revision.number,
+            "name": revision.name,
+            "changedBy": projects::identity(addresses, revision.author.as_ref()),
+            "changedDate": stamp(revision.changed_on),
+            "changeType": if revision.number == 1 { "add" } else { "update" },
+            "definitionUrl": format!("{url}?revision={}", revision.number),
+        })
+    };
+    definition.earlier.iter().chain([&definition.present()]).map(one).collect()
 }
 
 /// A definition by itself. Values of secret variables are never shown.

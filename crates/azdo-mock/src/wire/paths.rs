@@ -14,12 +14,18 @@ const WORDS: &[&str] = &[
     "builds",
     "changes",
     "connectiondata",
+    "controllers",
     "customerintelligence",
     "definitions",
+    "deploymentgroups",
     "distributedtask",
+    "endpoints",
+    "environments",
     "events",
     "featureflags",
     "feed",
+    "folders",
+    "generalsettings",
     "hubs",
     "jobrequests",
     "latest",
@@ -38,10 +44,16 @@ const WORDS: &[&str] = &[
     "queues",
     "records",
     "resourceareas",
+    "retention",
+    "revisions",
     "runs",
+    "serviceendpoint",
     "sessions",
+    "settings",
     "stages",
+    "status",
     "tags",
+    "taskgroups",
     "tasks",
     "teams",
     "timeline",
@@ -72,7 +84,10 @@ pub(crate) fn canonical(path: &str, prefix: &str) -> String {
             Some(word) => {
                 out.push_str(word);
                 // What follows are names that belong to the caller.
-                verbatim = matches!(*word, "attachments" | "_packages" | "featureflags" | "latest" | "tags");
+                verbatim = matches!(
+                    *word,
+                    "attachments" | "_packages" | "featureflags" | "latest" | "status" | "tags"
+                );
             }
             None => out.push_str(segment),
         }

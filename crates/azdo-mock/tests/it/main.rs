@@ -22,6 +22,7 @@ mod packages;
 mod pipelines;
 mod pipelines_rest;
 mod pools;
+mod project_parts;
 mod registration;
 mod restart;
 mod retry;

@@ -58,6 +58,14 @@ async fn az_runs_container_groups() -> Result<()> {
     stack.finish().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn az_takes_the_options_that_templates_have_no_use_for() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let image = push(&stack, &["1"]).await?;
+    stack.client()?.with("TEAM_IMAGE", &image).walk("az_options.py").await?;
+    stack.finish().await
+}
+
 /// The script needs a terminal, which Python has on Unix alone.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]

@@ -16,8 +16,6 @@ use crate::workspace::{Workspace, say, step};
 const PACKAGE: &str = "tests/fuzz";
 /// The one system that the targets are built for.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
-/// An input that takes more seconds than this is a finding.
-const LONGEST_SECONDS: u32 = 10;
 /// A process that takes more MB than this is a finding.
 const MOST_MEMORY: u32 = 2048;
 
@@ -26,8 +24,11 @@ pub(crate) struct Options {
     /// Only these; all without a name
     target: Vec<String>,
     /// How long each target runs
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
+    /// An input that takes more seconds than this is a finding. They are those of the wall: give more on a busy machine
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    longest_input: u32,
     /// Print the names of the targets and end
     #[arg(long)]
     list: bool,
@@ -80,7 +81,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<ExitCode> 
     build(workspace)?;
     let mut rows = Vec::new();
     for name in chosen {
-        rows.push(fuzz(workspace, name, options.minutes * 60)?);
+        rows.push(fuzz(workspace, name, options)?);
     }
     show(&rows, options.output)?;
     let good = rows.iter().all(|row| row.ended && row.findings.is_empty());
@@ -113,7 +114,8 @@ fn build(workspace: &Workspace) -> Result<()> {
     step("fuzz targets", command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2"))
 }
 
-fn fuzz(workspace: &Workspace, name: &str, seconds: u64) -> Result<Row> {
+fn fuzz(workspace: &Workspace, name: &str, options: &Options) -> Result<Row> {
+    let seconds = options.minutes * 60;
     let (grown, found) =
         (folder(workspace).join("corpus").join(name), folder(workspace).join("findings").join(name));
     fs_err::create_dir_all(&grown)?;
@@ -125,7 +127,10 @@ fn fuzz(workspace: &Workspace, name: &str, seconds: u64) -> Result<Row> {
         .arg(&grown)
         .arg(workspace.root.join("fixtures/fuzz").join(name))
         .args([format!("-max_total_time={seconds}"), format!("-rss_limit_mb={MOST_MEMORY}")])
-        .args([format!("-timeout={LONGEST_SECONDS}"), format!("-artifact_prefix={}/", found.display())])
+        .args([
+            format!("-timeout={}", options.longest_input),
+            format!("-artifact_prefix={}/", found.display()),
+        ])
         .arg("-print_final_stats=1")
         .stderr(Stdio::piped())
         .output()

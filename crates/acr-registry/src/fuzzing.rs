@@ -1,11 +1,13 @@
 //! Doors for the fuzz targets alone, behind the feature `fuzzing`. They panic where a law is broken.
 
 use axum::Router;
+use service_kit::Store;
 
 use crate::Registries;
 use crate::acr_path::AcrTarget;
 use crate::manifest::Manifest;
 use crate::path::Target;
+use crate::registries::{KEYS, SIGNING_KEY};
 use crate::routes::{self, Door};
 
 /// What is printed of a path is read as the same path.
@@ -30,4 +32,11 @@ pub fn router(registries: &Registries, name: &str) -> Option<Router> {
     let door = Door::default();
     door.open(registries.find(name)?);
     Some(routes::router(door))
+}
+
+/// A store whose registries sign with this key (base64 of PKCS#8): to draw one takes longer than a whole conversation.
+pub fn store(key: &str) -> Store {
+    let store = Store::in_memory();
+    store.put(KEYS, SIGNING_KEY, &key).expect("memory takes everything");
+    store
 }

@@ -21,7 +21,8 @@ use crate::routes;
 use crate::users::Users;
 
 const REGISTRIES: &str = "acr-registries";
-const KEYS: &str = "acr-keys";
+pub(crate) const KEYS: &str = "acr-keys";
+pub(crate) const SIGNING_KEY: &str = "tokens";
 
 /// What all registries of a sandbox share.
 #[derive(Debug)]
@@ -330,12 +331,12 @@ impl Registries {
     fn signing_key(&self, name: &str) -> Result<SigningKey, RegistryError> {
         let failed = |source| RegistryError::Key { name: name.to_owned(), source };
         let store_of = &self.0.settings.store;
-        if let Some(kept) = store_of.get::<String>(KEYS, "tokens").map_err(store(name))? {
+        if let Some(kept) = store_of.get::<String>(KEYS, SIGNING_KEY).map_err(store(name))? {
             return SigningKey::from_pkcs8(&kept).map_err(failed);
         }
         let key = SigningKey::generate().map_err(failed)?;
         let kept = key.to_pkcs8().map_err(failed)?;
-        store_of.put(KEYS, "tokens", &kept).map_err(store(name))?;
+        store_of.put(KEYS, SIGNING_KEY, &kept).map_err(store(name))?;
         Ok(key)
     }
 }

@@ -146,7 +146,7 @@ impl Scene {
             blobs_dir: self.folder.join("blobs"),
             tls: tls.clone(),
             shutdown: self.shutdown.clone(),
-            store: Store::in_memory(),
+            store: acr_registry::fuzzing::store(key()),
             clock: self.clock.shared(),
             entropy: SeededEntropy::shared(4),
             entra: Some(self.entra.clone()),
@@ -154,10 +154,14 @@ impl Scene {
     }
 }
 
-/// The directory of every target, with one key a process.
-pub(crate) fn entra(clock: &ManualClock) -> Entra {
+/// The one key of a process, for whatever signs.
+fn key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
-    let key = KEY.get_or_init(|| SigningKey::generate().expect("a key").to_pkcs8().expect("its form"));
+    KEY.get_or_init(|| SigningKey::generate().expect("a key").to_pkcs8().expect("its form"))
+}
+
+/// The directory of every target.
+pub(crate) fn entra(clock: &ManualClock) -> Entra {
     let settings = EntraSettings {
         tenant_id: TENANT,
         client_id: CLIENT,
@@ -167,7 +171,7 @@ pub(crate) fn entra(clock: &ManualClock) -> Entra {
     };
     Entra::new(
         settings,
-        SigningKey::from_pkcs8(key).expect("a key"),
+        SigningKey::from_pkcs8(key()).expect("a key"),
         clock.shared(),
         SeededEntropy::shared(5),
     )

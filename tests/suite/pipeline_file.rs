@@ -150,7 +150,7 @@ async fn what_is_not_supported_is_refused_with_line_and_key_before_anything_is_q
     for wanted in [
         format!("{path}:11:3: `pool.vmImage` is not supported"),
         format!("{path}:17:3: `steps[0].task` is not supported"),
-        format!("{path}:21:16: template expressions"),
+        format!("{path}:21:16: Unrecognized value: 'variables'; only `parameters` is known here"),
     ] {
         ensure!(answer.stderr.contains(&wanted), "{wanted} is not in {}", answer.stderr);
     }

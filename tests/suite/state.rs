@@ -119,3 +119,51 @@ async fn a_virtual_clock_is_moved_and_azure_devops_goes_to_a_file_and_back() -> 
     machine.finish().await?;
     stack.finish().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_seed_file_fills_both_sides_or_neither_and_each_is_reset_alone() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let work = tempfile::tempdir()?;
+    let file = work.path().join("seed.yml");
+    let path = file.to_str().context("a path of this test is text")?;
+    let there = async |group: &str| -> Result<bool> {
+        let groups = stack.arm("GET", "/resourcegroups", "2021-04-01").await?;
+        let groups = groups["value"].as_array().context("a list of groups")?;
+        Ok(groups.iter().any(|one| one["name"] == group))
+    };
+    let listens = async |pool: &str| -> Result<bool> {
+        let pools = stack
+            .azdo("GET", &format!("/_apis/distributedtask/pools?poolName={pool}&api-version=7.1"))
+            .await?;
+        Ok(pools["count"] == 1)
+    };
+
+    // What Azure DevOps refuses is known when Azure is made already.
+    let seed =
+        "resourceGroups:\n- {name: shop, location: westeurope}\nagents:\n- {name: one, pool: Seeded}\n";
+    fs_err::write(&file, seed)?;
+    says(
+        &stack.mayfly(&["sandbox", "seed", path]).await?,
+        2,
+        &["nothing was changed", "seed.yml:4", "Seeded"],
+    )?;
+    ensure!(!there("shop").await?, "what was made of a refused seed is left");
+    fs_err::write(&file, format!("{seed}pools: [Seeded]\n"))?;
+    let seeded = stack.ok(&["sandbox", "seed", path]).await?;
+    ensure!(seeded.stderr.contains("1 agents, 0 jobs, 1 things in Azure"), "{}", seeded.text());
+    ensure!(there("shop").await? && listens("Seeded").await?);
+
+    stack.ok(&["sandbox", "reset", "--of", "azdo", "--forget-seeds"]).await?;
+    ensure!(there("shop").await? && !listens("Seeded").await?);
+    stack
+        .arm_with("PUT", "/resourcegroups/later", "2021-04-01", Some(json!({"location": "westeurope"})))
+        .await?;
+    ensure!(there("later").await?, "control: the group is made");
+    stack.ok(&["sandbox", "reset", "--of", "arm"]).await?;
+    ensure!(there("shop").await? && !there("later").await?);
+    stack.ok(&["sandbox", "reset", "--of", "arm", "--forget-seeds"]).await?;
+    ensure!(!there("shop").await?);
+    // The sandbox's own registry takes images as before.
+    stack.ok(&["status"]).await?;
+    stack.finish().await
+}

@@ -103,6 +103,12 @@ impl Expansion<'_> {
         self.found.add(at, "", message);
     }
 
+    /// Tells that what stands below a directive does not fit where the directive stands.
+    fn misplaced(&mut self, at: Position, below: &Node, wanted: &str) {
+        let kind = below.value.kind();
+        self.found.add(at, "", format!("has {kind} below it; it needs {wanted} here"));
+    }
+
     fn evaluate(&mut self, text: &str, at: Position, scope: &Scope) -> Option<Value> {
         evaluate(text.trim(), scope).map_err(|why| self.fault(at, why)).ok()
     }
@@ -169,14 +175,7 @@ impl Expansion<'_> {
                     match self.node(&entry.value, &scope)? {
                         Node { value: Tree::List(items), .. } => made.extend(items),
                         Node { value: Tree::Null, .. } => {}
-                        other => {
-                            let kind = other.value.kind();
-                            self.found.add(
-                                entry.at,
-                                "",
-                                format!("has {kind} below it; it needs a list here"),
-                            );
-                        }
+                        other => self.misplaced(entry.at, &other, "a list"),
                     }
                 }
                 continue;
@@ -204,14 +203,7 @@ impl Expansion<'_> {
                             }
                         }
                         Node { value: Tree::Null, .. } => {}
-                        other => {
-                            let kind = other.value.kind();
-                            self.found.add(
-                                entry.at,
-                                "",
-                                format!("has {kind} below it; it needs a mapping here"),
-                            );
-                        }
+                        other => self.misplaced(entry.at, &other, "a mapping"),
                     }
                 }
                 continue;

@@ -9,8 +9,8 @@ use crate::location;
 use crate::records::identities;
 use crate::resource_id::ResourceId;
 
-/// Members of a resource beside those that only echo what the address says.
-const MEMBERS: [&str; 12] = [
+/// Members of a resource beside `properties` and those that only echo what the address says.
+pub(crate) const MEMBERS: [&str; 12] = [
     "location",
     "tags",
     "sku",

@@ -5,23 +5,8 @@ use serde_json::Value;
 
 use super::super::{Resource, Wanted};
 use super::{items, members, required};
+use crate::providers::stored::read::MEMBERS;
 
-/// What goes into the body (`azure-docs: resource-manager/templates/syntax.md`).
-const BODY: [&str; 13] = [
-    "location",
-    "tags",
-    "sku",
-    "kind",
-    "identity",
-    "plan",
-    "zones",
-    "managedBy",
-    "managedByExtended",
-    "extendedLocation",
-    "placement",
-    "scale",
-    "properties",
-];
 /// What says which resource it is.
 const ADDRESS: [&str; 7] = ["id", "type", "name", "resourceGroup", "scope", "apiVersion", "resources"];
 /// Deepest nesting of children. A resource type of Azure has four at most.
@@ -50,13 +35,14 @@ fn one(
     all: &mut Vec<(String, Wanted)>,
     found: &mut Found,
 ) {
-    fields.only(&[&ADDRESS[..], &BODY[..]].concat(), found);
+    let of_body = [&MEMBERS[..], &["properties"]].concat();
+    fields.only(&[&ADDRESS[..], &of_body].concat(), found);
     let given = fields.text("apiVersion", found).or_else(|| inherited.map(str::to_owned));
     let Some(api_version) = given else {
         found.add(fields.at, &fields.path("apiVersion"), "is missing");
         return;
     };
-    let body = Value::Object(members(fields, &BODY));
+    let body = Value::Object(members(fields, &of_body));
     all.push((
         way.clone(),
         Wanted::Resource(Resource { id: id.clone(), api_version: api_version.clone(), body }),

@@ -3,6 +3,7 @@
 mod error;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use service_kit::{SharedClock, SharedEntropy, Store, StoreError, StoreKey};
 
@@ -13,6 +14,9 @@ use crate::instance::{Instance, make_private};
 
 const KEY: &str = "state.key";
 const DOCUMENTS: &str = "state.redb";
+/// How long whoever is there may take to end: a process that was killed has its locks until the last of its threads is gone.
+const ENDING: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The right to serve an instance, and where its state is.
 #[derive(Debug)]
@@ -31,8 +35,25 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Takes the instance and the folder of its state, or says who has them.
-    pub(crate) fn take(
+    /// Takes the instance and the folder of its state, or says who has them and does not end.
+    pub(crate) async fn take(
+        instance: &Instance,
+        keep: &Keep,
+        clock: &SharedClock,
+        entropy: &SharedEntropy,
+    ) -> Result<Self, PlaceError> {
+        let limit = clock.now() + ENDING;
+        loop {
+            match Self::take_now(instance, keep, clock, entropy) {
+                Err(PlaceError::InUse { .. }) if clock.now() < limit => {
+                    clock.wait_until(clock.now() + LOOK).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    fn take_now(
         instance: &Instance,
         keep: &Keep,
         clock: &SharedClock,
@@ -134,14 +155,36 @@ fn open(keep: &Keep, folder: &Path, entropy: &SharedEntropy) -> Result<Store, St
 
 #[cfg(test)]
 mod tests {
-    use service_kit::{SystemClock, SystemEntropy};
+    use jiff::{SignedDuration, Timestamp};
+    use service_kit::{SystemClock, SystemEntropy, VirtualClock};
     use tempfile::TempDir;
 
     use super::*;
 
     fn take(home: &TempDir, name: &str, keep: &Keep) -> Result<Place, PlaceError> {
         let instance = Instance::new(name, home.path()).unwrap();
-        Place::take(&instance, keep, &SystemClock::shared(), &SystemEntropy::shared())
+        Place::take_now(&instance, keep, &SystemClock::shared(), &SystemEntropy::shared())
+    }
+
+    #[tokio::test]
+    async fn who_ends_is_waited_for_and_who_stays_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let instance = Instance::new("demo", home.path()).unwrap();
+        let hands = VirtualClock::at(Timestamp::UNIX_EPOCH);
+        let (clock, entropy) = (hands.shared(), SystemEntropy::shared());
+        let again = || Box::pin(Place::take(&instance, &Keep::WithInstance, &clock, &entropy));
+
+        let first = again().await.unwrap();
+        let mut second = again();
+        assert!(futures_util::poll!(&mut second).is_pending(), "the first may be about to end");
+        drop(first);
+        hands.advance(SignedDuration::try_from(LOOK).unwrap());
+        let _second = second.await.expect("the first has ended");
+
+        let mut third = again();
+        assert!(futures_util::poll!(&mut third).is_pending());
+        hands.advance(SignedDuration::try_from(ENDING).unwrap());
+        assert!(third.await.expect_err("the second stays").to_string().contains("already runs"));
     }
 
     fn refusal(home: &TempDir, name: &str, keep: &Keep) -> String {

@@ -73,7 +73,7 @@ pub(crate) struct Base<'a> {
 /// same containers where they are still there.
 pub async fn up(instance: &Instance, options: Options) -> Result<Running, UpError> {
     let (machine, entropy) = (SystemClock::shared(), SystemEntropy::shared());
-    let place = Place::take(instance, &options.keep, &machine, &entropy)?;
+    let place = Place::take(instance, &options.keep, &machine, &entropy).await?;
     let clock = clock::of(options.time, &place.store)?;
     let runtime = DockerRuntime::connect(options.docker_host.as_deref()).await?;
     if place.litter {

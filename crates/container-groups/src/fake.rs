@@ -42,6 +42,7 @@ struct State {
     addresses: BTreeMap<ContainerId, IpAddr>,
     logins_seen: Vec<RegistryCredential>,
     probe_code: i64,
+    probes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +73,7 @@ impl FakeRuntime {
             addresses: BTreeMap::new(),
             logins_seen: Vec::new(),
             probe_code: 0,
+            probes: 0,
         };
         Self { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(0), clock }
     }

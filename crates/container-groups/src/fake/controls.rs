@@ -130,6 +130,11 @@ impl FakeRuntime {
         self.change(|state| state.probe_code = code);
     }
 
+    /// How many commands were run to probe a container.
+    pub fn probes(&self) -> u64 {
+        self.lock().probes
+    }
+
     /// Gives a container an address; without one it has that of this host.
     pub fn set_address(&self, id: &str, address: IpAddr) {
         self.change(|state| state.addresses.insert(id.to_owned(), address));

@@ -199,7 +199,11 @@ impl Runtime for FakeRuntime {
 
     async fn run_in(&self, id: &str, _command: &[String]) -> Result<CommandOutput, RuntimeError> {
         self.run_state(id, "run a command")?;
-        let code = self.lock().probe_code;
+        let code = {
+            let mut state = self.lock();
+            state.probes += 1;
+            state.probe_code
+        };
         Ok(CommandOutput { code, output: format!("ended with {code}") })
     }
 

@@ -1,15 +1,15 @@
 //! Containers that run before the others, probes, addresses, names, shares.
 
-use std::time::Duration;
-
 use container_groups::{
     AzureFile, ContainerPort, ContainerSpec, GroupSpec, GroupState, GroupView, IpAddress, IpAddressKind,
     LabelScope, MountSource, Probe, ProbeCheck, Protocol, ProvisioningState, RestartPolicy, SeenStatus,
     StatusKind, VolumeMount, VolumeSource, VolumeSpec,
 };
 
+use testkit::wait_until;
+
 use super::{Bench, agent};
-use crate::support::{at_once, container_id, event_names, id, is_running, until};
+use crate::support::{DEADLINE, at_once, container_id, event_names, id, is_running, until};
 
 fn with_init(policy: RestartPolicy) -> GroupSpec {
     let mut spec = agent("one");
@@ -23,7 +23,7 @@ fn with_init(policy: RestartPolicy) -> GroupSpec {
 
 /// The one container that runs, once it is this one.
 async fn runs(bench: &Bench, name: &str) -> String {
-    testkit::wait_until(crate::support::DEADLINE, &format!("`{name}` alone runs"), async || {
+    wait_until(DEADLINE, &format!("`{name}` alone runs"), async || {
         let running = bench.engine.running();
         match running.as_slice() {
             [one] if one.labels.container == name => Ok(one.id.clone()),
@@ -162,8 +162,12 @@ async fn a_failing_liveness_probe_restarts_the_container() {
     // The control: a probe that goes well leaves it alone.
     bench.engine.set_probe_code(0);
     for _ in 0..10 {
+        let before = bench.engine.probes();
         bench.clock.advance(jiff::SignedDuration::from_secs(5));
-        tokio::time::sleep(Duration::from_millis(120)).await;
+        wait_until(DEADLINE, "another probe", async || {
+            if bench.engine.probes() > before { Ok(()) } else { Err("none ran".to_owned()) }
+        })
+        .await;
     }
     assert!(is_running(&bench.groups.get(&id("one")).unwrap(), 2));
 }
@@ -264,7 +268,7 @@ async fn an_engine_that_is_away_during_the_initialisation_is_waited_for() {
     let first = runs(&bench, "first").await;
     bench.engine.set_down(container_groups::Down::Yes);
     bench.engine.exit(&first, 0);
-    testkit::wait_until(crate::support::DEADLINE, "calls that nobody answered", async || {
+    wait_until(DEADLINE, "calls that nobody answered", async || {
         if bench.engine.unanswered() > 0 { Ok(()) } else { Err("none") }
     })
     .await;

@@ -37,7 +37,7 @@ impl Reader<'_> {
     fn object(&mut self, members: &[Member], place: Place, copies: bool) -> TreeKind {
         let mut entries: Vec<Entry> = Vec::with_capacity(members.len());
         let mut loops = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut places = Places::default();
         for member in members {
             if copies && member.name.eq_ignore_ascii_case("copy") && member.value.elements().is_some() {
                 loops = self.copies(&member.value, place);
@@ -50,18 +50,10 @@ impl Reader<'_> {
             };
             let value = self.tree(&member.value, place, copies);
             // The last of several members with one name counts.
-            let known = match &key {
-                Key::Plain(name) => places.get(name).copied(),
-                Key::Expression(..) => None,
-            };
-            if let Some(place) = known {
-                entries[place] = Entry { key, value };
-                continue;
+            match places.of(&key, &entries) {
+                Some(place) => entries[place] = Entry { key, value },
+                None => entries.push(Entry { key, value }),
             }
-            if let Key::Plain(name) = &key {
-                places.insert(name.clone(), entries.len());
-            }
-            entries.push(Entry { key, value });
         }
         let plain = |entry: &Entry| matches!(entry.key, Key::Plain(_)) && entry.value.is_constant();
         if !loops.is_empty() || !entries.iter().all(plain) {
@@ -167,6 +159,27 @@ impl Reader<'_> {
     }
 }
 
+/// Finds the member of a plain name again.
+#[derive(Default)]
+struct Places(HashMap<String, usize>);
+
+impl Places {
+    /// So many members are looked through one by one, which is quicker than to hash their names.
+    const FEW: usize = 16;
+
+    /// Where the member of this name is among `entries`, all of which were asked for before they were added.
+    fn of(&mut self, key: &Key, entries: &[Entry]) -> Option<usize> {
+        let Key::Plain(name) = key else { return None };
+        let plain = |entry: &Entry| matches!(&entry.key, Key::Plain(known) if known == name);
+        let few = &entries[..entries.len().min(Self::FEW)];
+        let found = few.iter().position(plain).or_else(|| self.0.get(name).copied());
+        if found.is_none() && few.len() == Self::FEW {
+            self.0.insert(name.clone(), entries.len());
+        }
+        found
+    }
+}
+
 /// An array whose elements are all constant.
 fn array(elements: Vec<Tree>) -> TreeKind {
     let mut steps = Vec::with_capacity(elements.len());
@@ -177,4 +190,40 @@ fn array(elements: Vec<Tree>) -> TreeKind {
     });
     let value = Value::Array(values.collect());
     TreeKind::Constant(Constant::composed(value, steps.into_iter()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Placeholders;
+    use crate::tests::support::{plan, template};
+    use serde_json::{Value, json};
+
+    /// Few members are looked through, many are hashed: names come again from among the first and from among the last.
+    #[test]
+    fn the_last_of_several_members_with_one_name_counts_however_many_there_are() {
+        for members in [3, 16, 17, 40] {
+            for last in ["\"text\"", "\"[string(1)]\""] {
+                let again = [0, members - 1, members - 1];
+                let once = (0..members).map(|name| (name, name.to_string()));
+                let written = once.chain(
+                    again.into_iter().enumerate().map(|(turn, name)| (name, format!("[{turn}, {last}]"))),
+                );
+                let members_text: Vec<String> =
+                    written.map(|(name, value)| format!("\"m{name}\": {value}")).collect();
+                let outputs = json!({"outputs": {"o": {"type": "object", "value": "HERE"}}});
+                let text = template(outputs).replace("\"HERE\"", &format!("{{{}}}", members_text.join(", ")));
+                let found = plan(&text, json!({})).unwrap().outputs(&Placeholders).unwrap();
+                let found = found["o"]["value"].as_object().expect("an object");
+                let said = if last.contains('[') { "1" } else { "text" };
+                let value = |name: usize| match name {
+                    0 => json!([0, said]),
+                    name if name == members - 1 => json!([2, said]),
+                    name => Value::from(name),
+                };
+                let expected: Vec<_> = (0..members).map(|name| (format!("m{name}"), value(name))).collect();
+                let found: Vec<_> = found.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                assert_eq!(found, expected);
+            }
+        }
+    }
 }

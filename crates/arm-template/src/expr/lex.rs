@@ -1,29 +1,26 @@
 //! Tokens of an expression.
 
-use winnow::ascii::{digit1, multispace0};
-use winnow::combinator::{alt, delimited, eof, opt, repeat, repeat_till};
-use winnow::error::{ContextError, ErrMode};
-use winnow::prelude::*;
-use winnow::stream::LocatingSlice;
-use winnow::token::{any, take_till, take_while};
+use std::ops::Range;
 
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+/// A token of `'t`, the text. Names, digits and literals stay where they are: nothing is copied before it is known to fit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Token<'t> {
     LeftParenthesis,
     RightParenthesis,
     LeftSquareBracket,
     RightSquareBracket,
     Comma,
     Dot,
-    Identifier(String),
-    Literal(String),
+    Identifier(&'t str),
+    /// What stands between the quotes, each quote in it still doubled.
+    Literal(&'t str),
     /// Digits with their sign, not yet checked for range.
-    Integer(String),
-    /// A character that starts no token.
+    Integer(&'t str),
+    /// A character that starts no token, or the quote of a literal that has no end.
     Unexpected(char),
 }
 
-impl Token {
+impl Token<'_> {
     /// The name that the service's messages use.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -41,27 +38,51 @@ impl Token {
     }
 }
 
-/// A token and its byte range.
-pub(super) type Placed = (Token, std::ops::Range<usize>);
-
-type Input<'i> = LocatingSlice<&'i str>;
-
-/// Splits the whole text; never fails, what starts no token comes back as `Unexpected`.
-pub(super) fn tokens(text: &str) -> Vec<Placed> {
-    let all = repeat_till(0.., delimited(multispace0, token.with_span(), multispace0), eof);
-    let parsed: Result<(Vec<Placed>, &str), _> = (multispace0::<Input<'_>, ErrMode<ContextError>>, all)
-        .map(|(_, all)| all)
-        .parse(LocatingSlice::new(text));
-    parsed.map_or_else(|_| Vec::new(), |(tokens, _)| tokens)
+/// The tokens of a text one after the other, each with its byte range; none fails, and the text ends with the last.
+#[derive(Debug)]
+pub(super) struct Tokens<'t> {
+    text: &'t str,
+    /// Where the next one is looked for.
+    at: usize,
 }
 
-fn token(input: &mut Input<'_>) -> ModalResult<Token> {
-    let integer = (opt('-'), digit1).take().map(|digits: &str| Token::Integer(digits.to_owned()));
-    alt((identifier.map(Token::Identifier), literal, integer, any.map(symbol))).parse_next(input)
+impl<'t> Tokens<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        Self { text, at: 0 }
+    }
 }
 
-fn symbol(c: char) -> Token {
-    match c {
+impl<'t> Iterator for Tokens<'t> {
+    type Item = (Token<'t>, Range<usize>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.text[self.at..].trim_start_matches([' ', '\t', '\r', '\n']);
+        let first = rest.chars().next()?;
+        let start = self.text.len() - rest.len();
+        let (token, length) = token(rest, first);
+        self.at = start + length;
+        Some((token, start..self.at))
+    }
+}
+
+/// The token at the beginning of `rest`, whose first character is `first`, and its bytes.
+fn token(rest: &str, first: char) -> (Token<'_>, usize) {
+    if starts_name(first) {
+        let length = rest.find(|c| !(starts_name(c) || c.is_numeric())).unwrap_or(rest.len());
+        return (Token::Identifier(&rest[..length]), length);
+    }
+    if first == '\''
+        && let Some(length) = literal(&rest[1..])
+    {
+        return (Token::Literal(&rest[1..=length]), length + 2);
+    }
+    if first == '-' || first.is_ascii_digit() {
+        let digits = rest[1..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - 1);
+        if digits > 0 || first != '-' {
+            return (Token::Integer(&rest[..=digits]), digits + 1);
+        }
+    }
+    let token = match first {
         '(' => Token::LeftParenthesis,
         ')' => Token::RightParenthesis,
         '[' => Token::LeftSquareBracket,
@@ -69,25 +90,21 @@ fn symbol(c: char) -> Token {
         ',' => Token::Comma,
         '.' => Token::Dot,
         other => Token::Unexpected(other),
+    };
+    (token, first.len_utf8())
+}
+
+fn starts_name(c: char) -> bool {
+    c.is_alphabetic() || c == '_' || c == '$'
+}
+
+/// The bytes of `it''s` before the quote that ends it, if one does.
+fn literal(text: &str) -> Option<usize> {
+    let mut quotes = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\'').map(|(at, _)| at).peekable();
+    while let Some(quote) = quotes.next() {
+        if quotes.next_if_eq(&(quote + 1)).is_none() {
+            return Some(quote);
+        }
     }
-}
-
-fn identifier(input: &mut Input<'_>) -> ModalResult<String> {
-    (
-        take_while(1, |c: char| c.is_alphabetic() || c == '_' || c == '$'),
-        take_while(0.., |c: char| c.is_alphanumeric() || c == '_' || c == '$'),
-    )
-        .take()
-        .map(str::to_owned)
-        .parse_next(input)
-}
-
-/// `'it''s'`; a literal without its closing quote gives back the quote as `Unexpected`.
-fn literal(input: &mut Input<'_>) -> ModalResult<Token> {
-    let part = alt(("''".value("'"), take_till(1.., '\'')));
-    let text = repeat(0.., part).fold(String::new, |mut text, part: &str| {
-        text.push_str(part);
-        text
-    });
-    delimited('\'', text, '\'').map(Token::Literal).parse_next(input)
+    None
 }

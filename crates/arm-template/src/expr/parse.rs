@@ -1,7 +1,7 @@
 //! Tokens to syntax tree, by recursive descent with a bounded depth.
 
 use super::ast::{Accessor, Call, Expr, Kind, Step};
-use super::lex::{self, Placed, Token};
+use super::lex::{Token, Tokens};
 use crate::functions;
 
 /// Longest expression, in characters, brackets included.
@@ -18,8 +18,12 @@ pub(crate) struct SyntaxError {
 
 struct Parser<'t> {
     text: &'t str,
-    tokens: Vec<Placed>,
-    next: usize,
+    tokens: Tokens<'t>,
+    /// The token that is looked at and not yet taken; none at the end of the text.
+    next: Option<Token<'t>>,
+    /// Its byte range.
+    at: (usize, usize),
+    end_of_previous: usize,
     depth: usize,
 }
 
@@ -36,66 +40,61 @@ pub(super) fn parse(text: &str) -> Parse<Expr> {
             at: (0, text.len()),
         });
     }
-    let mut parser = Parser { text, tokens: lex::tokens(text), next: 0, depth: 0 };
+    let mut parser =
+        Parser { text, tokens: Tokens::of(text), next: None, at: (0, 0), end_of_previous: 0, depth: 0 };
+    parser.advance();
     let root = parser.call_with_accessors()?;
-    match parser.peek() {
+    match parser.next {
         None => Ok(root),
         Some(_) => Err(parser.unexpected("EndOfData")),
     }
 }
 
-impl Parser<'_> {
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.next).map(|(token, _)| token)
-    }
-
-    fn at(&self) -> (usize, usize) {
-        match self.tokens.get(self.next) {
-            Some((_, range)) => (range.start, range.end),
-            None => (self.text.len(), self.text.len()),
-        }
-    }
-
-    fn end_of_previous(&self) -> usize {
-        self.next.checked_sub(1).map_or(0, |previous| self.tokens[previous].1.end)
+impl<'t> Parser<'t> {
+    /// Takes the token that was looked at.
+    fn advance(&mut self) {
+        self.end_of_previous = self.at.1;
+        let end = self.text.len();
+        let next = self.tokens.next();
+        self.at = next.as_ref().map_or((end, end), |(_, range)| (range.start, range.end));
+        self.next = next.map(|(token, _)| token);
     }
 
     fn error(&self, reason: &str) -> SyntaxError {
         SyntaxError {
             message: format!("Unable to parse language expression '{}': {reason}", shown(self.text)),
-            at: self.at(),
+            at: self.at,
         }
     }
 
     fn unexpected(&self, expected: &str) -> SyntaxError {
-        match self.peek() {
+        match self.next {
             Some(Token::Unexpected('\'')) => self.error(&format!(
                 "the string literal that starts at position '{}' is not terminated",
-                self.at().0 + 1
+                self.at.0 + 1
             )),
             Some(Token::Unexpected(c)) => {
-                self.error(&format!("unexpected character '{c}' at position '{}'", self.at().0 + 1))
+                self.error(&format!("unexpected character '{c}' at position '{}'", self.at.0 + 1))
             }
             found => {
-                let found = found.map_or("EndOfData", Token::name);
+                let found = found.as_ref().map_or("EndOfData", Token::name);
                 self.error(&format!("expected token '{expected}' and actual '{found}'"))
             }
         }
     }
 
-    fn expect(&mut self, token: &Token) -> Parse<()> {
-        if self.peek() == Some(token) {
-            self.next += 1;
+    fn expect(&mut self, token: Token<'_>) -> Parse<()> {
+        if self.next == Some(token) {
+            self.advance();
             return Ok(());
         }
         Err(self.unexpected(token.name()))
     }
 
-    fn identifier(&mut self) -> Parse<String> {
-        match self.peek() {
+    fn identifier(&mut self) -> Parse<&'t str> {
+        match self.next {
             Some(Token::Identifier(name)) => {
-                let name = name.clone();
-                self.next += 1;
+                self.advance();
                 Ok(name)
             }
             _ => Err(self.unexpected("Identifier")),
@@ -107,58 +106,58 @@ impl Parser<'_> {
             return Err(self.error(&format!("it is nested deeper than '{MAX_DEPTH}' levels")));
         }
         self.depth += 1;
-        let start = self.at().0;
+        let start = self.at.0;
         let call = self.call()?;
         let mut steps = Vec::new();
         loop {
-            let begin = self.at().0;
-            let accessor = match self.peek() {
+            let begin = self.at.0;
+            let accessor = match self.next {
                 Some(Token::Dot) => {
-                    self.next += 1;
-                    Accessor::Property(self.identifier()?)
+                    self.advance();
+                    Accessor::Property(self.identifier()?.to_owned())
                 }
                 Some(Token::LeftSquareBracket) => {
-                    self.next += 1;
+                    self.advance();
                     let index = self.argument()?;
-                    self.expect(&Token::RightSquareBracket)?;
+                    self.expect(Token::RightSquareBracket)?;
                     Accessor::Index(Box::new(index))
                 }
                 _ => break,
             };
-            steps.push(Step { accessor, at: (begin, self.end_of_previous()) });
+            steps.push(Step { accessor, at: (begin, self.end_of_previous) });
         }
         self.depth -= 1;
         let kind = if steps.is_empty() { Kind::Call(call) } else { Kind::Access(call, steps) };
-        Ok(Expr { kind, at: (start, self.end_of_previous()) })
+        Ok(Expr { kind, at: (start, self.end_of_previous) })
     }
 
     fn call(&mut self) -> Parse<Call> {
         let mut name = self.identifier()?;
         let mut namespace = None;
-        if self.peek() == Some(&Token::Dot) {
-            self.next += 1;
+        if self.next == Some(Token::Dot) {
+            self.advance();
             namespace = Some(std::mem::replace(&mut name, self.identifier()?));
         }
-        self.expect(&Token::LeftParenthesis)?;
+        self.expect(Token::LeftParenthesis)?;
         let mut arguments = Vec::new();
-        if self.peek() != Some(&Token::RightParenthesis) {
+        if self.next != Some(Token::RightParenthesis) {
             loop {
                 arguments.push(self.argument()?);
-                match self.peek() {
-                    Some(Token::Comma) => self.next += 1,
-                    _ => break,
+                if self.next != Some(Token::Comma) {
+                    break;
                 }
+                self.advance();
             }
         }
-        self.expect(&Token::RightParenthesis)?;
-        let function = if namespace.is_none() { functions::find(&name) } else { None };
-        Ok(Call { namespace, name, arguments, function })
+        self.expect(Token::RightParenthesis)?;
+        let function = if namespace.is_none() { functions::find(name) } else { None };
+        Ok(Call { namespace: namespace.map(str::to_owned), name: name.to_owned(), arguments, function })
     }
 
     fn argument(&mut self) -> Parse<Expr> {
-        let at = self.at();
-        let kind = match self.peek() {
-            Some(Token::Literal(text)) => Kind::String(text.clone()),
+        let at = self.at;
+        let kind = match self.next {
+            Some(Token::Literal(text)) => Kind::String(text.replace("''", "'")),
             Some(Token::Integer(digits)) => match digits.parse() {
                 Ok(value) => Kind::Integer(value),
                 Err(_) => return Err(self.error(&format!("the integer '{digits}' is out of range"))),
@@ -166,7 +165,7 @@ impl Parser<'_> {
             Some(Token::Identifier(_)) => return self.call_with_accessors(),
             _ => return Err(self.unexpected("Identifier")),
         };
-        self.next += 1;
+        self.advance();
         Ok(Expr { kind, at })
     }
 }

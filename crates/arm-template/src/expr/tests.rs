@@ -41,6 +41,31 @@ fn the_message_names_the_token() {
 }
 
 #[test]
+fn quotes_are_doubled_inside_of_a_literal() {
+    for text in ["[f('')]", "[f('''')]", "[f('''a''')]", "[f('a''''b', '')]", "[f('é''€')]", "[f('a' , 'b')]"]
+    {
+        assert_eq!(printed(text), text.replace(" ,", ","));
+    }
+    let Ok(Text::Expression(expr)) = classify("[f('''it''s''')]") else { panic!("an expression") };
+    assert_eq!(expr.call().unwrap().arguments[0].kind, Kind::String("'it's'".to_owned()));
+    for (text, position) in [("[f(''')]", 3), ("[f('a''b)]", 3), ("[f('a', '''b)]", 8), ("[f(')]", 3)] {
+        let message = format!("literal that starts at position '{position}' is not terminated");
+        assert!(error(text).ends_with(&message), "{text}: {}", error(text));
+    }
+}
+
+#[test]
+fn names_and_numbers_end_where_another_token_begins() {
+    assert_eq!(printed("[$f_1é(-12)[3]]"), "[$f_1é(-12)[3]]");
+    for (text, culprit) in [("[f(-)]", '-'), ("[f(--1)]", '-'), ("[f(٣)]", '٣'), ("[f(\u{a0})]", '\u{a0}')]
+    {
+        let message = format!("unexpected character '{culprit}' at position '3'");
+        assert!(error(text).ends_with(&message), "{text}: {}", error(text));
+    }
+    assert!(error("[f(1a)]").ends_with("expected token 'RightParenthesis' and actual 'Identifier'"));
+}
+
+#[test]
 fn nesting_is_bounded() {
     let nested = |depth: usize| format!("[{}{}]", "f(".repeat(depth), ")".repeat(depth));
     assert!(classify(&nested(200)).is_ok());

@@ -13,7 +13,7 @@ mod sessions;
 mod snapshot;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -37,7 +37,10 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/jobs/{job}", get(jobs::one))
         .route("/jobs/{job}/log", get(log::read))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
-        .route("/pipelines/runs", get(pipelines::list).post(pipelines::queue))
+        .route(
+            "/pipelines/runs",
+            get(pipelines::list).post(pipelines::queue).layer(DefaultBodyLimit::max(pipelines::LONGEST)),
+        )
         .route("/pipelines/runs/{run}", get(pipelines::one))
         .route("/pipelines/runs/{run}/cancel", post(pipelines::cancel))
         .route("/definitions", get(definitions::list))

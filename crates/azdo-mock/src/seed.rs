@@ -106,6 +106,8 @@ pub(crate) struct NewAgent {
 pub(crate) struct NewPipeline {
     pub(crate) name: String,
     pub(crate) yaml: String,
+    /// Texts of its templates by their paths from the root of the repository.
+    pub(crate) templates: BTreeMap<String, String>,
 }
 
 /// A job that is queued.

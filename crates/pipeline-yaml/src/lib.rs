@@ -1,6 +1,6 @@
 //! Pipeline files: the part of Azure Pipelines' YAML that jobs need, without any I/O, clock or environment.
 //!
-//! [`Plan::parse`] reads the text and expands `matrix` and `parallel` into the jobs that an agent is given.
+//! [`Plan::read`] puts parameters, variables and templates into the text and expands `matrix` and `parallel` into the jobs that an agent is given.
 //! [`Plan::decide`] is the scheduler: from what has become of the jobs so far it says which start now, which end without
 //! having run, and how the whole run ended.
 //!
@@ -29,4 +29,5 @@ pub use fault::{Fault, Faults, Found, Position};
 pub use plan::{Copies, Job, Phase, Plan, Pool, Shell, Step, VariableGroup};
 pub use read::{Fields, steps};
 pub use schedule::{Decision, JobResult, JobState, Progress, RunResult};
+pub use template::{Inputs, Templates};
 pub use yaml::{Entry, Node, Value, parts, tree};

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::fault::{Faults, Found};
-use crate::{graph, read, template, yaml};
+use crate::template::{self, Inputs};
+use crate::{graph, read, yaml};
 
 /// The name of a job that is the only one of its phase (the service's `PipelineConstants.DefaultJobName`).
 pub(crate) const ONLY_JOB: &str = "__default";
@@ -137,20 +138,21 @@ pub enum Shell {
 }
 
 impl Plan {
-    /// Reads a pipeline file whose parameters have their defaults. The error is everything that is wrong with it.
+    /// Reads a pipeline file alone: its parameters have their defaults, and there are no templates.
     pub fn parse(text: &str) -> Result<Self, Faults> {
-        Self::with_parameters(text, &BTreeMap::new())
+        Self::read(text, &Inputs::default())
     }
 
-    /// Reads a pipeline file with values for its parameters, by name, in any case. Values are text, as in the service's
-    /// `templateParameters`; that of an object is JSON or YAML. The error is everything that is wrong with the file or
-    /// with the values.
-    pub fn with_parameters(text: &str, given: &BTreeMap<String, String>) -> Result<Self, Faults> {
+    /// Reads a pipeline file. The error is everything that is wrong with it, with its templates or with the inputs.
+    pub fn read(text: &str, inputs: &Inputs<'_>) -> Result<Self, Faults> {
         let mut found = Found::default();
         let root = yaml::read(text, &mut found);
-        let root = root.and_then(|root| template::expand(root, text, given, &mut found));
+        let root = root.and_then(|root| template::expand(root, text, inputs, &mut found));
         let plan = root.and_then(|root| read::pipeline(&root, &mut found));
-        if let Some((plan, places)) = &plan {
+        // Where a template is missing, a job that another one depends on may be in it.
+        if let Some((plan, places)) = &plan
+            && found.is_whole()
+        {
             graph::check(plan, places, &mut found);
         }
         let plan = plan.map(|(plan, _)| plan);

@@ -66,6 +66,9 @@ fn jobs(file: &Fields<'_>, defaults: &Defaults, found: &mut Found) -> Option<(Ve
     }
     let mut read = Vec::new();
     for (index, node) in list.iter().enumerate() {
+        if found.leaves_out(node.at) {
+            continue;
+        }
         let path = format!("jobs[{index}]");
         let Some(fields) = Fields::of(node, &path, found) else { continue };
         fields.only(job::KEYS, found);

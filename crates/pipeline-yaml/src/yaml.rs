@@ -9,7 +9,7 @@ use crate::fault::{Faults, Found, Position};
 /// Longest file, in bytes.
 const LONGEST: usize = 256 << 10;
 /// Deepest nesting. A pipeline file needs seven.
-const DEEPEST: usize = 32;
+pub(crate) const DEEPEST: usize = 32;
 
 /// A value and where it begins.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Value {
 /// Scalars are text as they are written, so that whoever reads a key says what its value means.
 pub fn tree(text: &str) -> Result<Node, Faults> {
     let mut found = Found::default();
-    let root = document(text, &mut found);
+    let root = document(text, 0, &mut found);
     if let Some(root) = &root {
         no_templates(text, root, &mut found);
     }
@@ -117,42 +117,43 @@ fn part(text: &str, owners: &[(usize, usize)], reader: usize) -> String {
 
 /// Reads the only document of a text. Faults of YAML itself end the reading, others do not.
 pub(crate) fn read(text: &str, found: &mut Found) -> Option<Node> {
-    let root = document(text, found);
+    let root = document(text, 0, found);
     if matches!(&root, Some(Node { value: Value::Null, .. })) {
-        let start = Position { line: 1, column: 1 };
-        found.add(start, "", "the file is empty; it needs `steps` or `jobs`");
+        found.add(Position::START, "", "the file is empty; it needs `steps` or `jobs`");
         return None;
     }
     root
 }
 
-fn document(text: &str, found: &mut Found) -> Option<Node> {
-    let start = Position { line: 1, column: 1 };
+/// Reads the only document of a text that has a number among the files of a pipeline; an empty one is null.
+pub(crate) fn document(text: &str, file: usize, found: &mut Found) -> Option<Node> {
+    let start = Position { file, ..Position::START };
     if text.len() > LONGEST {
         found.add(start, "", format!("the file has {} bytes; the most is {LONGEST}", text.len()));
         return None;
     }
     // Windows editors put it there; YAML allows it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Reader { parser: Parser::new_from_str(text), depth: 0, found }.document()
+    Reader { parser: Parser::new_from_str(text), file, depth: 0, found }.document()
 }
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    file: usize,
     depth: usize,
     found: &'a mut Found,
 }
 
-fn position(marker: Marker) -> Position {
-    Position { line: marker.line().max(1), column: marker.col() + 1 }
-}
-
 impl<'a> Reader<'a> {
+    fn position(&self, marker: Marker) -> Position {
+        Position { file: self.file, line: marker.line().max(1), column: marker.col() + 1 }
+    }
+
     fn next(&mut self) -> Option<(Event<'a>, Span)> {
         match self.parser.next_event()? {
             Ok(event) => Some(event),
             Err(error) => {
-                let at = position(*error.marker());
+                let at = self.position(*error.marker());
                 self.found.add(at, "", format!("this is no YAML: {}", error.info()));
                 None
             }
@@ -163,7 +164,7 @@ impl<'a> Reader<'a> {
         let mut root = None;
         loop {
             let (event, span) = self.next()?;
-            let at = position(span.start);
+            let at = self.position(span.start);
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if root.is_some() => {
@@ -174,11 +175,12 @@ impl<'a> Reader<'a> {
                 event => root = Some(self.node(event, span)?),
             }
         }
-        Some(root.unwrap_or(Node { at: Position { line: 1, column: 1 }, value: Value::Null, plain: false }))
+        let at = Position { file: self.file, ..Position::START };
+        Some(root.unwrap_or(Node { at, value: Value::Null, plain: false }))
     }
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Option<Node> {
-        let at = position(span.start);
+        let at = self.position(span.start);
         let plain = matches!(event, Event::Scalar(_, ScalarStyle::Plain, ..));
         let value = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -295,5 +297,7 @@ pub(crate) fn place_of_template(source: &str, start: Position) -> Position {
     let lines = source.lines().enumerate().skip(start.line - 1);
     let at =
         lines.map(|(index, line)| (index + 1, line.find("${{").map(|byte| line[..byte].chars().count() + 1)));
-    at.into_iter().find_map(|(line, column)| Some(Position { line, column: column? })).unwrap_or(start)
+    at.into_iter()
+        .find_map(|(line, column)| Some(Position { line, column: column?, ..start }))
+        .unwrap_or(start)
 }

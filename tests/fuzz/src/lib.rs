@@ -161,11 +161,18 @@ pub fn image_text(data: &[u8]) {
     }
 }
 
-/// A pipeline file.
+/// A pipeline file and, behind zero bytes, its templates `0.yml` to `9.yml`.
 pub fn pipeline_yaml(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data) {
-        let _ = pipeline_yaml::Plan::parse(text);
-    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut texts = text.split('\0');
+    let file = texts.next().unwrap_or_default();
+    let templates: Vec<_> = texts.take(10).collect();
+    let template = |path: &str| {
+        let number: usize = path.strip_prefix('/')?.strip_suffix(".yml")?.parse().ok()?;
+        templates.get(number).map(|text| (*text).to_owned())
+    };
+    let inputs = pipeline_yaml::Inputs { templates: Some(&template), ..Default::default() };
+    let _ = pipeline_yaml::Plan::read(file, &inputs);
 }
 
 /// Paths and manifests of a registry.

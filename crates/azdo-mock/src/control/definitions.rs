@@ -10,6 +10,7 @@ use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::State as Organization;
 use crate::state::definitions::{Definition, file_path};
+use crate::state::runs::Order;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +29,8 @@ fn show(state: &Organization, definition: &Definition) -> Value {
     let file = file_path(&definition.content.yaml_filename);
     let text = state.project.files.get(&file);
     // What is wrong is told at once, though it is no reason to refuse the text.
-    let faults = text.and_then(|text| pipeline_yaml::Plan::parse(text).err()).map(|faults| faults.0);
+    let order = Order { definition: definition.id, ..Order::default() };
+    let faults = text.and_then(|text| state.read_file(&file, text, &order).err()).map(|faults| faults.0);
     json!({
         "id": definition.id,
         "name": definition.content.name,

@@ -1,10 +1,13 @@
 //! Runs of pipeline files: queued from their text, watched, cancelled.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use pipeline_yaml::{Faults, Job, Phase, Plan};
+use pipeline_yaml::{Faults, Inputs, Job, Phase, Plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +15,8 @@ use super::{ControlError, Input};
 use crate::app::AzureDevOps;
 use crate::error::ApiError;
 use crate::state::State as Organization;
+use crate::state::definitions::file_path;
+use crate::state::run_jobs::known_before;
 use crate::state::runs::{NewRun, Order, Run, RunJob};
 use crate::wire::ids::RunId;
 use crate::wire::time::stamp;
@@ -26,12 +31,24 @@ pub(crate) struct RunBody {
     /// The run's name, in place of the file's.
     #[serde(default)]
     name: Option<String>,
+    /// Values of the file's parameters, as text.
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    /// Where the file is in its repository: templates are looked for from there.
+    #[serde(default)]
+    file: String,
+    /// The texts of templates by their paths from the root of the repository, such as `/ci/steps.yml`.
+    #[serde(default)]
+    templates: BTreeMap<String, String>,
 }
+
+/// Longest body of an order, in bytes: a file with as many templates as there can be, each as long as it can be, as JSON.
+pub(crate) const LONGEST: usize = 64 << 20;
 
 /// Why a run was not queued.
 pub(crate) enum NotQueued {
-    /// The file is wrong.
-    File(Faults),
+    /// The file is wrong, perhaps because these templates are not there.
+    File(Faults, BTreeSet<String>),
     Other(ControlError),
 }
 
@@ -45,11 +62,15 @@ impl IntoResponse for NotQueued {
     fn into_response(self) -> Response {
         match self {
             Self::Other(error) => error.into_response(),
-            Self::File(Faults(faults)) => {
+            Self::File(Faults(faults), missing) => {
                 let count = faults.len();
                 let error =
                     format!("the pipeline file has {count} fault{}", if count == 1 { "" } else { "s" });
-                (StatusCode::BAD_REQUEST, Json(json!({"error": error, "faults": faults}))).into_response()
+                let mut body = json!({"error": error, "faults": faults});
+                if !missing.is_empty() {
+                    body["missingTemplates"] = json!(missing);
+                }
+                (StatusCode::BAD_REQUEST, Json(body)).into_response()
             }
         }
     }
@@ -61,7 +82,9 @@ pub(crate) async fn queue(
     body: Input<RunBody>,
 ) -> Result<(StatusCode, Json<Value>), NotQueued> {
     let Json(body) = body?;
-    let plan = Plan::parse(&body.yaml).map_err(NotQueued::File)?;
+    let order = Order { template_parameters: body.parameters.clone(), ..Order::default() };
+    let variables = known_before(&service.state(), &order);
+    let plan = read(&body, &order, variables)?;
     let name = body.name.filter(|name| !name.is_empty());
     let pool = {
         let state = service.state();
@@ -70,10 +93,29 @@ pub(crate) async fn queue(
         })?;
         pool.id
     };
-    let new = NewRun { pool, name, plan, order: Order::default() };
+    let new = NewRun { pool, name, plan, order };
     let id = service.change(|state, moment| state.queue_run(new, moment))?;
     let shown = service.read(|state| find(state, id).map(|run| show(state, run)))??;
     Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// Reads a file that was sent with its templates, and notes which of them are missing: whoever sends it has the rest.
+fn read(body: &RunBody, order: &Order, variables: BTreeMap<String, String>) -> Result<Plan, NotQueued> {
+    let missing = RefCell::new(BTreeSet::new());
+    let template = |path: &str| {
+        let text = body.templates.get(path).cloned();
+        if text.is_none() {
+            missing.borrow_mut().insert(path.to_owned());
+        }
+        text
+    };
+    let inputs = Inputs {
+        parameters: order.template_parameters.clone(),
+        variables,
+        path: file_path(&body.file),
+        templates: Some(&template),
+    };
+    Plan::read(&body.yaml, &inputs).map_err(|faults| NotQueued::File(faults, missing.borrow().clone()))
 }
 
 fn find(state: &Organization, id: RunId) -> Result<&Run, ControlError> {

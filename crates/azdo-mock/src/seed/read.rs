@@ -5,11 +5,12 @@ mod token;
 
 use std::collections::BTreeMap;
 
-use pipeline_yaml::{Fields, Found, Node, Plan, Position, Value};
+use pipeline_yaml::{Fields, Found, Inputs, Node, Plan, Position, Value};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{NewAgent, NewPipeline, ParallelJobs, Placed, Seed};
+use crate::state::definitions::file_path;
 use crate::wire::crypto::PublicKey;
 
 /// The keys of a seed file that are Azure DevOps', at its top.
@@ -157,7 +158,7 @@ fn agent(fields: &Fields<'_>, found: &mut Found) -> Option<NewAgent> {
 /// A definition and the text of its file. What is wrong with that text is told here already: nobody wants to find it when a
 /// run is queued.
 fn pipeline(fields: &Fields<'_>, found: &mut Found) -> Option<NewPipeline> {
-    fields.only(&["name", "yaml", "file"], found);
+    fields.only(&["name", "yaml", "file", "templates"], found);
     if fields.get("file").is_some() {
         fields.refuse(
             "file",
@@ -167,12 +168,19 @@ fn pipeline(fields: &Fields<'_>, found: &mut Found) -> Option<NewPipeline> {
         return None;
     }
     let (name, yaml) = (required(fields, "name", found)?, required(fields, "yaml", found)?);
-    if let Err(faults) = Plan::parse(&yaml) {
+    let templates = texts(fields, "templates", found).into_iter();
+    let templates: BTreeMap<_, _> = templates.map(|(path, text)| (file_path(&path), text)).collect();
+    let inputs = Inputs {
+        path: file_path(&format!("{name}.yml")),
+        templates: Some(&|path| templates.get(path).cloned()),
+        ..Inputs::default()
+    };
+    if let Err(faults) = Plan::read(&yaml, &inputs) {
         for fault in faults.0 {
             fields.refuse("yaml", &format!("holds a pipeline file that is wrong at {fault}"), found);
         }
     }
-    Some(NewPipeline { name, yaml })
+    Some(NewPipeline { name, yaml, templates })
 }
 
 fn public_key(node: &Node, path: &str, found: &mut Found) -> Option<PublicKey> {

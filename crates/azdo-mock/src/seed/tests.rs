@@ -49,6 +49,14 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn a_pipeline_brings_its_templates() {
+    let text = "pipelines:\n- name: a\n  yaml: 'steps: [{template: x/s.yml}]'\n  templates: {x/s.yml: 'steps: [{script: a}]'}";
+    let seed = Seed::parse(text).expect("a seed");
+    let paths: Vec<_> = seed.pipelines[0].it.templates.keys().map(String::as_str).collect();
+    assert_eq!(paths, ["/x/s.yml"]);
+}
+
+#[test]
 fn what_is_wrong_is_named_with_line_column_and_key() {
     let check = |text: &str, expected: &str| {
         let faults = faults(text);
@@ -109,6 +117,14 @@ fn what_is_wrong_is_named_with_line_column_and_key() {
     check(
         "pipelines:\n- name: a\n  yaml: 'stages: []'",
         "3:9: `pipelines[0].yaml` holds a pipeline file that is wrong at 1:1: `stages`",
+    );
+    check(
+        "pipelines:\n- name: a\n  yaml: 'steps: [{template: s.yml}]'\n  templates: {t.yml: 'steps: []'}",
+        "3:9: `pipelines[0].yaml` holds a pipeline file that is wrong at 1:20: `template` names a file that is not there",
+    );
+    check(
+        "pipelines:\n- name: a\n  yaml: 'steps: [{template: s.yml}]'\n  templates: {s.yml: 'steps: [{task: x}]'}",
+        "3:9: `pipelines[0].yaml` holds a pipeline file that is wrong at /s.yml:1:10: `steps[0].task` is not supported",
     );
     check("pools: [&a A]", "1:9: anchors");
 }

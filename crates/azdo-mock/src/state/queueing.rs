@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_yaml::Plan;
+use pipeline_yaml::{Faults, Inputs, Plan};
 
 use super::build_refusal::BuildRefusal;
 use super::definitions::{Definition, file_path};
-use super::run_jobs::BRANCH;
+use super::run_jobs::{BRANCH, known_before};
 use super::runs::{NewRun, Order};
 use super::{Moment, State};
 use crate::wire::ids::{PlanId, PoolId, QueueId, RunId};
@@ -40,10 +40,11 @@ impl State {
                 format!("Stage {stage} was not found in the pipeline.")
             });
         }
-        let plan = Plan::with_parameters(text, &order.template_parameters).map_err(|wrong| {
+        let plan = self.read_file(&path, text, order).map_err(|wrong| {
             faults.extend(wrong.0.iter().map(|fault| {
                 let key = if fault.key.is_empty() { String::new() } else { format!("'{}' ", fault.key) };
                 let (line, column) = (fault.at.line, fault.at.column);
+                let path = fault.file.as_ref().unwrap_or(&path);
                 format!("{path} (Line: {line}, Col: {column}): {key}{}", fault.message)
             }));
             BuildRefusal::Validation(std::mem::take(&mut faults))
@@ -65,6 +66,17 @@ impl State {
             )
         }));
         if faults.is_empty() { Ok((plan, pool)) } else { Err(BuildRefusal::Validation(faults)) }
+    }
+
+    /// Reads a pipeline file of the repository, whose templates are in the repository too.
+    pub(crate) fn read_file(&self, path: &str, text: &str, order: &Order) -> Result<Plan, Faults> {
+        let inputs = Inputs {
+            parameters: order.template_parameters.clone(),
+            variables: known_before(self, order),
+            path: path.to_owned(),
+            templates: Some(&|path| self.project.files.get(path).cloned()),
+        };
+        Plan::read(text, &inputs)
     }
 
     fn default_pool(&self, definition: &Definition, queue: Option<QueueId>) -> Result<PoolId, BuildRefusal> {

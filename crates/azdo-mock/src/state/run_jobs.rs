@@ -10,7 +10,8 @@ use super::runs::{Order, Run};
 use super::{Refusal, State};
 use crate::wire::demand::Demand;
 use crate::wire::ids::{JobId, PoolId, RunId};
-use crate::wire::job::{DefinitionReference, Placement, Shell, StepOptions, Variable};
+use crate::wire::job::{COMMIT, DefinitionReference, PROJECT, Placement, Shell, StepOptions, Variable};
+use crate::wire::record_id::ONLY_STAGE;
 use crate::wire::result::TaskResult;
 
 /// What a build is of when nobody says.
@@ -102,18 +103,56 @@ impl State {
     }
 }
 
+/// What the service says of a build before its file is read: what template expressions know (azure-devops-docs:
+/// build/variables.md, "Available in templates?"). The addresses of the collection are not among them, for a run has none
+/// until an agent asks for its jobs.
+pub(crate) fn known_before(state: &State, order: &Order) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::from([
+        ("build.reason".to_owned(), "Manual".to_owned()),
+        ("build.sourceVersion".to_owned(), COMMIT.to_owned()),
+        ("system.collectionId".to_owned(), state.meta.instance_id.to_string()),
+        ("system.definitionId".to_owned(), order.definition.to_string()),
+        ("system.hostType".to_owned(), "build".to_owned()),
+        ("system.pullRequest.isFork".to_owned(), "False".to_owned()),
+        ("system.stageName".to_owned(), ONLY_STAGE.to_owned()),
+        ("system.teamProject".to_owned(), PROJECT.to_owned()),
+        ("system.teamProjectId".to_owned(), state.meta.project_id.to_string()),
+    ]);
+    if let Some(definition) = state.project.definitions.get(&order.definition) {
+        all.insert("build.definitionName".to_owned(), definition.content.name.clone());
+        all.insert("build.definitionVersion".to_owned(), definition.revision.to_string());
+    }
+    all.extend(of_branch(order.source_branch.as_deref().unwrap_or(BRANCH)));
+    all.extend(of_build(order).into_iter().map(|(name, variable)| (name, variable.value)));
+    all
+}
+
+fn of_branch(branch: &str) -> [(String, String); 2] {
+    let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+    let short = short.rsplit('/').next().unwrap_or(short);
+    [
+        ("build.sourceBranch".to_owned(), branch.to_owned()),
+        ("build.sourceBranchName".to_owned(), short.to_owned()),
+    ]
+}
+
 /// What the service says of a build.
 fn of_build(order: &Order) -> BTreeMap<String, Variable> {
     let plain = |value: &str| Variable { value: value.to_owned(), is_secret: false };
     let mut all = BTreeMap::new();
     if order.requested_by.is_some() {
-        let branch = order.source_branch.as_deref().unwrap_or(BRANCH);
-        let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-        all.insert("build.sourceBranch".to_owned(), plain(branch));
-        all.insert("build.sourceBranchName".to_owned(), plain(short.rsplit('/').next().unwrap_or(short)));
+        let branch = of_branch(order.source_branch.as_deref().unwrap_or(BRANCH));
+        all.extend(branch.map(|(name, value)| (name, plain(&value))));
         if let Some(version) = &order.source_version {
             all.insert("build.sourceVersion".to_owned(), plain(version));
         }
+    }
+    if let Some(reason) = &order.reason {
+        // `individualCI` is `IndividualCI` in the variable.
+        let mut letters = reason.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        let reason: String = first.into_iter().chain(letters).collect();
+        all.insert("build.reason".to_owned(), plain(&reason));
     }
     for (name, person) in [
         ("build.requestedFor", order.requested_for.as_ref().or(order.requested_by.as_ref())),

@@ -103,6 +103,9 @@ impl State {
             if let Err(refusal) = put {
                 found.add(pipeline.at, &pipeline.path, format!("is refused: {refusal}"));
             }
+            for (path, text) in &pipeline.it.templates {
+                self.put_file(path, text.clone());
+            }
         }
         for job in &seed.jobs {
             let queued = self.queue_seeded(&job.it, moment);

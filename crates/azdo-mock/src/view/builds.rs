@@ -12,11 +12,8 @@ use crate::addresses::Addresses;
 use crate::state::build_state::{BuildLog, Outcome, Status};
 use crate::state::builds::Build;
 use crate::state::run_jobs::BRANCH;
-use crate::wire::job::{PROJECT, Variable};
+use crate::wire::job::{COMMIT, PROJECT, Variable};
 use crate::wire::time::stamp;
-
-/// The commit that builds are of when nobody says; there is no repository.
-const COMMIT: &str = "0000000000000000000000000000000000000001";
 
 /// Where a build is found.
 pub(crate) fn url(addresses: &Addresses, build: &Build<'_>) -> String {

@@ -16,6 +16,8 @@ use super::task::{BASH, CMD_LINE, POWER_SHELL, TASK_VERSION, Task};
 pub(crate) const HUB: &str = "Build";
 /// The project of all plans.
 pub(crate) const PROJECT: &str = "demo";
+/// The commit that builds are of when nobody says: nothing was committed.
+pub(crate) const COMMIT: &str = "0000000000000000000000000000000000000001";
 /// The definition of all plans.
 pub(crate) const DEFINITION: &str = "mayfly";
 
@@ -284,7 +286,7 @@ impl JobSpec {
             ("build.definitionName", self.placement.definition.name.clone()),
             ("build.reason", "Manual".to_owned()),
             ("build.sourceBranch", "refs/heads/main".to_owned()),
-            ("build.sourceVersion", "0000000000000000000000000000000000000001".to_owned()),
+            ("build.sourceVersion", COMMIT.to_owned()),
         ];
         let settable = [
             ("build.syncSources", "false"),

@@ -284,3 +284,37 @@ async fn the_files_pool_and_demands_decide_who_runs_it() {
     assert!(agent.poll(&server, &session, None).await.is_none(), "the other job is in another pool");
     assert_eq!(jobs(&run(&server, &queued).await)[1], job("B.__default", "queued", Value::Null));
 }
+
+/// Whoever sends a file sends its templates, and is told which are missing.
+#[tokio::test]
+async fn a_file_comes_with_its_templates_and_parameters() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let post = async |more: Value, status: u16| {
+        let mut body = json!({
+            "pool": "Default",
+            "yaml": "parameters: [{name: n, type: number}]\nsteps:\n- template: a.yml\n- template: /b.yml\n",
+            "file": "ci/main.yml",
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        server.control(Method::POST, "/pipelines/runs").json(&body).answer().await.expect(status)
+    };
+    let refused = post(json!({}), 400).await;
+    assert_eq!(refused["faults"][0]["message"], "A value for the 'n' parameter must be provided.");
+    assert!(refused.get("missingTemplates").is_none(), "{refused}");
+    let refused = post(json!({"parameters": {"n": "1"}}), 400).await;
+    assert_eq!(refused["missingTemplates"], json!(["/b.yml", "/ci/a.yml"]));
+    let templates = json!({"/ci/a.yml": "steps: [{script: a}]", "/b.yml": "steps:\n- task: x"});
+    let refused = post(json!({"parameters": {"n": "1"}, "templates": templates}), 400).await;
+    let fault = &refused["faults"][0];
+    assert_eq!(
+        (&fault["file"], &fault["line"], &fault["key"]),
+        (&json!("/b.yml"), &json!(2), &json!("steps[1].task"))
+    );
+    let templates = json!({"/ci/a.yml": "steps: [{script: a}]", "/b.yml": "steps: []"});
+    post(json!({"parameters": {"n": "1"}, "templates": templates}), 201).await;
+    // A body may be as long as all templates of a pipeline are.
+    let long = format!("# {}\n", "x".repeat(200_000));
+    let many: serde_json::Map<_, _> = (0..60).map(|number| (format!("/{number}.yml"), json!(long))).collect();
+    let yaml = json!({"yaml": "steps: [{script: a}]", "templates": many});
+    post(yaml, 201).await;
+}

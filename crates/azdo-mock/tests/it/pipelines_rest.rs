@@ -185,3 +185,47 @@ async fn a_run_has_the_parameters_that_it_is_queued_with() {
     let text = shown["finalYaml"].as_str().unwrap();
     assert!(text.contains("script: echo east 1") && text.contains("script: hello eve"), "{text}");
 }
+
+/// What a repository would hold is put there by the control API, templates too.
+#[tokio::test]
+async fn templates_come_from_the_files_of_the_repository() {
+    let server = start().await;
+    let text = "parameters: [{name: who, default: all}]
+steps:
+- template: ci/steps.yml
+  parameters: {who: '${{ parameters.who }}'}
+";
+    let pipeline = define(&server, "nightly", text).await;
+    let preview = format!("/pipelines/{pipeline}/preview");
+    let ask_for = async |who: &str| {
+        let body = json!({"templateParameters": {"who": who}});
+        ask(&server, Method::POST, &preview, Some(body)).await
+    };
+    let refused = ask_for("me").await.refused(400, "PipelineValidationException");
+    let told = "/nightly.yml (Line: 3, Col: 13): 'template' names a file that is not there: /ci/steps.yml";
+    assert!(refused["message"].as_str().unwrap().contains(told), "{refused}");
+
+    let put = async |path: &str, text: &str| {
+        let put = server.control(Method::PUT, &format!("/files/{path}"));
+        put.json(&json!({"text": text})).answer().await.expect(200);
+    };
+    put(
+        "ci/steps.yml",
+        "parameters: [{name: who}]\nsteps:\n- template: one.yml\n- script: hello ${{ parameters.who }}\n",
+    )
+    .await;
+    put(
+        "ci/one.yml",
+        "steps:\n- script: ${{ variables['Build.DefinitionName'] }} ${{ variables['Build.Reason'] }}\n",
+    )
+    .await;
+    let shown = ask_for("me").await.expect(200);
+    let text = shown["finalYaml"].as_str().unwrap();
+    for wanted in ["script: nightly Manual", "script: hello me"] {
+        assert!(text.contains(wanted), "no {wanted}: {text}");
+    }
+    put("ci/one.yml", "steps:\n- task: Npm@1\n").await;
+    let refused = ask_for("me").await.refused(400, "PipelineValidationException");
+    let told = "/ci/one.yml (Line: 2, Col: 3): 'steps[0].task' is not supported";
+    assert!(refused["message"].as_str().unwrap().contains(told), "{refused}");
+}

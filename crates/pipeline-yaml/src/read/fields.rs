@@ -88,6 +88,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Text that may be empty, which is as if the key were not there: templates write `key: ${{ parameters.key }}`.
+    pub fn optional(&self, key: &str, found: &mut Found) -> Option<String> {
+        let entry = self.get(key)?;
+        let empty = matches!(&entry.value.value, Value::Text(text) if text.is_empty());
+        if empty { None } else { self.text(key, found) }
+    }
+
     /// Text, or a list of texts, with their places.
     pub fn places(&self, key: &str, found: &mut Found) -> Vec<(String, Position)> {
         let Some(entry) = self.get(key) else { return Vec::new() };
@@ -98,6 +105,8 @@ impl<'a> Fields<'a> {
         let mut texts = Vec::new();
         for node in nodes {
             match &node.value {
+                // As if it were not there: see `optional`.
+                Value::Text(text) if text.is_empty() && nodes.len() == 1 => {}
                 Value::Text(text) if !text.is_empty() => texts.push((text.clone(), node.at)),
                 other => {
                     let message = format!("holds {}; it needs text or a list of texts", other.kind());
@@ -157,9 +166,8 @@ impl<'a> Fields<'a> {
 /// Why a key that Azure Pipelines has is not there, and what to do instead.
 fn why(key: &str) -> Option<&'static str> {
     Some(match key {
-        "template" | "extends" | "templateContext" => {
-            "there are no templates; write out what the template holds"
-        }
+        "template" => "a template is named in an item of `jobs`, `steps` or `variables`, or under `extends`",
+        "extends" => "only the file as a whole can extend a template",
         "task" => "only scripts run here; call the tool from `script`, `bash`, `pwsh` or `powershell`",
         "inputs" => "it belongs to `task`",
         "stages" | "stage" => "there are no stages; put the jobs of one stage under `jobs`",

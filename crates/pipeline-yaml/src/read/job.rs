@@ -23,6 +23,8 @@ pub(super) const KEYS: &[&str] = &[
     "strategy",
     "pool",
     "steps",
+    // For the template that the job is given to; it changes nothing here.
+    "templateContext",
 ];
 
 /// Defaults and limits (azure-devops-docs: phases.md, "Timeouts").
@@ -54,7 +56,7 @@ pub(super) fn read(
 ) -> (Phase, Places) {
     // The single job of a file has no keys of its own for these; there they are the file's.
     let own = !path.is_empty();
-    let display_name = if own { fields.text("displayName", found) } else { None };
+    let display_name = if own { fields.optional("displayName", found) } else { None };
     let display_name = display_name.unwrap_or_else(|| name.clone());
     let pool = if own { pool(fields, found) } else { None }.or_else(|| defaults.pool.clone());
     let variables = if own { variables::read(fields, found) } else { Variables::default() };
@@ -86,7 +88,7 @@ pub(super) fn read(
 
 /// The condition of a job or step.
 pub(super) fn condition(fields: &Fields<'_>, names_allowed: bool, found: &mut Found) -> Condition {
-    let text = fields.text("condition", found).unwrap_or_default();
+    let text = fields.optional("condition", found).unwrap_or_default();
     Condition::parse(&text, names_allowed).unwrap_or_else(|why| {
         fields.refuse("condition", &why, found);
         Condition::default()

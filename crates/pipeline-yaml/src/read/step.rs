@@ -46,6 +46,9 @@ pub fn steps(owner: &Fields<'_>, found: &mut Found) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut names = BTreeSet::new();
     for (index, node) in nodes.iter().enumerate() {
+        if found.leaves_out(node.at) {
+            continue;
+        }
         let path = format!("{path}[{index}]");
         let Some(step) = read(node, &path, found) else { continue };
         if let Some(name) = &step.name
@@ -56,7 +59,7 @@ pub fn steps(owner: &Fields<'_>, found: &mut Found) -> Vec<Step> {
         }
         steps.push(step);
     }
-    if steps.is_empty() && found.count() == before {
+    if steps.is_empty() && found.count() == before && found.is_whole() {
         found.add(entry.at, &path, "has no step that runs anything: there is nothing to do");
     }
     steps
@@ -86,7 +89,7 @@ fn read(node: &Node, path: &str, found: &mut Found) -> Option<Step> {
             return None;
         }
     };
-    let name = fields.text("name", found);
+    let name = fields.optional("name", found);
     if let Some(name) = &name
         && !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     {
@@ -100,9 +103,9 @@ fn read(node: &Node, path: &str, found: &mut Found) -> Option<Step> {
         shell,
         script: fields.text(key, found).unwrap_or_default(),
         name,
-        display_name: fields.text("displayName", found),
+        display_name: fields.optional("displayName", found),
         env: env(&fields, found),
-        working_directory: fields.text("workingDirectory", found),
+        working_directory: fields.optional("workingDirectory", found),
         condition: job::condition(&fields, false, found),
         continue_on_error: fields.flag("continueOnError", false, found),
         timeout_in_minutes: fields.number("timeoutInMinutes", 0..=LONGEST, 0, found),

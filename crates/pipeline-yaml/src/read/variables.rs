@@ -33,6 +33,9 @@ pub(super) fn read(owner: &Fields<'_>, found: &mut Found) -> Variables {
         return variables;
     };
     for (index, node) in items.iter().enumerate() {
+        if found.leaves_out(node.at) {
+            continue;
+        }
         let path = format!("{path}[{index}]");
         let Some(fields) = Fields::of(node, &path, found) else { continue };
         if fields.get("group").is_some() {
@@ -41,7 +44,7 @@ pub(super) fn read(owner: &Fields<'_>, found: &mut Found) -> Variables {
         }
         fields.only(&["name", "value"], found);
         let Some(name) = fields.text("name", found) else {
-            if fields.get("name").is_none() && fields.get("template").is_none() {
+            if fields.get("name").is_none() {
                 found.add(fields.at, &path, "has neither `name` nor `group`");
             }
             continue;

@@ -3,8 +3,12 @@
 //! Source: azure-devops-docs: expressions.md (literals, functions), template-expressions.md. Texts of errors: public error
 //! reports of the service.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use super::functions;
-use super::value::{self, Value, same};
+use super::value::{self, Field, Value, same};
 
 /// Deepest nesting of calls and indexes (the service's own bound is 50 too).
 const DEEPEST: usize = 50;
@@ -13,6 +17,15 @@ const DEEPEST: usize = 50;
 #[derive(Debug, Clone)]
 pub(super) struct Scope(pub(super) Vec<(String, Value)>);
 
+/// What an expression may name.
+pub(super) struct Known<'a> {
+    pub(super) scope: &'a Scope,
+    /// `variables`: what is known of them before the run, the one that counts last.
+    pub(super) variables: &'a [(String, String)],
+    /// How many variables were put into objects: `variables` as a whole is a copy.
+    pub(super) copied: Cell<usize>,
+}
+
 impl Scope {
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().rev().find(|(known, _)| same(known, name)).map(|(_, value)| value)
@@ -20,8 +33,8 @@ impl Scope {
 }
 
 /// The value of an expression, or what is wrong with it.
-pub(super) fn evaluate(text: &str, scope: &Scope) -> Result<Value, String> {
-    let mut reader = Reader { text, at: 0, depth: 0, scope };
+pub(super) fn evaluate(text: &str, known: &Known<'_>) -> Result<Value, String> {
+    let mut reader = Reader { text, at: 0, depth: 0, known };
     let value = reader.expression()?;
     match reader.peek() {
         None => Ok(value),
@@ -34,7 +47,7 @@ struct Reader<'a> {
     /// In bytes.
     at: usize,
     depth: usize,
-    scope: &'a Scope,
+    known: &'a Known<'a>,
 }
 
 impl Reader<'_> {
@@ -84,26 +97,24 @@ impl Reader<'_> {
             return Err(self.wrong("The expression is nested too deep", self.at));
         }
         let mut value = self.operand()?;
-        loop {
-            let index = if self.take('.') {
-                let name = self.word();
-                if name.is_empty() {
-                    return Err(self.unexpected());
-                }
-                Value::String(name)
-            } else if self.take('[') {
-                let index = self.expression()?;
-                if !self.take(']') {
-                    return Err(self.unexpected());
-                }
-                index
-            } else {
-                break;
-            };
+        while let Some(index) = self.index()? {
             value = value.at(&index);
         }
         self.depth -= 1;
         Ok(value)
+    }
+
+    /// `.name` or `[index]`, if one of them follows.
+    fn index(&mut self) -> Result<Option<Value>, String> {
+        if self.take('.') {
+            let name = self.word();
+            return if name.is_empty() { Err(self.unexpected()) } else { Ok(Some(Value::String(name))) };
+        }
+        if !self.take('[') {
+            return Ok(None);
+        }
+        let index = self.expression()?;
+        if self.take(']') { Ok(Some(index)) } else { Err(self.unexpected()) }
     }
 
     fn operand(&mut self) -> Result<Value, String> {
@@ -145,18 +156,47 @@ impl Reader<'_> {
     }
 
     fn named(&mut self, word: &str, at: usize) -> Result<Value, String> {
-        if let Some(value) = self.scope.get(word) {
-            return Ok(value.clone());
+        if let Some(value) = self.known.scope.get(word) {
+            return if same(word, "parameters") { self.of_parameters(value, at) } else { Ok(value.clone()) };
         }
         match word.to_ascii_lowercase().as_str() {
             "true" => Ok(Value::Boolean(true)),
             "false" => Ok(Value::Boolean(false)),
             "null" => Ok(Value::Null),
+            "variables" => self.of_variables(),
             _ => {
-                let what = format!("Unrecognized value: '{word}'; only `parameters` is known here");
+                let what =
+                    format!("Unrecognized value: '{word}'; only `parameters` and `variables` are known here");
                 Err(self.wrong(&what, at))
             }
         }
+    }
+
+    /// One parameter, or all of them as an object. One that was not declared is a mistake, where a missing key of an object
+    /// is null ("Key not found 'undefined'": ChristopherHX/runner.server#246).
+    fn of_parameters(&mut self, all: &Value, at: usize) -> Result<Value, String> {
+        let Some(index) = self.index()? else { return Ok(all.clone()) };
+        all.get(&index).cloned().ok_or_else(|| {
+            let name = index.text().unwrap_or_else(|| index.kind().to_owned());
+            self.wrong(&format!("Key not found '{name}'"), at)
+        })
+    }
+
+    /// One variable, or all of them as an object. What is not known is null.
+    fn of_variables(&mut self) -> Result<Value, String> {
+        let variables = self.known.variables;
+        let Some(index) = self.index()? else {
+            self.known.copied.set(self.known.copied.get() + variables.len());
+            let mut seen = BTreeSet::new();
+            let last = variables.iter().rev().filter(|(name, _)| seen.insert(name.to_lowercase()));
+            let mut fields: Vec<_> =
+                last.map(|(name, value)| Field::new(name, Value::String(value.clone()))).collect();
+            fields.reverse();
+            return Ok(Value::Object(Rc::new(fields)));
+        };
+        let Some(name) = index.text() else { return Ok(Value::Null) };
+        let known = variables.iter().rev().find(|(known, _)| same(known, &name));
+        Ok(known.map_or(Value::Null, |(_, value)| Value::String(value.clone())))
     }
 
     fn call(&mut self, name: &str, at: usize) -> Result<Value, String> {

@@ -74,7 +74,7 @@ fn of_values(name: &str, arguments: &[Value]) -> Result<Value, String> {
         "containsvalue" => {
             let any = match first {
                 Value::Array(items) => items.iter().any(|item| arguments[1].equals(item)),
-                Value::Object(fields) => fields.iter().any(|(_, value)| arguments[1].equals(value)),
+                Value::Object(fields) => fields.iter().any(|field| arguments[1].equals(&field.value)),
                 _ => false,
             };
             Value::Boolean(any)

@@ -1,25 +1,43 @@
 //! Parameters and expressions, seen through the steps that they make.
 
+mod kinds;
+mod references;
+mod variables;
+
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::expression::{Scope, evaluate};
-use super::value::Value;
-use crate::Plan;
+use super::expression::{Known, Scope, evaluate};
+use super::value::{Field, Value};
+use crate::{Inputs, Plan};
 
 fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+fn with<'a>(pairs: &[(&str, &str)]) -> Inputs<'a> {
+    Inputs { parameters: given(pairs), ..Inputs::default() }
+}
+
 fn scripts(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
-    let plan =
-        Plan::with_parameters(text, &given(pairs)).unwrap_or_else(|faults| panic!("{faults}\n---\n{text}"));
+    scripts_of(text, &with(pairs))
+}
+
+#[track_caller]
+fn scripts_of(text: &str, inputs: &Inputs<'_>) -> Vec<String> {
+    let plan = Plan::read(text, inputs).unwrap_or_else(|faults| panic!("{faults}\n---\n{text}"));
     plan.phases.into_iter().flat_map(|phase| phase.steps).map(|step| step.script).collect()
 }
 
 #[track_caller]
 fn refused(text: &str, pairs: &[(&str, &str)], expected: &[&str]) {
-    let faults = Plan::with_parameters(text, &given(pairs)).expect_err(text).to_string();
+    refused_of(text, &with(pairs), expected);
+}
+
+#[track_caller]
+fn refused_of(text: &str, inputs: &Inputs<'_>, expected: &[&str]) {
+    let faults = Plan::read(text, inputs).expect_err(text).to_string();
     let lines: Vec<_> = faults.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{faults}");
     for (line, expected) in lines.iter().zip(expected) {
@@ -49,7 +67,7 @@ fn values_stand_where_expressions_were() {
     let pairs =
         [("Image", "mac"), ("count", "5"), ("fast", "FALSE"), ("regions", "[1, {\"name\": \"north\"}]")];
     assert_eq!(scripts(&text, &pairs), ["mac 5 False north"]);
-    let plan = Plan::with_parameters(&text, &given(&pairs)).expect("a plan");
+    let plan = Plan::read(&text, &with(&pairs)).expect("a plan");
     let step = &plan.phases[0].steps[0];
     assert_eq!(step.display_name.as_deref(), Some("On mac"));
     assert_eq!(step.env.get("MAC").map(String::as_str), Some("mac"));
@@ -86,8 +104,8 @@ fn what_is_missing_unknown_or_of_another_type_is_told() {
             "1:44: `parameters[1].name` is `A`, the name of an",
         ),
         (
-            "[{name: a, type: step}]",
-            "1:30: `parameters[0].type` is `step`, which is not supported; supported: string",
+            "[{name: a, type: deploymentList}]",
+            "1:30: `parameters[0].type` is `deploymentList`, which is not supported: there are no deployment jobs; supported: string",
         ),
         ("[{name: a, type: number, default: x}]", "1:14: The 'a' parameter value 'x' is not a valid Number."),
         ("[{name: a, default: 1, options: [1]}]", "1:36: `parameters[0].options` is not supported here"),
@@ -139,8 +157,12 @@ fn expressions_that_cannot_be_are_refused_where_they_are() {
     let steps = |inner: &str| format!("{TYPED}steps:\n- script: |\n    first\n    echo {inner}\n");
     for (inner, expected) in [
         (
-            "${{ variables.x }}",
-            "9:10: Unrecognized value: 'variables'; only `parameters` is known here. Located at",
+            "${{ resources.x }}",
+            "9:10: Unrecognized value: 'resources'; only `parameters` and `variables` are known here. Located at",
+        ),
+        (
+            "${{ parameters.imgae }}",
+            "9:10: Key not found 'imgae'. Located at position 1 within expression: parameters.imgae",
         ),
         ("${{ parameters.image", "9:10: the expression has no end"),
         ("${{ }}", "9:10: Unexpected end of the expression"),
@@ -168,10 +190,9 @@ fn expressions_that_cannot_be_are_refused_where_they_are() {
 
 #[test]
 fn functions_are_those_of_the_documentation() {
-    let object = Value::Object(Rc::new(vec![
-        ("list".into(), Value::Array(Rc::new(vec![Value::String("a".into()), Value::String("B".into())]))),
-        ("no".into(), Value::Boolean(false)),
-    ]));
+    let list = Value::Array(Rc::new(vec![Value::String("a".into()), Value::String("B".into())]));
+    let fields = vec![Field::new("list", list), Field::new("no", Value::Boolean(false))];
+    let object = Value::Object(Rc::new(fields));
     let scope = Scope(vec![("parameters".into(), object)]);
     for (text, expected) in [
         ("and(true, eq('A', 'a'), not(false))", "True"),
@@ -179,7 +200,7 @@ fn functions_are_those_of_the_documentation() {
         ("xor(true, 'x')", "False"),
         ("in('b', 'a', 'B')", "True"),
         ("notIn(1, 2, '1')", "False"),
-        ("eq(parameters.nope, '')", "True"),
+        ("eq(parameters.list[7], '')", "True"),
         ("eq(true, 'false')", "True"),
         ("ge('10', 9)", "False"),
         ("gt(10, '9')", "True"),
@@ -189,14 +210,15 @@ fn functions_are_those_of_the_documentation() {
         ("endsWith('abc', 'b')", "False"),
         ("format('{0}-{1} {{{0}}}', 'a', 1.50)", "a-1.5 {a}"),
         ("join(';', parameters.list)", "a;B"),
-        ("coalesce(parameters.nope, '', 'z')", "z"),
+        ("coalesce(parameters.list.nope, '', 'z')", "z"),
         ("replace(lower('ABA'), 'a', 'it''s')", "it'sbit's"),
         ("trim(upper(' x '))", "X"),
         ("length(split('a,b;c', ',;'))", "3"),
         ("convertToJson(parameters)", r#"{"list":["a","B"],"no":false}"#),
         ("-1.5", "-1.5"),
     ] {
-        let value = evaluate(text, &scope).unwrap_or_else(|why| panic!("{text}: {why}"));
+        let known = Known { scope: &scope, variables: &[], copied: Cell::new(0) };
+        let value = evaluate(text, &known).unwrap_or_else(|why| panic!("{text}: {why}"));
         assert_eq!(value.text().as_deref(), Some(expected), "{text}");
     }
 }

@@ -15,19 +15,55 @@ pub(super) enum Value {
     // Shared: each expression that names a list holds it, and so does each turn of a loop.
     Array(Rc<Vec<Value>>),
     /// In the order of the file.
-    Object(Rc<Vec<(String, Value)>>),
+    Object(Rc<Vec<Field>>),
+}
+
+/// One key of an object with its value.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    pub(super) key: String,
+    pub(super) value: Value,
+    /// Where a file says the key and the value: what is wrong with a step that a parameter holds is told there.
+    pub(super) at: Option<(Position, Position)>,
+}
+
+impl Field {
+    pub(super) fn new(key: &str, value: Value) -> Self {
+        Self { key: key.to_owned(), value, at: None }
+    }
+}
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.value == other.value
+    }
+}
+
+/// Whether a value remembers where it stands.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Origin {
+    /// In a file of the pipeline.
+    File,
+    /// In a text that came with the request.
+    Request,
 }
 
 impl Value {
-    /// What the file says at one place: its scalars are text.
-    pub(super) fn of(node: &Node) -> Self {
+    /// What a text says at one place: its scalars are text.
+    pub(super) fn of(node: &Node, origin: Origin) -> Self {
         match &node.value {
             yaml::Value::Null => Self::String(String::new()),
             yaml::Value::Text(text) => Self::String(text.clone()),
-            yaml::Value::List(items) => Self::Array(Rc::new(items.iter().map(Self::of).collect())),
+            yaml::Value::List(items) => {
+                Self::Array(Rc::new(items.iter().map(|item| Self::of(item, origin)).collect()))
+            }
             yaml::Value::Map(entries) => {
-                let entry = |entry: &Entry| (entry.key.clone(), Self::of(&entry.value));
-                Self::Object(Rc::new(entries.iter().map(entry).collect()))
+                let field = |entry: &Entry| Field {
+                    key: entry.key.clone(),
+                    value: Self::of(&entry.value, origin),
+                    at: (origin == Origin::File).then_some((entry.at, entry.value.at)),
+                };
+                Self::Object(Rc::new(entries.iter().map(field).collect()))
             }
         }
     }
@@ -37,13 +73,31 @@ impl Value {
         let value = match self {
             Self::Array(items) => yaml::Value::List(items.iter().map(|item| item.node(at)).collect()),
             Self::Object(fields) => {
-                let entry =
-                    |(key, value): &(String, Self)| Entry { key: key.clone(), at, value: value.node(at) };
+                let entry = |field: &Field| {
+                    let (key_at, value_at) = field.at.unwrap_or((at, at));
+                    Entry { key: field.key.clone(), at: key_at, value: field.value.node(value_at) }
+                };
                 yaml::Value::Map(fields.iter().map(entry).collect())
             }
             scalar => yaml::Value::Text(scalar.text().unwrap_or_default()),
         };
+        // A mapping begins where its first key does.
+        let at = match &value {
+            yaml::Value::Map(entries) => entries.first().map_or(at, |entry| entry.at),
+            _ => at,
+        };
         Node { at, value, plain: false }
+    }
+
+    /// How deep it is nested: 0 for a scalar.
+    pub(super) fn depth(&self) -> usize {
+        match self {
+            Self::Array(items) => 1 + items.iter().map(Self::depth).max().unwrap_or_default(),
+            Self::Object(fields) => {
+                1 + fields.iter().map(|field| field.value.depth()).max().unwrap_or_default()
+            }
+            _ => 0,
+        }
     }
 
     pub(super) fn kind(&self) -> &'static str {
@@ -116,26 +170,28 @@ impl Value {
             Self::String(text) => quoted(text),
             Self::Array(items) => format!("[{}]", items.iter().map(Self::json).collect::<Vec<_>>().join(",")),
             Self::Object(fields) => {
-                let field = |(name, value): &(String, Self)| format!("{}:{}", quoted(name), value.json());
+                let field = |field: &Field| format!("{}:{}", quoted(&field.key), field.value.json());
                 format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(","))
             }
         }
     }
 
-    /// What is under a name or a number; null where there is nothing.
-    pub(super) fn at(&self, index: &Self) -> Self {
-        let found = match self {
-            Self::Object(fields) => index
-                .text()
-                .and_then(|name| fields.iter().find(|(known, _)| same(known, &name)))
-                .map(|(_, value)| value),
-            // What is no whole number from 0 is no place in a list.
-            Self::Array(items) => {
-                index.number().and_then(|place| items.get(place.to_string().parse::<usize>().ok()?))
+    /// What is under a name or a number.
+    pub(super) fn get(&self, index: &Self) -> Option<&Self> {
+        match self {
+            Self::Object(fields) => {
+                let name = index.text()?;
+                fields.iter().find(|field| same(&field.key, &name)).map(|field| &field.value)
             }
+            // What is no whole number from 0 is no place in a list.
+            Self::Array(items) => items.get(index.number()?.to_string().parse::<usize>().ok()?),
             _ => None,
-        };
-        found.cloned().unwrap_or(Self::Null)
+        }
+    }
+
+    /// The same; null where there is nothing.
+    pub(super) fn at(&self, index: &Self) -> Self {
+        self.get(index).cloned().unwrap_or(Self::Null)
     }
 }
 
@@ -146,6 +202,10 @@ pub(super) fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|_| text.chars().all(plain))
 }
 
+/// Whether two texts differ in case only.
 pub(super) fn same(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other);
+    }
     one.to_lowercase() == other.to_lowercase()
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use crate::{JobResult, JobState, Plan, Progress};
+use crate::{Inputs, JobResult, JobState, Plan, Progress};
 
 /// A job of a random file: what it depends on (by distance to earlier jobs), its condition, legs, limit.
 #[derive(Debug, Clone)]
@@ -145,6 +145,64 @@ proptest! {
         let _ = Plan::parse(&text);
     }
 
+    /// Which file a step is written in changes nothing.
+    #[test]
+    fn templates_are_what_they_hold(
+        steps in prop::collection::vec(0..4_usize, 1..12),
+        whole in any::<bool>(),
+    ) {
+        let step = |number: usize| format!("- script: step ${{{{ variables.v }}}} {number}\n");
+        let mut flat = "variables: {v: x}\nsteps:\n".to_owned();
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
+        // Each file names the next one wherever a step is drawn that is to be in another.
+        let mut texts = vec!["steps:\n".to_owned()];
+        for (number, drawn) in steps.iter().enumerate() {
+            flat.push_str(&step(number));
+            let last = texts.len() - 1;
+            if *drawn == 0 {
+                let name = format!("t{}.yml", texts.len());
+                let _ = writeln!(texts[last], "- template: {name}");
+                texts.push("steps:\n".to_owned());
+            }
+            let last = texts.len() - 1;
+            texts[last].push_str(&step(number));
+        }
+        let root = format!("variables: {{v: x}}\n{}", texts[0]);
+        for (number, text) in texts.into_iter().enumerate().skip(1) {
+            let text = if whole { format!("${{{{ if true }}}}:\n  {}", text.replace('\n', "\n  ")) } else { text };
+            files.insert(format!("/t{number}.yml"), text);
+        }
+        let file = |path: &str| files.get(path).cloned();
+        let inputs = Inputs { templates: Some(&file), ..Inputs::default() };
+        let split = Plan::read(&root, &inputs).map_err(|faults| TestCaseError::fail(format!("{faults}\n{root}")))?;
+        prop_assert_eq!(split, Plan::parse(&flat).expect("steps alone"));
+    }
+
+    /// The same words in three files that may name each other.
+    #[test]
+    fn any_words_in_templates_are_read_or_refused_in_their_file(
+        texts in prop::collection::vec(
+            prop::collection::vec(prop::sample::select([WORDS, TEMPLATE_WORDS].concat()), 0..30), 3,
+        ),
+    ) {
+        let texts: Vec<_> = texts.into_iter().map(|words| words.concat()).collect();
+        let names = ["", "/a.yml", "/b.yml"];
+        let file = |path: &str| names.iter().position(|name| *name == path).map(|at| texts[at].clone());
+        let inputs = Inputs { templates: Some(&file), ..Inputs::default() };
+        let root = format!("steps:\n- template: a.yml\n{}", texts[0]);
+        if let Err(faults) = Plan::read(&root, &inputs) {
+            for fault in &faults.0 {
+                let at = fault.file.as_ref().map(|file| names.iter().position(|name| name == file));
+                let text = match at {
+                    None => &root,
+                    Some(at) => &texts[at.expect("a file that is there")],
+                };
+                let lines = text.lines().count().max(1);
+                prop_assert!(fault.at.line <= lines + 1, "{}", fault);
+            }
+        }
+    }
+
     /// Words of pipeline files in any order come further into the reader than random letters do.
     #[test]
     fn any_words_are_read_or_refused_with_a_place(
@@ -161,6 +219,22 @@ proptest! {
         }
     }
 }
+
+const TEMPLATE_WORDS: &[&str] = &[
+    "steps:\n- template: b.yml",
+    "\n- template: a.yml",
+    "\n- template: b.yml",
+    "\n  parameters: {x: 1}",
+    "parameters: {x: 2}\n",
+    "parameters: [{name: x, type: stepList, default: [{script: a}]}]\n",
+    "extends: {template: b.yml}\n",
+    "variables: {v: 1}\n",
+    "variables:\n- template: b.yml\n",
+    "jobs:\n- template: a.yml\n",
+    "\n- ${{ parameters.x }}",
+    "\n- ${{ if true }}:\n  - script: ${{ variables.v }}",
+    "\n- ${{ each v in variables }}:\n  - template: b.yml",
+];
 
 const WORDS: &[&str] = &[
     "steps:",

@@ -158,6 +158,19 @@ jobs:
     assert_eq!(pools, [pool(Some("P"), &["java"]), pool(Some("Q"), &[]), pool(None, &["x"])]);
 }
 
+/// Templates pass empty texts on.
+#[test]
+fn empty_texts_are_as_if_they_were_not_there() {
+    let text = "jobs:
+- job: A
+  displayName: ''
+  dependsOn: ''
+  condition: ''
+  steps: [{script: a, displayName: '', name: '', condition: '', workingDirectory: ''}]
+";
+    assert_eq!(plan(text), plan("jobs: [{job: A, steps: [{script: a}]}]"));
+}
+
 #[test]
 fn dollars_in_scripts_are_left_alone() {
     let text = "steps:\n- bash: echo $[1+2] $(date) ${HOME} $((1+1))\n";

@@ -77,13 +77,13 @@ fn keys_that_are_not_there() {
     for (text, expected) in [
         ("stages: []\nsteps: [{script: a}]", "1:1: `stages` is not supported: there are no stages"),
         (
-            "extends: {template: a.yml}\nsteps: [{script: a}]",
-            "1:1: `extends` is not supported: there are no templates",
+            "extends: {template: a.yml}",
+            "1:21: `template` names a file, but there is no repository to read it from",
         ),
         ("resources: {}\nsteps: [{script: a}]", "1:1: `resources` is not supported"),
         (
-            "jobs:\n- template: a.yml\n  job: A\n  steps: [{script: a}]",
-            "2:3: `jobs[0].template` is not supported",
+            "jobs:\n- template: a.yml",
+            "2:13: `template` names a file, but there is no repository to read it from",
         ),
         (
             "pool: {vmImage: ubuntu-latest}\nsteps: [{script: a}]",
@@ -104,7 +104,7 @@ fn keys_that_are_not_there() {
         ("variables: [{group: $(g)}]\nsteps: [{script: a}]", "1:21: `variables[0].group` is `$(g)`"),
         (
             "variables: [{template: v.yml}]\nsteps: [{script: a}]",
-            "1:14: `variables[0].template` is not supported: there are no templates",
+            "1:24: `template` names a file, but there is no repository to read it from",
         ),
         (
             "steps: [{script: a, retryCountOnTaskFailure: 3}]",

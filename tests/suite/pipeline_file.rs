@@ -150,7 +150,10 @@ async fn what_is_not_supported_is_refused_with_line_and_key_before_anything_is_q
     for wanted in [
         format!("{path}:11:3: `pool.vmImage` is not supported"),
         format!("{path}:17:3: `steps[0].task` is not supported"),
-        format!("{path}:21:16: Unrecognized value: 'variables'; only `parameters` is known here"),
+        format!("{path}:14:13: `template` names a file that is not there: /"),
+        format!(
+            "{path}:21:16: Unrecognized value: 'dependencies'; only `parameters` and `variables` are known here"
+        ),
     ] {
         ensure!(answer.stderr.contains(&wanted), "{wanted} is not in {}", answer.stderr);
     }
@@ -173,5 +176,106 @@ async fn what_is_not_supported_is_refused_with_line_and_key_before_anything_is_q
         let queued = stack.control("GET", list, None).await?;
         ensure!(queued == Value::Array(vec![]), "{list}: {queued}");
     }
+    stack.finish().await
+}
+
+/// A repository of files below the stack's folder.
+fn repository(stack: &Stack, files: &[(&str, &str)]) -> Result<()> {
+    for (name, text) in files {
+        let path = stack.folder().join(name);
+        fs_err::create_dir_all(path.parent().context("a file is in a folder")?)?;
+        fs_err::write(&path, text)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_parameters_and_variables_make_the_jobs_that_run() -> Result<()> {
+    let stack = Stack::builder().agents(1).start().await?;
+    let files = [
+        ("repo/.git/HEAD", "ref: refs/heads/main\n"),
+        (
+            "repo/ci/main.yml",
+            "parameters:
+- {name: mode, values: [debug, release], default: debug}
+- {name: after, type: stepList, default: []}
+variables:
+- template: ../vars.yml
+extends:
+  template: /base.yml
+  parameters:
+    name: Build_${{ parameters.mode }}
+    steps:
+    - template: steps.yml
+      parameters: {mode: '${{ parameters.mode }}'}
+    - ${{ parameters.after }}
+",
+        ),
+        ("repo/vars.yml", "variables: {compiler: cc}\n"),
+        (
+            "repo/ci/steps.yml",
+            "parameters: [{name: mode}]\nsteps:\n- script: echo ${{ variables.compiler }} ${{ parameters.mode }}\n",
+        ),
+        (
+            "repo/base.yml",
+            "parameters: [{name: name}, {name: steps, type: stepList}]
+jobs:
+- job: ${{ parameters.name }}
+  steps:
+  - script: echo before ${{ variables['Build.Reason'] }} ${{ variables['Agent.Name'] }}.
+  - ${{ parameters.steps }}
+",
+        ),
+    ];
+    repository(&stack, &files)?;
+    let main = stack.folder().join("repo/ci/main.yml").display().to_string();
+    let after = "after=[{bash: echo after}]";
+    let said_so = ["run", "--file", &main, "--parameter", "mode=release", "--parameter", after];
+    let answer = stack.mayfly(&said_so).await?;
+    ensure!(answer.code == 0, "{} {}", answer.code, answer.text());
+    for wanted in ["before Manual .", "cc release", "after"] {
+        ensure!(said(&answer, "Build_release").contains(&wanted), "no {wanted}: {}", answer.text());
+    }
+
+    // What is wrong is told with the file that it is in, and nothing is queued.
+    for (words, wanted) in [
+        (
+            ["mode=fast", "after=[]"],
+            format!("{main}:2:3: The 'mode' parameter value 'fast' is not an allowed value"),
+        ),
+        (
+            ["mode=debug", "after=1"],
+            format!("{main}:3:3: The 'after' parameter value '1' is not a valid StepList"),
+        ),
+        (["mode=debug", "other=1"], format!("{main}:1:1: Unexpected parameter 'other'")),
+    ] {
+        let answer =
+            stack.mayfly(&["run", "--file", &main, "--parameter", words[0], "--parameter", words[1]]).await?;
+        ensure!(
+            answer.code == 2 && answer.stderr.contains(&wanted),
+            "{wanted}: {} {}",
+            answer.code,
+            answer.text()
+        );
+    }
+    repository(&stack, &[("repo/ci/steps.yml", "steps:\n- task: Npm@1\n- template: no.yml\n")])?;
+    let answer = stack.mayfly(&["run", "--file", &main]).await?;
+    let wanted = "ci/main.yml:12:20: Unexpected parameter 'mode'";
+    ensure!(answer.code == 2 && answer.stderr.contains(wanted), "{} {}", answer.code, answer.text());
+    let alone = file(&stack, "repo/ci/alone.yml", "steps:\n- template: steps.yml\n")?;
+    let answer = stack.mayfly(&["run", "--file", &alone]).await?;
+    for wanted in [
+        "ci/steps.yml:2:3: `steps[0].task` is not supported",
+        "ci/steps.yml:3:13: `template` names a file that is not there: /ci/no.yml",
+    ] {
+        ensure!(
+            answer.code == 2 && answer.stderr.contains(wanted),
+            "{wanted}: {} {}",
+            answer.code,
+            answer.text()
+        );
+    }
+    let runs = stack.control("GET", "/azdo/pipelines/runs", None).await?;
+    ensure!(runs.as_array().is_some_and(|runs| runs.len() == 1), "{runs}");
     stack.finish().await
 }

@@ -146,6 +146,9 @@ pub(crate) struct Run {
     /// A pipeline file: jobs and script steps of Azure Pipelines' YAML, see docs/pipeline-files.md
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
+    /// A value for a parameter of the file; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named_value, conflicts_with = "script")]
+    pub(crate) parameter: Vec<(String, String)>,
     /// Name of the job, or of the run of a file [default: job, or the file's own]
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -180,6 +183,14 @@ pub(crate) struct Expand {
     pub(crate) resource_group: String,
 }
 
+/// A name and a value, such as `image=linux`. The value may be empty and have `=` in it.
+fn named_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is no parameter; write it like `NAME=VALUE`")),
+    }
+}
+
 /// A time span such as `90s`, `30m` or `2h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time span; write it like `90s`, `30m` or `2h`");
@@ -203,6 +214,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_of_parameters() {
+        let pair = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(named_value("image=linux"), pair("image", "linux"));
+        assert_eq!(named_value("where=a=b"), pair("where", "a=b"));
+        assert_eq!(named_value("empty="), pair("empty", ""));
+        for bad in ["", "image", "=linux"] {
+            assert!(named_value(bad).is_err(), "{bad}");
+        }
+        let parse = |words: &[&str]| Cli::try_parse_from(["mayfly", "run"].iter().chain(words)).map(|_| ());
+        assert!(parse(&["--file", "a.yml", "--parameter", "a=1", "--parameter", "b=2"]).is_ok());
+        assert!(parse(&["--script", "true", "--parameter", "a=1"]).is_err(), "scripts have no parameters");
     }
 
     #[test]

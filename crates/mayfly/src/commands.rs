@@ -6,6 +6,7 @@ mod deploy;
 mod expand;
 mod fleet;
 mod logs;
+mod repository;
 mod run;
 mod run_file;
 mod sandbox_agents;

@@ -138,12 +138,13 @@ fn client() -> Result<Client> {
     Ok(Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?)
 }
 
-/// What is wrong with a file that the sandbox was sent, each with file, line, column and key.
+/// What is wrong with a file that the sandbox was sent, each with file, line, column and key. A fault of a template names it.
 pub(crate) fn lines(shown: &str, faults: &Value) -> Vec<String> {
     let faults = faults.as_array().into_iter().flatten().map(|fault| {
         let key = fault["key"].as_str().filter(|key| !key.is_empty()).map(|key| format!("`{key}` "));
         let message = fault["message"].as_str().unwrap_or_default();
-        format!("{shown}:{}:{}: {}{message}", fault["line"], fault["column"], key.unwrap_or_default())
+        let file = fault["file"].as_str().unwrap_or(shown);
+        format!("{file}:{}:{}: {}{message}", fault["line"], fault["column"], key.unwrap_or_default())
     });
     faults.collect()
 }

@@ -37,7 +37,8 @@ pub(crate) async fn run(words: Run, common: &Common, environment: &Environment) 
     let control = Control::find(common, environment)?;
     let pool = words.pool.as_deref().unwrap_or("Default");
     if let Some(file) = &words.file {
-        let order = Order { file, pool, name: words.name.as_deref(), wait: !words.no_wait };
+        let parameters = run_file::parameters(words.parameter)?;
+        let order = Order { file, pool, name: words.name.as_deref(), parameters, wait: !words.no_wait };
         return run_file::run(order, &control, common).await;
     }
     // The command line asks for one of both.

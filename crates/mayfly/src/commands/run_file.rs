@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::control::{Control, Page, lines};
+use super::repository::Repository;
 use crate::cli::{Common, Format};
 use crate::outcome::{Outcome, Problem};
 use crate::output;
@@ -47,7 +48,22 @@ pub(crate) struct Order<'a> {
     pub(crate) file: &'a Path,
     pub(crate) pool: &'a str,
     pub(crate) name: Option<&'a str>,
+    /// Values of the file's parameters.
+    pub(crate) parameters: BTreeMap<String, String>,
     pub(crate) wait: bool,
+}
+
+/// Values by name, of which there may be one each: case does not tell names apart.
+pub(crate) fn parameters(said: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    for (name, value) in said {
+        if values.keys().any(|known: &String| known.eq_ignore_ascii_case(&name)) {
+            let text = format!("read `--parameter {name}`: the parameter has a value already");
+            return Err(Problem::new(Outcome::Usage, text).hint("give each parameter once").into());
+        }
+        values.insert(name, value);
+    }
+    Ok(values)
 }
 
 pub(crate) async fn run(order: Order<'_>, control: &Control, common: &Common) -> Result<Outcome> {
@@ -88,18 +104,50 @@ pub(crate) async fn run(order: Order<'_>, control: &Control, common: &Common) ->
 /// Queues the run. What is wrong with the file is told with file, line, column and key.
 async fn queue(order: &Order<'_>, control: &Control) -> Result<Value> {
     let shown = order.file.display();
-    let text =
-        fs_err::read_to_string(order.file).map_err(|error| Problem::from_error(Outcome::Usage, error))?;
-    let body = json!({ "pool": order.pool, "name": order.name, "yaml": text });
-    let refused = match control.try_post("/azdo/pipelines/runs", &body).await.context("queue a run")? {
-        Ok(queued) => return Ok(queued),
-        Err(refused) => refused,
-    };
-    let why = refused["error"].as_str().unwrap_or("the sandbox refused it");
-    Err(Problem::new(Outcome::Usage, format!("queue `{shown}`: {why}"))
-        .details(lines(&shown.to_string(), &refused["faults"]))
-        .hint("docs/pipeline-files.md lists what is supported")
-        .into())
+    let usage = |error| Problem::from_error(Outcome::Usage, error);
+    let text = fs_err::read_to_string(order.file).map_err(usage)?;
+    let repository = Repository::around(order.file).map_err(usage)?;
+    let mut body = json!({
+        "pool": order.pool,
+        "name": order.name,
+        "yaml": text,
+        "parameters": order.parameters,
+        "file": repository.file(),
+        "templates": {},
+    });
+    loop {
+        let mut refused =
+            match control.try_post("/azdo/pipelines/runs", &body).await.context("queue a run")? {
+                Ok(queued) => return Ok(queued),
+                Err(refused) => refused,
+            };
+        // The sandbox reads the file, so it says which templates it needs; those may name more.
+        let (mut sent, mut unread) = (false, Vec::new());
+        for path in refused["missingTemplates"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            match repository.read(path) {
+                Ok(text) => {
+                    sent |= body["templates"].get(path).is_none();
+                    body["templates"][path] = text.into();
+                }
+                Err(error) => unread.push(error.to_string()),
+            }
+        }
+        if sent {
+            continue;
+        }
+        for fault in refused["faults"].as_array_mut().into_iter().flatten() {
+            if let Some(file) = fault["file"].as_str() {
+                fault["file"] = repository.shown(file).into();
+            }
+        }
+        let why = refused["error"].as_str().unwrap_or("the sandbox refused it");
+        let mut details = lines(&shown.to_string(), &refused["faults"]);
+        details.extend(unread);
+        return Err(Problem::new(Outcome::Usage, format!("queue `{shown}`: {why}"))
+            .details(details)
+            .hint("docs/pipeline-files.md lists what is supported")
+            .into());
+    }
 }
 
 /// What was seen of a job.
@@ -201,6 +249,14 @@ fn table(run: &Run) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parameter_has_one_value() {
+        let said = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect();
+        assert_eq!(parameters(said(&["a", "b"])).unwrap().len(), 2);
+        let refused = parameters(said(&["a", "A"])).unwrap_err().to_string();
+        assert!(refused.contains("--parameter A"), "{refused}");
+    }
 
     #[test]
     fn the_table_has_a_row_for_each_job() {

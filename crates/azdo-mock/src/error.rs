@@ -2,6 +2,7 @@
 //!
 //! Source: actions/runner: WrappedException.cs (the envelope), Exceptions.cs (the names).
 
+mod absent;
 mod builds;
 
 use axum::Json;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use service_kit::StoreError;
 use uuid::Uuid;
 
+pub(crate) use self::absent::Absent;
 use crate::state::refusal::Refusal;
 use crate::wire::locations;
 use crate::wire::version::VersionRefusal;
@@ -89,14 +91,11 @@ impl ApiError {
         )
     }
 
-    /// The route has no such method.
-    pub(crate) fn wrong_method(method: &str, path: &str) -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "System.Web",
-            "HttpException",
-            format!("The requested resource '{path}' does not support http method '{method}'."),
-        )
+    /// The route has no such method. `why` is there where the service has it and it is not served here.
+    pub(crate) fn wrong_method(method: &str, path: &str, why: Option<&str>) -> Self {
+        let text = format!("The requested resource '{path}' does not support http method '{method}'.");
+        let text = why.map_or_else(|| text.clone(), |why| format!("{text} {why}"));
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "System.Web", "HttpException", text)
     }
 
     /// No usable credential.
@@ -238,6 +237,16 @@ impl From<Refusal> for ApiError {
             Refusal::QueueExists(_) => (StatusCode::CONFLICT, "TaskAgentQueueExistsException"),
             Refusal::VariableGroupNotFound(_) => (StatusCode::NOT_FOUND, "VariableGroupNotFoundException"),
             Refusal::VariableGroupExists(_) => (StatusCode::CONFLICT, "VariableGroupExistsException"),
+            Refusal::MaintenanceDefinitionNotFound(_) => {
+                (StatusCode::NOT_FOUND, "TaskAgentPoolMaintenanceDefinitionNotFoundException")
+            }
+            Refusal::MaintenanceJobNotFound(_) => {
+                (StatusCode::NOT_FOUND, "TaskAgentPoolMaintenanceJobNotFoundException")
+            }
+            Refusal::MaintenanceNotEnabled(_) => {
+                (StatusCode::BAD_REQUEST, "TaskAgentPoolMaintenanceNotEnabledException")
+            }
+            Refusal::MaintenanceRuns(_) => (StatusCode::CONFLICT, "TaskAgentJobStillRunningException"),
             Refusal::Denied(_) => (StatusCode::FORBIDDEN, "AccessDeniedException"),
             Refusal::Invalid(message) => return Self::invalid(message.clone()),
         };

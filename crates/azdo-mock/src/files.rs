@@ -14,7 +14,7 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
-use crate::wire::ids::{LogId, PlanId};
+use crate::wire::ids::{LogId, PlanId, RecordId, TimelineId};
 
 /// Console lines of one request to the feed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +23,11 @@ pub(crate) struct FeedLines {
     /// Number of the first line in the step's log, from 1; absent when the agent did not say.
     pub(crate) start: Option<u64>,
     pub(crate) lines: Vec<String>,
+}
+
+/// What the file of an attachment is found by.
+pub(crate) fn attachment_key(timeline: TimelineId, record: RecordId, kind: &str, name: &str) -> String {
+    format!("{timeline}/{record}/{kind}/{name}")
 }
 
 /// The folder they are in.

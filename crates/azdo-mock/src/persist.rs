@@ -12,6 +12,8 @@ use crate::state::builds::Notes;
 use crate::state::definitions::Definition;
 use crate::state::documents::{Document, table};
 use crate::state::event::Event;
+use crate::state::leases::Lease;
+use crate::state::maintenance::{Maintenance, MaintenanceDefinition, MaintenanceJob};
 use crate::state::members::Member;
 use crate::state::plans::{Log, Plan, Record};
 use crate::state::queues::Queue;
@@ -67,6 +69,13 @@ pub(crate) fn restore(store: &Store, switches: Switches, moment: Moment<'_>) -> 
     state.project.variable_groups = values(store, table::VARIABLE_GROUPS, |one: &VariableGroup| one.id)?;
     state.project.files = store.list(table::FILES)?.into_iter().collect();
     state.project.notes = values(store, table::BUILDS, |notes: &Notes| notes.build)?;
+    state.project.leases = values(store, table::LEASES, |lease: &Lease| lease.id)?;
+    state.project.folders = store.list(table::FOLDERS)?.into_iter().collect();
+    state.project.settings = store.get(table::PROJECT, "settings")?.unwrap_or_default();
+    state.maintenance = Maintenance::restored(
+        values(store, table::MAINTENANCE, |one: &MaintenanceDefinition| one.id)?,
+        values(store, table::MAINTENANCE_JOBS, |job: &MaintenanceJob| job.id)?,
+    );
     state.adopt_pools();
     for (key, kept) in store.list::<KeptSeed>(table::SEEDS)? {
         state.seeds.insert(key.parse().map_err(|_| StartError::Key(key))?, kept);

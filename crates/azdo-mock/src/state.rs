@@ -14,15 +14,20 @@ mod changes;
 pub(crate) mod definitions;
 pub(crate) mod documents;
 pub(crate) mod event;
+pub(crate) mod folders;
 mod index;
 mod issues;
+pub(crate) mod leases;
 pub(crate) mod limits;
 mod listeners;
+pub(crate) mod maintenance;
 pub(crate) mod members;
 pub(crate) mod parallelism;
 pub(crate) mod plans;
 pub(crate) mod pools;
 pub(crate) mod project;
+pub(crate) mod project_settings;
+pub(crate) mod properties;
 pub(crate) mod queue;
 mod queueing;
 pub(crate) mod queues;
@@ -59,6 +64,7 @@ use definitions::Definition;
 use documents::Document;
 use event::{Event, EventKind};
 use index::Index;
+use maintenance::Maintenance;
 use members::Member;
 use plans::Plan;
 use pools::Pool;
@@ -97,6 +103,12 @@ pub(crate) struct Meta {
     next_definition: i32,
     #[serde(default)]
     next_group: i32,
+    #[serde(default)]
+    next_lease: i32,
+    #[serde(default)]
+    next_maintenance: i32,
+    #[serde(default)]
+    next_maintenance_job: i32,
     /// How many jobs of the organization run at once; `None`: as many as there are agents.
     #[serde(default)]
     pub(crate) parallel_jobs: Option<u32>,
@@ -116,6 +128,9 @@ impl Meta {
             next_queue: 1,
             next_definition: 2,
             next_group: 1,
+            next_lease: 1,
+            next_maintenance: 1,
+            next_maintenance_job: 1,
             parallel_jobs: None,
         }
     }
@@ -146,6 +161,7 @@ pub(crate) struct State {
     pub(crate) plans: BTreeMap<PlanId, Plan>,
     pub(crate) runs: Runs,
     pub(crate) project: Project,
+    pub(crate) maintenance: Maintenance,
     /// By the SHA-256 of the token.
     pub(crate) pats: BTreeMap<String, Pat>,
     /// Principals of the directory that belong to the organization, by object id.
@@ -191,6 +207,7 @@ impl State {
             plans: BTreeMap::new(),
             runs: Runs::default(),
             project,
+            maintenance: Maintenance::default(),
             pats: BTreeMap::new(),
             members: BTreeMap::new(),
             assertions: BTreeMap::new(),
@@ -216,6 +233,7 @@ impl State {
         self.expire_time_limits(moment.now);
         self.forget_assertions(moment.now);
         self.advance_runs(moment);
+        self.advance_maintenance(moment);
         self.assign(moment);
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod builds;
 pub(crate) mod definitions;
 pub(crate) mod final_yaml;
+pub(crate) mod maintenance;
 pub(crate) mod pools;
 pub(crate) mod projects;
 pub(crate) mod timeline;
@@ -16,7 +17,7 @@ use crate::state::agents::Agent;
 use crate::state::plans::{Attachment, Log};
 use crate::state::requests::Request;
 use crate::wire::ids::PlanId;
-use crate::wire::job::{DefinitionReference, HUB, JobSpec, PROJECT};
+use crate::wire::job::{DefinitionReference, JobSpec, PROJECT};
 use crate::wire::time::stamp;
 
 /// `{"count": N, "value": [...]}`: how every list is sent.
@@ -149,9 +150,9 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
     set("serviceOwner", json!("00025394-6065-48ca-87d9-7f5672854ef7"));
     set("hostId", json!(state.meta.instance_id));
     set("scopeId", json!(state.meta.project_id));
-    set("planType", json!(HUB));
+    set("planType", json!(place.hub()));
     set("planId", json!(request.plan_id));
-    set("planGroup", json!(format!("{HUB}:{}:{build}", state.meta.project_id)));
+    set("planGroup", json!(format!("{}:{}:{build}", place.hub(), state.meta.project_id)));
     set("jobId", json!(request.job_id));
     set("jobName", json!(request.name));
     set("demands", json!(request.demands));
@@ -192,8 +193,9 @@ pub(crate) fn request(state: &State, addresses: &Addresses, request: &Request) -
 }
 
 /// A log.
-pub(crate) fn log(addresses: &Addresses, project: uuid::Uuid, plan: PlanId, log: &Log) -> Value {
-    let location = format!("{project}/_apis/distributedtask/hubs/{HUB}/plans/{plan}/logs/{}", log.id);
+pub(crate) fn log(state: &State, addresses: &Addresses, plan: PlanId, log: &Log) -> Value {
+    let (project, hub) = (state.meta.project_id, state.hub(plan));
+    let location = format!("{project}/_apis/distributedtask/hubs/{hub}/plans/{plan}/logs/{}", log.id);
     json!({
         "id": log.id,
         "path": log.path,

@@ -8,6 +8,7 @@ pub(crate) mod demand;
 pub(crate) mod ids;
 pub(crate) mod job;
 pub(crate) mod locations;
+pub(crate) mod maintenance_bodies;
 pub(crate) mod paths;
 pub(crate) mod project_bodies;
 pub(crate) mod record_id;

@@ -11,6 +11,9 @@ use crate::state::build_refusal::BuildRefusal;
 const CORE: (&str, &str) = ("Microsoft.TeamFoundation.Core.WebApi", "Microsoft.TeamFoundation.Core.WebApi");
 const BUILD: (&str, &str) =
     ("Microsoft.TeamFoundation.Build.WebApi", "Microsoft.TeamFoundation.Build2.WebApi");
+const PATCH: (&str, &str) =
+    ("Microsoft.VisualStudio.Services.WebApi.Patch", "Microsoft.VisualStudio.Services.WebApi");
+const GIT: (&str, &str) = ("Microsoft.TeamFoundation.Git.Server", "Microsoft.TeamFoundation.Git.Server");
 const PIPELINES: (&str, &str) = ("Microsoft.Azure.Pipelines.WebApi", "Microsoft.Azure.Pipelines.WebApi");
 
 impl From<BuildRefusal> for ApiError {
@@ -31,7 +34,10 @@ impl From<BuildRefusal> for ApiError {
                 (StatusCode::NOT_FOUND, BUILD, "TimelineNotFoundException")
             }
             BuildRefusal::StageNotFound { .. } => (StatusCode::NOT_FOUND, BUILD, "StageNotFoundException"),
-            BuildRefusal::ArtifactNotFound { .. } => {
+            BuildRefusal::AttachmentNotFound { .. } => {
+                (StatusCode::NOT_FOUND, BUILD, "AttachmentNotFoundException")
+            }
+            BuildRefusal::ArtifactNotFound { .. } | BuildRefusal::ArtifactContent { .. } => {
                 (StatusCode::NOT_FOUND, BUILD, "ArtifactNotFoundException")
             }
             BuildRefusal::StatusChange { .. } => {
@@ -56,8 +62,22 @@ impl From<BuildRefusal> for ApiError {
             BuildRefusal::DefinitionDisabled(_) => {
                 (StatusCode::BAD_REQUEST, BUILD, "DefinitionDisabledException")
             }
+            BuildRefusal::LeaseNotFound(_) => {
+                (StatusCode::NOT_FOUND, BUILD, "RetentionLeaseNotFoundException")
+            }
+            BuildRefusal::FolderNotFound(_) => (StatusCode::NOT_FOUND, BUILD, "FolderNotFoundException"),
+            BuildRefusal::FolderExists(_) => (StatusCode::CONFLICT, BUILD, "FolderExistsException"),
+            BuildRefusal::InvalidFolder(_) => (StatusCode::BAD_REQUEST, BUILD, "InvalidFolderException"),
+            BuildRefusal::Property(_) => (StatusCode::BAD_REQUEST, PATCH, "PatchOperationFailedException"),
+            BuildRefusal::NoProvider(_) => (StatusCode::NOT_FOUND, BUILD, "SourceProviderNotFoundException"),
+            BuildRefusal::NoRepository(_) => (StatusCode::NOT_FOUND, GIT, "GitRepositoryNotFoundException"),
+            BuildRefusal::NoPullRequest => (StatusCode::NOT_FOUND, GIT, "GitPullRequestNotFoundException"),
+            BuildRefusal::Repository(_) => (StatusCode::NOT_FOUND, GIT, "GitItemNotFoundException"),
             BuildRefusal::InvalidDefinition(_) => {
                 (StatusCode::BAD_REQUEST, BUILD, "InvalidDefinitionException")
+            }
+            BuildRefusal::NotSettable(_) => {
+                (StatusCode::BAD_REQUEST, PIPELINES, "PipelineValidationException")
             }
             BuildRefusal::Validation(faults) => return invalid_request(&faults),
             BuildRefusal::PipelineNotFound(_) => {

@@ -30,14 +30,14 @@ pub(crate) struct LogPart {
 
 /// What a caller wants to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Json,
     Text,
     Zip,
 }
 
 /// The form that is asked for; `usual` where any will do.
-fn form(headers: &HeaderMap, query: &Query, usual: Form) -> Result<Form, ApiError> {
+pub(super) fn form(headers: &HeaderMap, query: &Query, usual: Form) -> Result<Form, ApiError> {
     match query.text(&["$format"]).map(str::to_ascii_lowercase).as_deref() {
         Some("json") => return Ok(Form::Json),
         Some("text") => return Ok(Form::Text),
@@ -118,7 +118,7 @@ fn file_name(build: &Build<'_>, log: &BuildLog<'_>) -> String {
     format!("{title}/{}_{name}.txt", field("order").as_i64().unwrap_or(log.number))
 }
 
-async fn zipped(parts: Vec<Part>, name: &str) -> Result<Response, ApiError> {
+pub(super) async fn zipped(parts: Vec<Part>, name: &str) -> Result<Response, ApiError> {
     let body = log_text::zip(parts).await?;
     let disposition = format!("attachment; filename={name}");
     let headers = [(header::CONTENT_TYPE, "application/zip"), (header::CONTENT_DISPOSITION, &disposition)];

@@ -3,7 +3,7 @@
 //! Shapes: azure-devops (PyPI): build_client.py; MicrosoftDocs/vsts-rest-api-specs: build/7.1.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -18,6 +18,7 @@ use crate::state::build_refusal::BuildRefusal;
 use crate::state::build_state::Outcome;
 use crate::state::builds::Build;
 use crate::state::definitions::Definition;
+use crate::state::folders::folder_path;
 use crate::state::run_jobs::BRANCH;
 use crate::view::{self, builds, timeline};
 use crate::wire::ids::{DefinitionId, RunId};
@@ -88,34 +89,44 @@ fn show_timeline(
     Ok(Json(shown).into_response())
 }
 
-/// `GET builds/{buildId}/changes`: none, since there is no repository.
-pub(crate) async fn changes(
+/// `GET builds/{buildId}/changes`, `GET` and `POST builds/{buildId}/workitems`: none, since nobody commits and there are no
+/// work items.
+pub(crate) async fn none_of_build(
     project: InProject,
     Values(BuildPart { build }): Values<BuildPart>,
 ) -> Result<Json<Value>, ApiError> {
     project.read(|state, _| state.build(build).map(|_| Json(view::list(Vec::new()))))
 }
 
-/// `GET` and `POST builds/{buildId}/workitems`: none, since there are no work items.
-pub(crate) async fn work_items(
-    project: InProject,
-    Values(BuildPart { build }): Values<BuildPart>,
-) -> Result<Json<Value>, ApiError> {
-    project.read(|state, _| state.build(build).map(|_| Json(view::list(Vec::new()))))
+/// `GET changes` and `GET workitems` between two builds: none, as for one.
+pub(crate) async fn none_between(project: InProject, query: Query) -> Result<Json<Value>, ApiError> {
+    let from: Option<RunId> = query.parsed(&["fromBuildId"])?;
+    let to: Option<RunId> = query.parsed(&["toBuildId"])?;
+    project.read(|state, _| {
+        for build in [from, to].into_iter().flatten() {
+            state.build(build)?;
+        }
+        Ok(Json(view::list(Vec::new())))
+    })
 }
 
 /// `GET builds/{buildId}/artifacts`: what jobs said to have published, or the one that is named.
 pub(crate) async fn artifacts(
     project: InProject,
     Values(BuildPart { build }): Values<BuildPart>,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Json<Value>, ApiError> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let binary = ["application/zip", "application/octet-stream"].iter().any(|kind| accept.starts_with(kind));
+    let content = binary || query.text(&["fileId"]).is_some() || query.text(&["$format"]) == Some("zip");
     project.read(|state, _| {
         let notes = state.build(build)?.notes;
         let mut all = notes.into_iter().flat_map(|notes| &notes.artifacts);
         match query.text(&["artifactName"]) {
             None => Ok(Json(view::list(all.map(|(_, artifact)| artifact.clone()).collect()))),
             Some(name) => match all.find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some(_) if content => Err(BuildRefusal::ArtifactContent { name: name.to_owned(), build }),
                 Some((_, artifact)) => Ok(Json(artifact.clone())),
                 None => Err(BuildRefusal::ArtifactNotFound { name: name.to_owned(), build }),
             },
@@ -242,7 +253,7 @@ pub(super) fn find<'a>(state: &'a State, named: &str) -> Result<&'a Definition, 
     }
     // A name may have its folder before it.
     let (path, name) = named.rsplit_once(['\\', '/']).unwrap_or(("", named));
-    let path = super::definitions::folder(path);
+    let path = folder_path(path);
     let in_folder = |known: &&Definition| named == name || known.content.path.eq_ignore_ascii_case(&path);
     let mut all = state.project.definitions.values().filter(in_folder);
     all.find(|known| known.content.name.eq_ignore_ascii_case(name))

@@ -13,6 +13,7 @@ use super::build_filter::Filter;
 use super::definitions::find_queue;
 use super::extract::{Body, Items, OptionalBody, Query, Values};
 use super::in_project::InProject;
+use super::properties::filtered;
 use crate::error::ApiError;
 use crate::state::State;
 use crate::state::attempts::Again;
@@ -52,8 +53,16 @@ pub(crate) async fn list(project: InProject, query: Query) -> Result<(HeaderMap,
 pub(crate) async fn one(
     project: InProject,
     Values(BuildPart { build }): Values<BuildPart>,
+    query: Query,
 ) -> Result<Json<Value>, ApiError> {
-    project.read(|state, addresses| Ok(Json(builds::build(addresses, &state.build(build)?))))
+    project.read(|state, addresses| {
+        let build = state.build(build)?;
+        let mut shown = builds::build(addresses, &build);
+        if let (Some(filter), Some(notes)) = (query.text(&["propertyFilters"]), build.notes) {
+            shown["properties"] = Value::Object(filtered(&notes.properties, Some(filter)));
+        }
+        Ok(Json(shown))
+    })
 }
 
 /// `POST builds`. The definition may be in the query instead of a body.

@@ -14,6 +14,7 @@ use crate::error::ApiError;
 use crate::state::State;
 use crate::state::build_refusal::BuildRefusal;
 use crate::state::definitions::{Content, Definition, file_path};
+use crate::state::folders::folder_path;
 use crate::view::{self, builds, definitions};
 use crate::wire::ids::{DefinitionId, QueueId};
 use crate::wire::project_bodies::Named;
@@ -47,7 +48,7 @@ const KEPT: &[&str] = &[
 pub(crate) async fn list(project: InProject, query: Query) -> Result<(HeaderMap, Json<Value>), ApiError> {
     let name = query.text(&["name"]);
     let ids: Option<Vec<DefinitionId>> = query.numbers("definitionIds")?;
-    let path = query.text(&["path"]).map(folder);
+    let path = query.text(&["path"]).map(folder_path);
     let file = query.text(&["yamlFilename"]).map(file_path);
     let repository = query.text(&["repositoryId"]);
     let kind = query.text(&["repositoryType"]);
@@ -180,12 +181,6 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The one form of a folder: `\`, `\nightly`.
-pub(crate) fn folder(text: &str) -> String {
-    let parts = text.split(['\\', '/']).filter(|part| !part.is_empty());
-    format!("\\{}", parts.collect::<Vec<_>>().join("\\"))
-}
-
 /// Reads what a definition is to be.
 fn content(state: &State, body: &Map<String, Value>) -> Result<Content, BuildRefusal> {
     let wrong = |why: String| BuildRefusal::InvalidDefinition(why);
@@ -198,7 +193,7 @@ fn content(state: &State, body: &Map<String, Value>) -> Result<Content, BuildRef
     }
     let name = text("name").ok_or_else(|| wrong("The definition has no name.".to_owned()))?;
     let mut content = Content::of(name, process["yamlFilename"].as_str().unwrap_or_default().to_owned());
-    content.path = folder(text("path").unwrap_or_default());
+    content.path = folder_path(text("path").unwrap_or_default());
     content.description = text("description").map(str::to_owned);
     content.queue = queue(state, body.get("queue"))?;
     content.disabled = match body.get("queueStatus").filter(|status| !status.is_null()) {

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::ApiError;
+use crate::state::properties::PropertyChange;
 use crate::state::secrets::Caller;
+use crate::wire::project_bodies::PatchOperation;
 use crate::wire::words::{self, Word};
 
 /// The longest JSON body that is read. Capabilities and 25 timeline records are far below it.
@@ -62,12 +64,48 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Items<T> {
     }
 }
 
+/// Changes to properties as a JSON patch (RFC 6902); the path of a property is its name behind a slash.
+#[derive(Debug)]
+pub(crate) struct Patch(pub(crate) Vec<PropertyChange>);
+
+impl<S: Sync> FromRequest<S> for Patch {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let kinds = ["application/json-patch+json", "application/json"];
+        let operations: Vec<PatchOperation> = parse(&read_as(request, &kinds).await?)?;
+        operations.into_iter().map(property_change).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn property_change(operation: PatchOperation) -> Result<PropertyChange, ApiError> {
+    let PatchOperation { op, path, value } = operation;
+    let name = path.strip_prefix('/').unwrap_or(&path).replace("~1", "/").replace("~0", "~");
+    if name.trim().is_empty() {
+        return Err(ApiError::body("An operation of the patch has no path. Supported: a slash and a name."));
+    }
+    match op.to_ascii_lowercase().as_str() {
+        "add" => Ok(PropertyChange::Add(name, value)),
+        "replace" => Ok(PropertyChange::Replace(name, value)),
+        "remove" => Ok(PropertyChange::Remove(name)),
+        "test" => Ok(PropertyChange::Test(name, value)),
+        _ => Err(ApiError::body(format!(
+            "The operation '{op}' of the patch is not supported. Supported: add, replace, remove, test."
+        ))),
+    }
+}
+
 /// The bytes of a JSON body.
 async fn read(request: Request) -> Result<Bytes, ApiError> {
+    read_as(request, &["application/json", "text/json"]).await
+}
+
+/// The bytes of a body of one of these media types.
+async fn read_as(request: Request, kinds: &[&str]) -> Result<Bytes, ApiError> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned();
-    if !matches!(kind.to_ascii_lowercase().as_str(), "application/json" | "text/json") {
-        return Err(ApiError::media_type(&kind, "application/json"));
+    if !kinds.iter().any(|known| known.eq_ignore_ascii_case(&kind)) {
+        return Err(ApiError::media_type(&kind, kinds[0]));
     }
     axum::body::to_bytes(request.into_body(), LIMIT).await.map_err(|_| ApiError::too_large(LIMIT))
 }

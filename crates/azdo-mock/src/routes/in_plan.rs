@@ -12,7 +12,7 @@ use crate::state::refusal::Refusal;
 use crate::state::secrets::Caller;
 use crate::state::{Moment, State};
 use crate::wire::ids::PlanId;
-use crate::wire::job::{HUB, PROJECT};
+use crate::wire::job::PROJECT;
 
 /// A request below a plan. The rest of its path is for the handler to take.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl InPlan {
         self.caller.check_plan(*id)?;
         let project = state.meta.project_id.to_string();
         let known = scope.eq_ignore_ascii_case(&project) || scope.eq_ignore_ascii_case(PROJECT);
-        if !known || !hub.eq_ignore_ascii_case(HUB) {
+        if !known || !hub.eq_ignore_ascii_case(state.hub(*id)) {
             return Err(Refusal::PlanNotFound(*id));
         }
         let plan = state.plan(*id)?;

@@ -52,6 +52,14 @@ fn denied(caller: &'static str, permission: &'static str) -> BuildRefusal {
     BuildRefusal::Denied { caller, permission, project: PROJECT }
 }
 
+/// Refuses jobs and agents.
+pub(crate) fn require_person(caller: Caller, permission: &'static str) -> Result<(), BuildRefusal> {
+    match caller {
+        Caller::User { .. } => Ok(()),
+        Caller::Agent { .. } | Caller::Job { .. } => Err(denied("The build service", permission)),
+    }
+}
+
 impl InProject {
     /// Looks at the project.
     pub(crate) fn read<T>(
@@ -87,10 +95,7 @@ impl InProject {
 
     /// Refuses jobs: what they may do to builds they may not do to definitions and queues.
     pub(crate) fn require_person(&self, permission: &'static str) -> Result<(), BuildRefusal> {
-        match self.caller {
-            Caller::User { .. } => Ok(()),
-            Caller::Agent { .. } | Caller::Job { .. } => Err(denied("The build service", permission)),
-        }
+        require_person(self.caller, permission)
     }
 
     /// Who asks.

@@ -53,8 +53,8 @@ pub(crate) async fn feed(
 /// `GET logs`.
 pub(crate) async fn list(plan: InPlan) -> Result<Json<Value>, ApiError> {
     plan.read(|state, of| {
-        let (addresses, project) = (plan.service.addresses(), state.meta.project_id);
-        let logs = of.logs.values().map(|log| view::log(addresses, project, of.id, log));
+        let addresses = plan.service.addresses();
+        let logs = of.logs.values().map(|log| view::log(state, addresses, of.id, log));
         Ok(Json(view::list(logs.collect())))
     })
 }
@@ -63,7 +63,7 @@ pub(crate) async fn list(plan: InPlan) -> Result<Json<Value>, ApiError> {
 pub(crate) async fn add(plan: InPlan, Body(body): Body<LogBody>) -> Result<Json<Value>, ApiError> {
     plan.change(|state, id, moment| {
         let log = state.add_log(id, body.path, moment.now)?;
-        Ok(Json(view::log(plan.service.addresses(), state.meta.project_id, id, &log)))
+        Ok(Json(view::log(state, plan.service.addresses(), id, &log)))
     })
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn append(
     let grown = files::append(&file, kept, body).await?;
     plan.change(|state, id, moment| {
         let log = state.grow_log(id, log, grown, moment.now)?;
-        Ok(Json(view::log(plan.service.addresses(), state.meta.project_id, id, &log)))
+        Ok(Json(view::log(state, plan.service.addresses(), id, &log)))
     })
 }
 
@@ -108,7 +108,7 @@ pub(crate) struct AttachmentPart {
 
 impl AttachmentPart {
     fn file_key(&self) -> String {
-        format!("{}/{}/{}/{}", self.timeline, self.record, self.kind, self.name)
+        files::attachment_key(self.timeline, self.record, &self.kind, &self.name)
     }
 
     fn is(&self, known: &Attachment) -> bool {

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::build_logs::RunPart;
 use super::builds::{branch, texts};
-use super::definitions::folder;
 use super::extract::{Body, Query, Values};
 use super::in_project::InProject;
 use crate::error::ApiError;
@@ -19,6 +18,7 @@ use crate::state::State;
 use crate::state::build_refusal::BuildRefusal;
 use crate::state::builds::Build;
 use crate::state::definitions::{Content, Definition};
+use crate::state::folders::folder_path;
 use crate::state::project::Person;
 use crate::state::runs::Order;
 use crate::view::{self, builds, definitions, final_yaml};
@@ -103,7 +103,7 @@ pub(crate) async fn add(project: InProject, Body(body): Body<PipelineBody>) -> R
         let path = configuration.path.ok_or_else(|| wrong("The configuration has no path."))?;
         let name = body.name.ok_or_else(|| wrong("The pipeline has no name."))?;
         let mut content = Content::of(&name, path);
-        content.path = folder(body.folder.as_deref().unwrap_or_default());
+        content.path = folder_path(body.folder.as_deref().unwrap_or_default());
         let id = state.add_definition(content, Some(author), moment.now)?;
         Ok(Json(definitions::whole_pipeline(state, addresses, state.definition(id)?)))
     })

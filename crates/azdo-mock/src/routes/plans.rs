@@ -17,7 +17,7 @@ use crate::state::secrets::Caller;
 use crate::view;
 use crate::wire::bodies::{EventBody, TimelineBody, Wrapped};
 use crate::wire::ids::{PlanId, RequestId, TimelineId};
-use crate::wire::job::{HUB, JobSpec};
+use crate::wire::job::JobSpec;
 
 /// The part of the path that names a timeline.
 #[derive(Debug, Deserialize)]
@@ -34,7 +34,7 @@ pub(crate) async fn one(plan: InPlan) -> Result<Json<Value>, ApiError> {
         let definition = spec.map(|spec| &spec.placement.definition);
         Ok(Json(json!({
             "scopeIdentifier": state.meta.project_id,
-            "planType": HUB,
+            "planType": state.hub(plan.id),
             "version": 9,
             "planId": plan.id,
             "artifactUri": format!("vstfs:///Build/Build/{build}"),

@@ -1,71 +1,21 @@
-//! What a project has beside definitions and builds: folders, settings, badges; and lists of what can be made on the
-//! service alone, which are always empty.
+//! What belongs to the project as a whole: its settings, and the badges of its definitions.
 //!
-//! Shapes: azure-devops (PyPI): build_client.py, build/models.py (`Folder`, `BuildSettings`, `PipelineGeneralSettings`,
-//! `ProjectRetentionSetting`), task_agent_client.py, service_endpoint_client.py.
-
-use std::collections::BTreeSet;
+//! Shapes: azure-devops (PyPI): build_client.py.
 
 use axum::Json;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::build_parts::{LatestPart, find, last_build};
-use super::extract::{Query, Values};
+use super::extract::{Body, Query, Values};
 use super::in_project::InProject;
 use crate::error::ApiError;
 use crate::state::State;
+use crate::state::build_refusal::BuildRefusal;
 use crate::state::build_state::Outcome;
-use crate::view::{self, projects};
-use crate::wire::time::stamp;
-
-/// `GET environments`, `GET deploymentgroups`, `GET taskgroups`, `GET serviceendpoint/endpoints`: none, since nothing
-/// here is deployed.
-pub(crate) async fn none(_: InProject) -> Json<Value> {
-    Json(view::list(Vec::new()))
-}
-
-/// `GET build/folders`: those that definitions are in, and the folders above them.
-pub(crate) async fn folders(project: InProject, query: Query) -> Result<Json<Value>, ApiError> {
-    let order = query.text(&["queryOrder"]).unwrap_or("none").to_ascii_lowercase();
-    let descending = match order.as_str() {
-        "none" | "0" | "folderascending" | "1" => false,
-        "folderdescending" | "2" => true,
-        _ => return Err(query.wrong("queryOrder")),
-    };
-    project.read(|state, addresses| {
-        let own = projects::project(state, addresses);
-        let by = projects::identity(addresses, None);
-        let folder = |path: &String| {
-            json!({
-                "path": path,
-                "createdBy": by,
-                "createdOn": stamp(state.meta.created_on),
-                "project": own,
-            })
-        };
-        let paths = paths(state);
-        let shown: Vec<_> = if descending {
-            paths.iter().rev().map(folder).collect()
-        } else {
-            paths.iter().map(folder).collect()
-        };
-        Ok(Json(view::list(shown)))
-    })
-}
-
-fn paths(state: &State) -> BTreeSet<String> {
-    let mut paths = BTreeSet::from(["\\".to_owned()]);
-    for definition in state.project.definitions.values() {
-        let mut above = String::new();
-        for name in definition.content.path.split('\\').filter(|name| !name.is_empty()) {
-            above = format!("{above}\\{name}");
-            paths.insert(above.clone());
-        }
-    }
-    paths
-}
+use crate::state::project_settings::GENERAL;
 
 /// `GET build/settings`: the service's defaults. Nothing is ever removed here, whatever they say.
 pub(crate) async fn settings(_: InProject) -> Json<Value> {
@@ -82,30 +32,28 @@ pub(crate) async fn settings(_: InProject) -> Json<Value> {
     }))
 }
 
-/// `GET build/retention`.
-pub(crate) async fn retention(_: InProject) -> Json<Value> {
-    let setting = |min: u32, max: u32, value: u32| json!({"min": min, "max": max, "value": value});
-    Json(json!({
-        "purgeArtifacts": setting(1, 60, 30),
-        "purgeRuns": setting(30, 731, 30),
-        "purgePullRequestRuns": setting(1, 30, 10),
-        "retainRunsPerProtectedBranch": setting(0, 50, 3),
-    }))
+/// `GET build/generalsettings`.
+pub(crate) async fn general_settings(project: InProject) -> Result<Json<Value>, ApiError> {
+    project.read(|state, _| Ok(Json(general(state))))
 }
 
-/// `GET build/generalsettings`: what holds here. A variable that is said when queueing is taken, whatever the definition
-/// says of it; a badge is shown to those who may see the project.
-pub(crate) async fn general_settings(_: InProject) -> Json<Value> {
-    Json(json!({
-        "auditEnforceSettableVar": false,
-        "disableClassicPipelineCreation": true,
-        "enforceJobAuthScope": true,
-        "enforceJobAuthScopeForReleases": true,
-        "enforceReferencedRepoScopedToken": true,
-        "enforceSettableVar": false,
-        "publishPipelineMetadata": false,
-        "statusBadgesArePrivate": true,
-    }))
+fn general(state: &State) -> Value {
+    let settings = &state.project.settings;
+    Value::Object(
+        GENERAL.iter().map(|(name, _)| ((*name).to_owned(), json!(settings.general(name)))).collect(),
+    )
+}
+
+/// `PATCH build/generalsettings`.
+pub(crate) async fn update_general_settings(
+    project: InProject,
+    Body(body): Body<Map<String, Value>>,
+) -> Result<Json<Value>, ApiError> {
+    project.require_person("Edit project-level information")?;
+    project.change(|state, _| {
+        state.change_general(&body)?;
+        Ok::<_, BuildRefusal>(Json(general(state)))
+    })
 }
 
 /// `GET build/status/{definition}`: the badge of the last build that has ended.
@@ -129,6 +77,34 @@ pub(crate) async fn badge(
     };
     Ok(([(header::CONTENT_TYPE, "image/svg+xml; charset=utf-8")], drawn(&label, word, colour))
         .into_response())
+}
+
+/// The part of the path that names a type of repositories.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RepositoryPart {
+    kind: String,
+}
+
+/// `GET build/repos/{repoType}/badge?repoId=`: the last build of the repository that has ended.
+pub(crate) async fn repository_badge(
+    project: InProject,
+    Values(RepositoryPart { kind }): Values<RepositoryPart>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    let branch = super::builds::branch(query.text(&["branchName"]));
+    let named = query.text(&["repoId"]).map(str::to_owned);
+    project.read(|state, addresses| {
+        super::sources::check(state, &kind, named.as_deref())?;
+        let all = state.project.definitions.keys();
+        let last = all.filter_map(|id| last_build(state, *id, branch.as_deref(), |_| true));
+        let Some(last) = last.max_by_key(|build| (build.finish_time(), build.id)) else {
+            return Err(BuildRefusal::Repository(
+                "No completed builds were found for the repository.".to_owned(),
+            ));
+        };
+        let path = format!("{}/_apis/build/status/{}", state.meta.project_id, last.definition());
+        Ok(Json(json!({"buildId": last.id, "imageUrl": addresses.at(&path)})))
+    })
 }
 
 /// Two words side by side.

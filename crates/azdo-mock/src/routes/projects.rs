@@ -90,9 +90,21 @@ pub(crate) async fn all_teams(
     Ok(Json(view::list([team].into_iter().skip(skip).take(top).collect())))
 }
 
-/// `GET build/controllers`: none, since they are those of XAML builds.
-pub(crate) async fn controllers(_: Caller) -> Json<Value> {
-    Json(view::list(Vec::new()))
+/// `GET projects/{projectId}/teams/{teamId}/members`.
+pub(crate) async fn members(
+    State(service): State<AzureDevOps>,
+    _: Caller,
+    Values((project, named)): Values<(String, String)>,
+    query: Query,
+) -> Result<Json<Value>, ApiError> {
+    in_project::check(&service, &project)?;
+    let skip: usize = query.parsed(&["$skip"])?.unwrap_or(0);
+    let top: usize = query.parsed(&["$top"])?.unwrap_or(100);
+    let (team, members) = service.read(|state| {
+        (projects::team(state, service.addresses()), projects::team_members(state, service.addresses()))
+    })?;
+    let _: Json<Value> = the_one(team, &named)?;
+    Ok(Json(view::list(members.into_iter().skip(skip).take(top).collect())))
 }
 
 /// `GET projects/{projectId}/teams/{teamId}`.

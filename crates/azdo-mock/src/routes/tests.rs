@@ -8,11 +8,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tower::ServiceExt;
 
-use super::table;
+use super::absent;
+use super::table::table;
 use crate::wire::{locations, paths};
 use crate::{AzureDevOps, Settings};
 
 const TABLE: &str = include_str!("../../../../docs/azdo-routes.md");
+const CALLS: &str = include_str!("sdk_calls.txt");
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 fn service(folder: &tempfile::TempDir) -> AzureDevOps {
@@ -136,6 +138,60 @@ fn every_location_leads_to_a_route_and_every_route_is_found_in_any_case() {
             |segment: &str| if segment.starts_with('{') { "1".to_owned() } else { segment.to_uppercase() };
         let shouted: Vec<_> = path.split('/').map(literal).collect();
         assert_eq!(plain(&shouted.join("/")), plain(&path), "a word of {path} is missing in wire::paths");
+    }
+}
+
+/// Whoever uses the library finds every call at a location, and knows from the table what comes of it.
+#[test]
+fn every_call_of_the_python_library_has_a_location_and_a_row() {
+    let rows = rows();
+    let locations = locations::rows(None);
+    let mut seen = 0;
+    for line in CALLS.lines().filter(|line| !line.starts_with('#')) {
+        let cells: Vec<_> = line.split(' ').collect();
+        let &[call, method, id, parts] = cells.as_slice() else { panic!("{line}") };
+        let location = locations.iter().find(|location| location["id"] == id);
+        let location = location.unwrap_or_else(|| panic!("{call}: no location {id}"));
+        let text = |name: &str| location[name].as_str().unwrap();
+        let parts: Vec<_> = parts.split(',').collect();
+        // As the library does: a part that has no value goes with its slash.
+        let given = |segment: &&str| match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some(name) => {
+                let name = name.trim_start_matches('*');
+                ["area", "resource"].contains(&name) || parts.contains(&name)
+            }
+            None => true,
+        };
+        let template = text("routeTemplate");
+        let path = template.split('/').filter(given).collect::<Vec<_>>().join("/");
+        let path = path.replace("{area}", text("area")).replace("{resource}", text("resourceName"));
+        let path = plain(&format!("/{path}"));
+        assert!(
+            rows.iter().any(|(known, own, _)| known == method && *own == path),
+            "{call}: no row for {method} {path}"
+        );
+        seen += 1;
+    }
+    assert!(seen > 170, "the calls are found: {seen}");
+}
+
+/// The reasons are those of the rows, and nobody is refused without one.
+#[tokio::test]
+async fn every_refused_method_says_why() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let service = service(&folder);
+    let reasons: BTreeSet<_> =
+        absent::refused_calls().map(|(method, path)| (method.to_owned(), plain(path))).collect();
+    let listed: BTreeSet<_> = rows()
+        .into_iter()
+        .filter(|(_, _, state)| state.starts_with("refused: 405"))
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    assert_eq!(reasons, listed);
+    for (method, path) in listed {
+        let (_, body) = ask(&service, &method, &path).await;
+        let why = body.split_once(&format!("does not support http method '{method}'. "));
+        assert!(why.is_some_and(|(_, why)| why.len() > 20), "{method} {path}: {body}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why something of the project was refused. Only `error` knows what each is on the wire.
 
 use super::Refusal;
-use crate::wire::ids::{DefinitionId, RunId};
+use crate::wire::ids::{DefinitionId, LeaseId, RunId};
 
 /// Why. The texts are those of the real service where they are public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,13 @@ pub(crate) enum BuildRefusal {
     TimelineNotFound { timeline: uuid::Uuid, build: RunId },
     #[error("The artifact {name} was not found for build {build}.")]
     ArtifactNotFound { name: String, build: RunId },
+    #[error("The attachment {name} was not found in build {build}.")]
+    AttachmentNotFound { name: String, build: RunId },
+    #[error(
+        "The content of artifact {name} of build {build} is not kept here, only that it was published. Supported: what is \
+         known of it, as application/json."
+    )]
+    ArtifactContent { name: String, build: RunId },
     #[error("The status of build {build} cannot be changed from {from} to {to}.")]
     StatusChange { build: RunId, from: &'static str, to: &'static str },
     #[error("Stage {stage} was not found in build {build}.")]
@@ -43,10 +50,36 @@ pub(crate) enum BuildRefusal {
     DefinitionRetained(DefinitionId),
     #[error("The build definition {0} is disabled. Enable it to queue a build.")]
     DefinitionDisabled(DefinitionId),
+    #[error("No retention lease found with identifier {0}.")]
+    LeaseNotFound(LeaseId),
+    #[error("The folder {0} does not exist.")]
+    FolderNotFound(String),
+    #[error("The folder {0} already exists.")]
+    FolderExists(String),
+    #[error("{0}")]
+    InvalidFolder(String),
+    #[error("{0}")]
+    Property(String),
+    #[error("{0}")]
+    Repository(String),
+    #[error("The source provider {0} was not found. Supported: TfsGit.")]
+    NoProvider(String),
+    #[error(
+        "TF401019: The Git repository with name or identifier {0} does not exist or you do not have permissions for the \
+         operation you are attempting."
+    )]
+    NoRepository(String),
+    #[error("TF401180: The requested pull request was not found.")]
+    NoPullRequest,
     #[error("{0}")]
     InvalidDefinition(String),
     #[error("{0}")]
     InvalidBuild(String),
+    #[error(
+        "You can't set the following variables ({}). If you want to be able to set these variables, then edit the pipeline \
+         and select Settable at queue time on the variables tab of the pipeline editor.", .0.join(", ")
+    )]
+    NotSettable(Vec<String>),
     /// Each is one thing that is wrong.
     #[error("{}", .0.join("\n"))]
     Validation(Vec<String>),

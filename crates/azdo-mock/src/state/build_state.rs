@@ -211,10 +211,15 @@ impl<'a> Build<'a> {
         times.into_iter().flatten().max().unwrap_or_else(|| self.queue_time())
     }
 
+    /// The plans of all its jobs.
+    pub(crate) fn plans(&self) -> Vec<&'a Plan> {
+        let all = self.requests().into_iter();
+        all.filter_map(|request| self.state.plans.get(&request.plan_id)).collect()
+    }
+
     /// The logs of all its jobs, by number.
     pub(crate) fn logs(&self) -> Vec<BuildLog<'a>> {
-        let plans = self.requests().into_iter().filter_map(|request| self.state.plans.get(&request.plan_id));
-        let all = plans.flat_map(|plan| plan.logs.values().map(move |log| (plan, log)));
+        let all = self.plans().into_iter().flat_map(|plan| plan.logs.values().map(move |log| (plan, log)));
         let mut logs: Vec<_> = all.map(|(plan, log)| BuildLog { number: number(log), plan, log }).collect();
         logs.sort_by_key(|log| log.number);
         logs

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::build_refusal::BuildRefusal;
@@ -30,6 +30,8 @@ pub(crate) struct Notes {
     pub(crate) changed: Option<Change>,
     /// What jobs said to have published, by name, as they sent it.
     pub(crate) artifacts: BTreeMap<String, Value>,
+    #[serde(default)]
+    pub(crate) properties: Map<String, Value>,
 }
 
 /// When and by whom.
@@ -146,7 +148,7 @@ impl State {
         } else {
             let (request, spec) = (RequestId(id.0), self.jobs.get(&RequestId(id.0))?);
             // The others are part of a run, and the run is the build.
-            spec.placement.run.is_none().then_some(())?;
+            spec.placement.is_build().then_some(())?;
             Source::Job(self.requests.get(&request)?, spec)
         };
         Some(Build { id, state: self, source, notes: self.project.notes.get(&id), attempt: None })
@@ -154,7 +156,7 @@ impl State {
 
     /// All builds, deleted ones too, by their numbers.
     pub(crate) fn builds(&self) -> impl Iterator<Item = Build<'_>> {
-        let alone = self.jobs.values().filter(|spec| spec.placement.run.is_none());
+        let alone = self.jobs.values().filter(|spec| spec.placement.is_build());
         let ids: BTreeSet<_> =
             self.runs.all.keys().copied().chain(alone.map(|spec| RunId(spec.request_id.0))).collect();
         ids.into_iter().filter_map(|id| self.any_build(id))
@@ -224,7 +226,7 @@ impl State {
         now: Timestamp,
     ) -> Result<(), BuildRefusal> {
         let build = self.build(id)?;
-        if build.notes.is_some_and(|notes| notes.keep_forever) {
+        if build.notes.is_some_and(|notes| notes.keep_forever) || self.leased(id, now) {
             return Err(BuildRefusal::BuildRetained(id));
         }
         if build.finish_time().is_none() {
@@ -250,6 +252,7 @@ impl State {
             deleted: None,
             changed: None,
             artifacts: BTreeMap::new(),
+            properties: Map::new(),
         });
         notes.changed = Some(Change { time: now, by });
         notes

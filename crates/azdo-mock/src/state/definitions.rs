@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::build_refusal::BuildRefusal;
 use super::project::Person;
 use super::{Document, Moment, State};
-use crate::wire::ids::{DefinitionId, QueueId};
+use crate::wire::ids::{DefinitionId, QueueId, RunId};
 use crate::wire::job::DEFINITION;
 
 /// A definition.
@@ -120,6 +120,11 @@ impl Definition {
         Self::new(DefinitionId::CONTROL, Content::of(DEFINITION, format!("{DEFINITION}.yml")), None, now)
     }
 
+    /// What people hung on it.
+    pub(crate) fn properties(&self) -> Map<String, Value> {
+        self.content.rest.get("properties").and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
     /// The revision that it is in.
     pub(crate) fn present(&self) -> Revision {
         Revision {
@@ -213,6 +218,10 @@ impl State {
                 variable.value = known.content.variables.get(name).and_then(|kept| kept.value.clone());
             }
         }
+        if !content.rest.contains_key("properties") {
+            let kept = known.content.rest.get("properties").cloned();
+            content.rest.extend(kept.map(|kept| ("properties".to_owned(), kept)));
+        }
         let present = known.present();
         known.earlier.push(present);
         known.content = content;
@@ -242,23 +251,34 @@ impl State {
         id: DefinitionId,
         moment: Moment<'_>,
     ) -> Result<(), BuildRefusal> {
+        self.check_deletable(id, moment.now)?;
+        for build in self.builds_of(id) {
+            self.cancel_run(build, moment.now);
+            self.mark_deleted(build, None, moment.now);
+        }
+        self.project.definitions.remove(&id);
+        self.dirty.insert(Document::Definition(id));
+        Ok(())
+    }
+
+    fn builds_of(&self, id: DefinitionId) -> Vec<RunId> {
+        self.builds().filter(|build| build.definition() == id).map(|build| build.id).collect()
+    }
+
+    /// Refuses to delete what is needed here, and what somebody keeps.
+    pub(super) fn check_deletable(&self, id: DefinitionId, now: Timestamp) -> Result<(), BuildRefusal> {
         self.definition(id)?;
         if id == DefinitionId::CONTROL {
             return Err(BuildRefusal::InvalidDefinition(format!(
                 "The definition {id} is that of everything the control API queues and cannot be deleted."
             )));
         }
-        let builds: Vec<_> =
-            self.builds().filter(|build| build.definition() == id).map(|build| build.id).collect();
-        if builds.iter().any(|build| self.project.notes.get(build).is_some_and(|notes| notes.keep_forever)) {
+        let kept = |build: &RunId| {
+            self.project.notes.get(build).is_some_and(|notes| notes.keep_forever) || self.leased(*build, now)
+        };
+        if self.protected(id, now) || self.builds_of(id).iter().any(kept) {
             return Err(BuildRefusal::DefinitionRetained(id));
         }
-        for build in builds {
-            self.cancel_run(build, moment.now);
-            self.mark_deleted(build, None, moment.now);
-        }
-        self.project.definitions.remove(&id);
-        self.dirty.insert(Document::Definition(id));
         Ok(())
     }
 

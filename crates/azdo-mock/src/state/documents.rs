@@ -5,9 +5,10 @@ use uuid::Uuid;
 
 use super::{Refusal, State};
 use crate::wire::ids::{
-    AgentId, DefinitionId, GroupId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, RunId, SessionId,
-    TimelineId,
+    AgentId, DefinitionId, GroupId, LeaseId, LogId, MaintenanceId, MaintenanceJobId, PlanId, PoolId, QueueId,
+    RecordId, RequestId, RunId, SessionId, TimelineId,
 };
+use crate::wire::job::HUB;
 
 /// One document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,12 @@ pub(crate) enum Document {
     File(String),
     /// What was noted on a build.
     Build(RunId),
+    Lease(LeaseId),
+    /// A folder of definitions, by its path.
+    Folder(String),
+    ProjectSettings,
+    MaintenanceDefinition(MaintenanceId),
+    MaintenanceJob(MaintenanceJobId),
     Seed(u32),
 }
 
@@ -59,6 +66,11 @@ pub(crate) mod table {
     pub(crate) const VARIABLE_GROUPS: &str = "azdo.variablegroups";
     pub(crate) const FILES: &str = "azdo.files";
     pub(crate) const BUILDS: &str = "azdo.builds";
+    pub(crate) const LEASES: &str = "azdo.leases";
+    pub(crate) const FOLDERS: &str = "azdo.folders";
+    pub(crate) const PROJECT: &str = "azdo.project";
+    pub(crate) const MAINTENANCE: &str = "azdo.maintenance";
+    pub(crate) const MAINTENANCE_JOBS: &str = "azdo.maintenancejobs";
     pub(crate) const SEEDS: &str = "azdo.seeds";
     pub(crate) const EVENTS: &str = "azdo.events";
     /// What of a snapshot still waits; of this folder and in no snapshot.
@@ -88,6 +100,11 @@ impl Document {
             Self::VariableGroup(id) => (table::VARIABLE_GROUPS, format!("{:010}", id.0)),
             Self::File(path) => (table::FILES, path.clone()),
             Self::Build(id) => (table::BUILDS, format!("{:020}", id.0)),
+            Self::Lease(id) => (table::LEASES, format!("{:010}", id.0)),
+            Self::Folder(path) => (table::FOLDERS, path.clone()),
+            Self::ProjectSettings => (table::PROJECT, "settings".to_owned()),
+            Self::MaintenanceDefinition(id) => (table::MAINTENANCE, format!("{:010}", id.0)),
+            Self::MaintenanceJob(id) => (table::MAINTENANCE_JOBS, format!("{:010}", id.0)),
             Self::Seed(number) => (table::SEEDS, format!("{number:010}")),
         }
     }
@@ -121,8 +138,20 @@ impl State {
             Document::VariableGroup(id) => some(self.project.variable_groups.get(id)),
             Document::File(path) => some(self.project.files.get(path)),
             Document::Build(id) => some(self.project.notes.get(id)),
+            Document::Lease(id) => some(self.project.leases.get(id)),
+            Document::Folder(path) => some(self.project.folders.get(path)),
+            Document::ProjectSettings => some(Some(&self.project.settings)),
+            Document::MaintenanceDefinition(id) => some(self.maintenance.definitions.get(id)),
+            Document::MaintenanceJob(id) => some(self.maintenance.job(*id).ok()),
             Document::Seed(number) => some(self.seeds.get(number)),
         }
+    }
+
+    /// The hub that a plan is of.
+    pub(crate) fn hub(&self, id: PlanId) -> &'static str {
+        let request = self.plans.get(&id).map(|plan| plan.request_id);
+        let spec = request.and_then(|request| self.jobs.get(&request));
+        spec.map_or(HUB, |spec| spec.placement.hub())
     }
 
     /// The plan, or the refusal that says it is not there.

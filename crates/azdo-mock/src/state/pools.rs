@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::agents::checked_name;
 use super::project::Person;
+use super::properties::typed;
 use super::{Document, EventKind, Refusal, State};
 use crate::wire::bodies::{PoolBody, PoolType};
 use crate::wire::ids::{AgentId, PoolId};
@@ -80,22 +81,6 @@ impl PoolSettings {
             }
         }
     }
-}
-
-/// A property with its type, as the service sends it; `null` takes a property away.
-fn typed(value: &Value) -> Option<Value> {
-    let kind = match value {
-        Value::Null => return None,
-        Value::Object(given) if given.contains_key("$value") => return Some(value.clone()),
-        Value::String(_) => "System.String",
-        Value::Bool(_) => "System.Boolean",
-        Value::Number(number) if number.is_i64() => "System.Int32",
-        Value::Number(_) => "System.Double",
-        Value::Array(_) | Value::Object(_) => {
-            return Some(json!({"$type": "System.String", "$value": value.to_string()}));
-        }
-    };
-    Some(json!({"$type": kind, "$value": value}))
 }
 
 impl State {
@@ -245,6 +230,7 @@ impl State {
         for queue in queues {
             self.delete_queue(queue)?;
         }
+        self.forget_maintenance(id);
         self.pools.remove(&id);
         self.dirty.insert(Document::Pool(id));
         self.note(now, EventKind::PoolDeleted { pool: name });

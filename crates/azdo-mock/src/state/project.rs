@@ -9,10 +9,13 @@ use uuid::Uuid;
 use super::State;
 use super::builds::Notes;
 use super::definitions::Definition;
+use super::folders::Folder;
+use super::leases::Lease;
+use super::project_settings::ProjectSettings;
 use super::queues::Queue;
 use super::secrets::Caller;
 use super::variable_groups::VariableGroup;
-use crate::wire::ids::{DefinitionId, GroupId, QueueId, RunId};
+use crate::wire::ids::{DefinitionId, GroupId, LeaseId, QueueId, RunId};
 use crate::wire::job::PROJECT;
 
 /// What is in the project.
@@ -23,6 +26,10 @@ pub(crate) struct Project {
     pub(crate) variable_groups: BTreeMap<GroupId, VariableGroup>,
     /// Texts of pipeline files by path, as [`super::definitions::file_path`] writes it. They stand for a repository.
     pub(crate) files: BTreeMap<String, String>,
+    pub(crate) leases: BTreeMap<LeaseId, Lease>,
+    /// Folders of definitions that somebody made, by path.
+    pub(crate) folders: BTreeMap<String, Folder>,
+    pub(crate) settings: ProjectSettings,
     /// Builds without an entry have nothing noted on them.
     pub(crate) notes: BTreeMap<RunId, Notes>,
 }

@@ -100,6 +100,7 @@ impl State {
         if definition.content.disabled {
             return Err(BuildRefusal::DefinitionDisabled(order.definition));
         }
+        self.check_settable(definition, &order)?;
         let (plan, pool) = self.compile(&order, queue, None)?;
         order.set = order.variables.keys().cloned().collect();
         order.variables = merged(definition, order.variables);

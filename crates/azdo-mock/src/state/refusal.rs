@@ -1,6 +1,9 @@
 //! Why a change was not made. Only `error` knows what each is on the wire.
 
-use crate::wire::ids::{AgentId, GroupId, LogId, PlanId, PoolId, QueueId, RecordId, RequestId, TimelineId};
+use crate::wire::ids::{
+    AgentId, GroupId, LogId, MaintenanceId, MaintenanceJobId, PlanId, PoolId, QueueId, RecordId, RequestId,
+    TimelineId,
+};
 
 /// Why a change was not made. The texts are those of the real service where they are public.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +47,14 @@ pub(crate) enum Refusal {
     VariableGroupNotFound(GroupId),
     #[error("Variable group '{0}' already exists.")]
     VariableGroupExists(String),
+    #[error("No maintenance definition found with identifier {0}.")]
+    MaintenanceDefinitionNotFound(MaintenanceId),
+    #[error("No maintenance job found with identifier {0}.")]
+    MaintenanceJobNotFound(MaintenanceJobId),
+    #[error("Maintenance is not enabled for agent pool {0}.")]
+    MaintenanceNotEnabled(String),
+    #[error("The maintenance job {0} has not ended. Cancel it first.")]
+    MaintenanceRuns(MaintenanceJobId),
     #[error("Access denied. {0}")]
     Denied(String),
     #[error("{0}")]

@@ -28,6 +28,9 @@ impl State {
         meta.next_queue = meta.next_queue.max(other.next_queue);
         meta.next_definition = meta.next_definition.max(other.next_definition);
         meta.next_group = meta.next_group.max(other.next_group);
+        meta.next_lease = meta.next_lease.max(other.next_lease);
+        meta.next_maintenance = meta.next_maintenance.max(other.next_maintenance);
+        meta.next_maintenance_job = meta.next_maintenance_job.max(other.next_maintenance_job);
         self.dirty.insert(Document::Meta);
         let ids: Vec<_> = self.agents.keys().copied().collect();
         for id in ids {

@@ -69,6 +69,7 @@ impl State {
                 position: job.position,
                 total: job.total,
                 parallel_execution: copies,
+                maintenance: None,
             },
         })
     }

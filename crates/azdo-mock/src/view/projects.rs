@@ -8,10 +8,13 @@ use uuid::Uuid;
 use super::pools::reference;
 use crate::addresses::Addresses;
 use crate::state::State;
+use crate::state::members::PoolRights;
 use crate::state::pools::PoolKind;
 use crate::state::project::Person;
 use crate::state::queues::Queue;
+use crate::state::secrets::Caller;
 use crate::wire::job::PROJECT;
+use crate::wire::scopes::Scopes;
 use crate::wire::time::stamp;
 
 /// The service's own identity: who builds are of that no person asked for.
@@ -82,6 +85,31 @@ pub(crate) fn process(addresses: &Addresses) -> Value {
         "type": "system",
         "url": addresses.at(&format!("_apis/process/processes/{PROCESS}")),
     })
+}
+
+/// What the project's properties say of its process and of version control; names as the service has them
+/// (MicrosoftDocs/azure-devops-docs: project properties, sample response).
+pub(crate) fn process_properties() -> [(&'static str, &'static str); 6] {
+    [
+        ("System.CurrentProcessTemplateId", PROCESS),
+        ("System.OriginalProcessTemplateId", PROCESS),
+        ("System.ProcessTemplateType", PROCESS),
+        ("System.Process Template", "Basic"),
+        ("System.SourceControlCapabilityFlags", "2"),
+        ("System.SourceControlGitEnabled", "True"),
+    ]
+}
+
+/// Who is in the team: whoever may come in as a person.
+pub(crate) fn team_members(state: &State, addresses: &Addresses) -> Vec<Value> {
+    let callers = std::iter::once(None).chain(state.members.keys().copied().map(Some));
+    let person =
+        |member| state.person(Caller::User { pools: PoolRights::None, scopes: Scopes::NONE, member });
+    callers
+        .map(|member| {
+            json!({"isTeamAdmin": member.is_none(), "identity": identity(addresses, Some(&person(member)))})
+        })
+        .collect()
 }
 
 /// The organization as a collection of projects.

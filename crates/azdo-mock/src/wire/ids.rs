@@ -42,6 +42,18 @@ id!(
     AgentId(i32)
 );
 id!(
+    /// A retention lease of the project.
+    LeaseId(i32)
+);
+id!(
+    /// A definition of a pool's maintenance.
+    MaintenanceId(i32)
+);
+id!(
+    /// Maintenance that was asked for.
+    MaintenanceJobId(i32)
+);
+id!(
     /// An agent's right to listen.
     SessionId(Uuid)
 );

@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::ids::{DefinitionId, JobId, PlanId, RecordId, RequestId, RunId};
+use super::ids::{DefinitionId, JobId, MaintenanceJobId, PlanId, RecordId, RequestId, RunId};
 use super::task::{BASH, CMD_LINE, POWER_SHELL, TASK_VERSION, Task};
 
-/// The hub of all plans: `plan.planType` in the job message, `{hubName}` in paths.
+/// The hub of builds' plans: `plan.planType` in the job message, `{hubName}` in paths.
 pub(crate) const HUB: &str = "Build";
+/// The hub of the plans of agents' maintenance. The name is not published; it is the one of the host type.
+const MAINTENANCE_HUB: &str = "PoolMaintenance";
 /// The project of all plans.
 pub(crate) const PROJECT: &str = "demo";
 /// The commit that builds are of when nobody says: nothing was committed.
@@ -109,6 +111,21 @@ pub(crate) struct Placement {
     pub(crate) total: u32,
     /// `MultiConfiguration`, `MultiMachine` or nothing.
     pub(crate) parallel_execution: Option<String>,
+    /// The maintenance that it is a part of; such a job is no build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) maintenance: Option<MaintenanceJobId>,
+}
+
+impl Placement {
+    /// Whether a job that stands here is a build by itself.
+    pub(crate) fn is_build(&self) -> bool {
+        self.run.is_none() && self.maintenance.is_none()
+    }
+
+    /// The hub of the job's plan.
+    pub(crate) fn hub(&self) -> &'static str {
+        if self.maintenance.is_some() { MAINTENANCE_HUB } else { HUB }
+    }
 }
 
 fn first() -> u32 {
@@ -143,6 +160,7 @@ impl Default for Placement {
             position: 1,
             total: 1,
             parallel_execution: None,
+            maintenance: None,
         }
     }
 }
@@ -197,15 +215,15 @@ impl JobSpec {
         let Origin { url, organization, collection_id, project_id } = origin;
         let build = self.build();
         let definition = &self.placement.definition;
-        let uri = format!("vstfs:///Build/Build/{build}");
+        let (hub, uri) = (self.placement.hub(), format!("vstfs:///Build/Build/{build}"));
         json!({
             "messageType": "PipelineAgentJobRequest",
             "plan": {
                 "scopeIdentifier": project_id,
-                "planType": HUB,
+                "planType": hub,
                 "version": 9,
                 "planId": self.plan_id,
-                "planGroup": format!("{HUB}:{project_id}:{build}"),
+                "planGroup": format!("{hub}:{project_id}:{build}"),
                 "artifactUri": uri,
                 "artifactLocation": null,
                 "definition": {"_links": {}, "id": definition.id, "name": definition.name},
@@ -254,7 +272,8 @@ impl JobSpec {
         let attempt = self.placement.attempt.to_string();
         let read_only = [
             ("system", "build".to_owned()),
-            ("system.hosttype", "build".to_owned()),
+            // Which of its extensions the agent runs (azure-pipelines-agent: MaintenanceJobExtension.cs).
+            ("system.hosttype", self.placement.hub().to_lowercase()),
             ("system.servertype", "Hosted".to_owned()),
             ("system.culture", "en-US".to_owned()),
             ("system.collectionId", origin.collection_id.to_string()),

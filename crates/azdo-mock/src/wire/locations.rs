@@ -2,6 +2,8 @@
 //!
 //! Ids and templates: public recordings of `OPTIONS _apis`, azure-devops (PyPI), MicrosoftDocs/vsts-rest-api-specs.
 
+mod build;
+mod organization;
 mod project;
 
 use serde_json::{Value, json};
@@ -180,7 +182,7 @@ const LOCATIONS: &[Location] = &[
 ];
 
 fn all() -> impl Iterator<Item = &'static Location> {
-    LOCATIONS.iter().chain(project::OF_PROJECT)
+    LOCATIONS.iter().chain(project::OF_PROJECT).chain(build::OF_BUILDS).chain(organization::OF_ORGANIZATION)
 }
 
 /// The rows of one area, or all.

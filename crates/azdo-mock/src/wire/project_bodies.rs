@@ -153,6 +153,66 @@ pub(crate) struct NamedProject {
     pub(crate) name: Option<String>,
 }
 
+/// `POST retention/leases`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LeaseBody {
+    pub(crate) owner_id: String,
+    pub(crate) definition_id: i32,
+    pub(crate) run_id: i64,
+    pub(crate) days_valid: i64,
+    #[serde(default)]
+    pub(crate) protect_pipeline: bool,
+}
+
+/// `PATCH retention/leases/{leaseId}`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LeasePatchBody {
+    #[serde(default)]
+    pub(crate) days_valid: Option<i64>,
+    #[serde(default)]
+    pub(crate) protect_pipeline: Option<bool>,
+}
+
+/// A lease by who holds it on what.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MinimalLease {
+    pub(crate) owner_id: String,
+    pub(crate) definition_id: i32,
+    pub(crate) run_id: i64,
+}
+
+/// An operation of a JSON patch (RFC 6902).
+#[derive(Debug, Deserialize)]
+pub(crate) struct PatchOperation {
+    pub(crate) op: String,
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) value: Value,
+}
+
+/// `PUT folders` and `POST folders`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FolderBody {
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+    #[serde(default)]
+    pub(crate) description: Option<String>,
+}
+
+/// `PATCH authorizedresources` and `PATCH definitions/{definitionId}/resources`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResourceBody {
+    #[serde(default)]
+    pub(crate) id: Option<String>,
+    #[serde(default, rename = "type")]
+    pub(crate) kind: Option<String>,
+    #[serde(default)]
+    pub(crate) authorized: Option<bool>,
+}
+
 /// `POST pipelines`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct PipelineBody {

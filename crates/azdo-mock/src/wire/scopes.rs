@@ -140,6 +140,7 @@ const ROWS: &[Row] = &[
     row("*/_apis/distributedtask/hubs", BUILD, BUILD_EXECUTE),
     row("_apis/build", BUILD, BUILD_EXECUTE),
     row("*/_apis/build", BUILD, BUILD_EXECUTE),
+    row("*/_apis/sourceproviders", BUILD, BUILD_EXECUTE),
     row("*/_apis/pipelines/*/preview", BUILD, BUILD),
     row("_apis/pipelines", BUILD, BUILD_EXECUTE),
     row("*/_apis/pipelines", BUILD, BUILD_EXECUTE),

@@ -1,6 +1,6 @@
 //! Enumerations that callers send as words or as numbers, several of them joined by commas where they are flags.
 //!
-//! Numbers: azure-devops-node-api: BuildInterfaces.ts.
+//! Numbers: azure-devops-node-api: BuildInterfaces.ts, TaskAgentInterfaces.ts.
 
 use serde_json::Value;
 
@@ -12,6 +12,13 @@ pub(crate) const GROUP_ORDERS: &[Word] = &[("idAscending", 0), ("idDescending", 
 
 /// `TaskAgentPoolType`.
 pub(crate) const POOL_TYPES: &[Word] = &[("automation", 1), ("deployment", 2)];
+
+/// `FolderQueryOrder`.
+pub(crate) const FOLDER_ORDERS: &[Word] = &[("none", 0), ("folderAscending", 1), ("folderDescending", 2)];
+
+/// `TaskAgentPoolMaintenanceJobStatus`.
+pub(crate) const MAINTENANCE_STATUSES: &[Word] =
+    &[("inProgress", 1), ("completed", 2), ("cancelling", 4), ("queued", 8)];
 
 /// `BuildStatus`.
 pub(crate) const STATUSES: &[Word] = &[

@@ -1,16 +1,15 @@
 """Microsoft's `azure-devops` library against the mock Azure DevOps. One agent, `mayfly-0`, listens in the pool."""
 
 import os
-import time
 
 import requests
 from azure.devops.connection import Connection
-from azure.devops.exceptions import AzureDevOpsServiceError
 from azure.devops.v7_1.build.models import Build, DefinitionReference
 from azure.devops.v7_1.pipelines.models import RunPipelineParameters, Variable
 from azure.devops.v7_1.task_agent.models import TaskAgent
 from msrest.authentication import BasicAuthentication
 
+from azdo_parts import refused, until, walk
 from check import equal, fail, that
 
 POOL = os.environ["AZDO_POOL"]
@@ -40,16 +39,6 @@ def connection(token):
     return Connection(base_url=os.environ["AZDO_URL"], creds=BasicAuthentication("", token))
 
 
-def refused(what, kind, call):
-    """A call that the service must refuse with this type of exception."""
-    try:
-        found = call()
-    except AzureDevOpsServiceError as error:
-        equal(f"{what} is refused with {kind}", error.type_key, kind)
-        return
-    fail(f"{what} is refused", found)
-
-
 def put_file(name, text):
     """Gives the mock the text of a definition's file, as a push to a repository would."""
     answer = requests.put(
@@ -60,17 +49,6 @@ def put_file(name, text):
     )
     that(f"the file of {name} is known", answer.ok and not answer.json()["faults"], answer.text)
     return answer.json()["id"]
-
-
-def until(what, found, good, limit=180):
-    """Asks again and again for what must come to be."""
-    deadline = time.monotonic() + limit
-    while not good(last := found()):
-        if time.monotonic() > deadline:
-            fail(f"{what} within {limit} s", last)
-        time.sleep(0.5)
-    print(f"ok {what}", flush=True)
-    return last
 
 
 def followed(builds, project, definition):
@@ -155,5 +133,6 @@ def removal(client, pool, agent):
 
 library = connection(os.environ["AZDO_TOKEN"]).clients_v7_1
 found = agents(library.get_task_agent_client())
+walk(library, put_file, POOL)
 runs(library)
 removal(library.get_task_agent_client(), *found)

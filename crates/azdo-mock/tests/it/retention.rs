@@ -42,7 +42,7 @@ async fn a_run_with_a_lease_cannot_be_deleted_while_the_lease_is_valid() {
     assert_eq!(made[0]["leaseId"], 1);
     assert_eq!(
         (&made[0]["createdOn"], &made[0]["validUntil"]),
-        (&json!("2026-11-24T12:00:00Z"), &json!("2026-11-26T12:00:00Z"))
+        (&json!("2026-11-24T12:00:00.000Z"), &json!("2026-11-26T12:00:00.000Z"))
     );
     server.restart().await;
     let build = format!("/build/builds/{run}");
@@ -55,7 +55,7 @@ async fn a_run_with_a_lease_cannot_be_deleted_while_the_lease_is_valid() {
     // Longer by a change; over by time.
     let one = format!("{LEASES}/1");
     let longer = ask(&server, Method::PATCH, &one, Some(json!({"daysValid": 3}))).await.expect(200);
-    assert_eq!(longer["validUntil"], "2026-11-27T12:00:00Z");
+    assert_eq!(longer["validUntil"], "2026-11-27T12:00:00.000Z");
     server.advance(SignedDuration::from_hours(71));
     delete(&build).await.refused(409, "CannotDeleteRetainedBuildException");
     server.advance(SignedDuration::from_hours(1));

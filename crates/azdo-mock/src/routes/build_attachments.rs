@@ -108,7 +108,7 @@ pub(crate) async fn report(
 fn html(build: &Build<'_>) -> String {
     let text = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let ended = build.outcome().map_or_else(|| build.status().word(), |outcome| outcome.word());
-    let rows: String = build
+    let rows: Vec<_> = build
         .jobs()
         .iter()
         .map(|job| {
@@ -118,7 +118,8 @@ fn html(build: &Build<'_>) -> String {
         })
         .collect();
     format!(
-        "<h1>Build {}</h1><p>{ended}</p><table><tr><th>Job</th><th>Result</th></tr>{rows}</table>",
-        text(build.number())
+        "<h1>Build {}</h1><p>{ended}</p><table><tr><th>Job</th><th>Result</th></tr>{}</table>",
+        text(build.number()),
+        rows.concat()
     )
 }

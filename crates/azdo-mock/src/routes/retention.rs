@@ -95,8 +95,8 @@ fn named(text: &str) -> Result<Vec<Claim>, ApiError> {
         let read: MinimalLease = serde_json::from_str(text.trim()).map_err(|error| {
             ApiError::invalid(format!("The value '{text}' of leasesToFetch is no retention lease: {error}"))
         })?;
-        let (definition, run) = (DefinitionId(read.definition_id), RunId(read.run_id));
-        Ok(Claim { owner: read.owner_id, definition, run })
+        let (definition, run) = (DefinitionId(read.definition), RunId(read.run));
+        Ok(Claim { owner: read.owner, definition, run })
     };
     text.split('|').map(one).collect()
 }

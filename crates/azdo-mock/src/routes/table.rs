@@ -1,18 +1,19 @@
 //! Every route there is. `docs/azdo-routes.md` lists them, and a test compares.
 
+mod without;
+
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 
 use super::{
-    absent, agents, build_attachments, build_logs, build_parts, builds, connection, definition_parts,
-    definitions, folders, job_requests, logs, maintenance, messages, metrics, packages, pipelines, plans,
-    pools, project_parts, projects, properties, queues, resources, retention, sessions, sources, tasks,
-    telemetry, token, variable_groups,
+    agents, build_attachments, build_logs, build_parts, builds, connection, definition_parts, definitions,
+    folders, job_requests, logs, maintenance, messages, metrics, packages, pipelines, plans, pools,
+    project_parts, projects, properties, queues, resources, retention, sessions, sources, tasks, telemetry,
+    token, variable_groups,
 };
 use crate::app::AzureDevOps;
 use crate::auth;
 use crate::check::Check;
-use crate::error::Absent;
 
 /// A router that knows the paths it has, which axum's own does not tell.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Table {
         self.unversioned(path, methods.route_layer(Check(auth::versioned)))
     }
 
-    /// A path where the service has something and nothing is served: [`absent::why`] says why.
+    /// A path where the service has something and nothing is served: `absent::why` says why.
     fn closed(self, path: &str) -> Self {
         self.unversioned(path, MethodRouter::new())
     }
@@ -67,7 +68,7 @@ pub(super) fn table(prefix: &str) -> Table {
         of_build_parts,
         of_pipelines,
         of_sources,
-        of_absent,
+        without::of_absent,
     ];
     parts.into_iter().fold(Table::below(prefix), |table, part| part(table))
 }
@@ -308,66 +309,4 @@ fn of_sources(table: Table) -> Table {
         .route(&source("/webhooks"), get(sources::webhooks))
         .route(&source("/pullrequests/{pullrequest}"), get(sources::pull_request))
         .closed(&source("/restorewebhooks"))
-}
-
-/// Kinds of things of which there are none: lists that are empty, and the error for each that is asked for.
-fn of_absent(table: Table) -> Table {
-    let environment = absent::in_project(Absent::Environment);
-    let group = absent::in_project(Absent::DeploymentGroup);
-    let tasks = absent::in_project(Absent::TaskGroup);
-    let file = absent::in_project(Absent::SecureFile);
-    let endpoint = absent::in_project(Absent::ServiceEndpoint);
-    let template = absent::in_project(Absent::DefinitionTemplate);
-    let cloud = absent::anywhere(Absent::AgentCloud);
-    table
-        .route(&task("/agentclouds"), get(pools::clouds))
-        .route(&task("/agentclouds/{cloud}"), get(cloud.clone()).patch(cloud.clone()).delete(cloud.clone()))
-        .route(&task("/agentclouds/{cloud}/requests"), get(cloud))
-        .route(&task("/agentcloudtypes"), get(pools::clouds))
-        .closed(&task("/yamlschema"))
-        .route(&task_in_project("/environments"), get(absent::none))
-        .route(
-            &task_in_project("/environments/{environment}"),
-            get(environment.clone()).patch(environment.clone()).delete(environment.clone()),
-        )
-        .route(
-            &task_in_project("/environments/{environment}/environmentdeploymentrecords"),
-            get(environment.clone()),
-        )
-        .route(
-            &task_in_project("/environments/{environment}/providers/kubernetes"),
-            post(environment.clone()),
-        )
-        .route(
-            &task_in_project("/environments/{environment}/providers/kubernetes/{resource}"),
-            get(environment.clone()).delete(environment),
-        )
-        .route(&task_in_project("/deploymentgroups"), get(absent::none))
-        .route(
-            &task_in_project("/deploymentgroups/{group}"),
-            get(group.clone()).patch(group.clone()).delete(group.clone()),
-        )
-        .route(&task_in_project("/deploymentgroups/{group}/targets"), get(group.clone()).patch(group.clone()))
-        .route(
-            &task_in_project("/deploymentgroups/{group}/targets/{target}"),
-            get(group.clone()).delete(group),
-        )
-        .route(&task_in_project("/taskgroups"), get(absent::none))
-        .route(&task_in_project("/taskgroups/{group}"), get(tasks.clone()).put(tasks.clone()).delete(tasks))
-        .route(&task_in_project("/securefiles"), get(absent::none))
-        .route(&task_in_project("/securefiles/{file}"), get(file.clone()).patch(file.clone()).delete(file))
-        .route("/{scope}/_apis/serviceendpoint/endpoints", get(absent::none))
-        .route("/{scope}/_apis/serviceendpoint/endpoints/{endpoint}", get(endpoint))
-        .route(&build("/definitions/templates"), get(absent::none))
-        .route(&build("/definitions/templates/{template}"), get(template.clone()).delete(template))
-        .route(&build("/options"), get(absent::none))
-        .route("/_apis/build/controllers", get(absent::none_anywhere))
-        .route("/_apis/build/controllers/{controller}", get(absent::anywhere(Absent::BuildController)))
-        .route("/_apis/projects/{project}/connectedservices", get(absent::connected_services))
-        .route(
-            "/_apis/projects/{project}/connectedservices/{name}",
-            get(absent::anywhere(Absent::ConnectedService)),
-        )
-        .closed("/_apis/projects/{project}/avatar")
-        .route("/_apis/proxies", get(absent::none_anywhere))
 }

@@ -177,11 +177,13 @@ pub(crate) struct LeasePatchBody {
 
 /// A lease by who holds it on what.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct MinimalLease {
-    pub(crate) owner_id: String,
-    pub(crate) definition_id: i32,
-    pub(crate) run_id: i64,
+    #[serde(rename = "ownerId")]
+    pub(crate) owner: String,
+    #[serde(rename = "definitionId")]
+    pub(crate) definition: i32,
+    #[serde(rename = "runId")]
+    pub(crate) run: i64,
 }
 
 /// An operation of a JSON patch (RFC 6902).

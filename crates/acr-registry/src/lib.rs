@@ -31,5 +31,5 @@ mod users;
 pub use events::{ImageAction, ImageEvent};
 pub use registries::{
     CreateRegistry, ExistingTags, ImportError, ImportImage, ImportTarget, Reader, Registries, RegistryError,
-    RegistryInfo, RegistrySettings, RepositoryToken,
+    RegistryInfo, RegistrySettings, RepositoryToken, SigningKeyError, signing_key,
 };

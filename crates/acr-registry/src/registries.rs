@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
-use entra_tokens::{Entra, KeyError, SigningKey};
+use entra_tokens::Entra;
 use secrecy::SecretString;
 use service_kit::{ServerTls, SharedClock, SharedEntropy, Shutdown, Store, StoreError, serve_https};
 use uuid::Uuid;
@@ -21,8 +21,6 @@ use crate::routes;
 use crate::users::Users;
 
 const REGISTRIES: &str = "acr-registries";
-pub(crate) const KEYS: &str = "acr-keys";
-pub(crate) const SIGNING_KEY: &str = "tokens";
 
 /// What all registries of a sandbox share.
 #[derive(Debug)]
@@ -96,14 +94,8 @@ pub enum RegistryError {
         source: io::Error,
     },
     /// No key to sign tokens with.
-    #[error("make the key that signs the tokens of registry `{name}`")]
-    Key {
-        /// The registry.
-        name: String,
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
+    #[error(transparent)]
+    Key(#[from] SigningKeyError),
     /// There is no such registry.
     #[error("there is no registry `{0}`")]
     Unknown(String),
@@ -291,7 +283,7 @@ impl Registries {
         let key = name.to_ascii_lowercase();
         let content = Content::open(&settings.blobs_dir.join(&key))
             .map_err(|source| RegistryError::Files { name: name.clone(), source })?;
-        let key_pair = self.signing_key(&name)?;
+        let key_pair = signing_key(&settings.store)?;
         let shutdown = settings.shutdown.child();
         // The port is part of the registry's name, and known only once it is bound.
         let door = routes::Door::default();
@@ -326,19 +318,6 @@ impl Registries {
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key, running);
         Ok(registry)
     }
-
-    /// All registries of a sandbox sign with one key; the audience tells their tokens apart.
-    fn signing_key(&self, name: &str) -> Result<SigningKey, RegistryError> {
-        let failed = |source| RegistryError::Key { name: name.to_owned(), source };
-        let store_of = &self.0.settings.store;
-        if let Some(kept) = store_of.get::<String>(KEYS, SIGNING_KEY).map_err(store(name))? {
-            return SigningKey::from_pkcs8(&kept).map_err(failed);
-        }
-        let key = SigningKey::generate().map_err(failed)?;
-        let kept = key.to_pkcs8().map_err(failed)?;
-        store_of.put(KEYS, SIGNING_KEY, &kept).map_err(store(name))?;
-        Ok(key)
-    }
 }
 
 pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
@@ -347,10 +326,13 @@ pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
 }
 
 mod import;
+mod signing;
 mod standstill;
 mod tokens;
 
 pub use import::{ExistingTags, ImportError, ImportImage, ImportTarget, Reader};
+pub(crate) use signing::{KEYS, SIGNING_KEY};
+pub use signing::{SigningKeyError, signing_key};
 pub use tokens::RepositoryToken;
 
 #[cfg(test)]

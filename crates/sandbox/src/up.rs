@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use container_groups::{ConnectError, DockerRuntime, InstanceNetwork, NetworkSettings};
+use entra_tokens::SigningKey;
 use service_kit::{SharedClock, SharedEntropy, Shutdown, Store, SystemClock, SystemEntropy};
+use tokio::task::spawn_blocking;
 
 use crate::clock::{self, ClockError};
 use crate::ephemeral;
@@ -80,9 +82,9 @@ pub async fn up(instance: &Instance, options: Options) -> Result<Running, UpErro
         ephemeral::sweep(instance, &runtime).await.map_err(at("remove what one without a state left"))?;
     }
     let was_down = claim(instance, &place, &runtime).await?;
-    let network = network(instance, &options, &place.store, &runtime).await?;
+    let (network, entra_key) = network_and_keys(instance, &options, &place.store, &runtime).await?;
     // Certificates are looked at by clients, whose clock is the machine's.
-    let identity = Identity::load_or_create(&place.store, network.gateway, &machine, &entropy)
+    let identity = Identity::load_or_create(&place.store, entra_key, network.gateway, &machine, &entropy)
         .map_err(at("read or make its identity"))?;
     let shutdown = Shutdown::new();
     let base = Base {
@@ -124,6 +126,25 @@ async fn claim(instance: &Instance, place: &Place, runtime: &DockerRuntime) -> R
         }
     }
     Ok(place.claim()?)
+}
+
+/// What a new instance waits for longest, all at once: the engine's network, and two RSA keys. The registry's is kept in
+/// the store by the time that this ends, Entra ID's is for the identity to keep.
+async fn network_and_keys(
+    instance: &Instance,
+    options: &Options,
+    store: &Store,
+    runtime: &DockerRuntime,
+) -> Result<(InstanceNetwork, SigningKey), UpError> {
+    let (for_entra, for_registry) = (store.clone(), store.clone());
+    let entra = spawn_blocking(move || Identity::entra_key(&for_entra));
+    let registry = spawn_blocking(move || acr_registry::signing_key(&for_registry).map(drop));
+    // All of them are waited for, whatever fails: none may write once the place is given up.
+    let (network, entra, registry) = tokio::join!(network(instance, options, store, runtime), entra, registry);
+    let network = network?;
+    registry.map_err(at("draw keys"))?.map_err(at("read or make the registry's key"))?;
+    let entra = entra.map_err(at("draw keys"))?.map_err(at("read or make its identity"))?;
+    Ok((network, entra))
 }
 
 /// The containers' network, with the addresses it had where nobody else has them now.

@@ -195,3 +195,24 @@ impl Ports {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service_kit::{SystemClock, SystemEntropy};
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_was_drawn_ahead_is_the_one_that_is_kept() {
+        let (store, gateway) = (Store::in_memory(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let (clock, entropy) = (SystemClock::shared(), SystemEntropy::shared());
+        let (unused, drawn) = (Identity::entra_key(&store).unwrap(), Identity::entra_key(&store).unwrap());
+        assert_ne!(unused.id(), drawn.id(), "none is kept before the identity is");
+        let made = Identity::load_or_create(&store, drawn.clone(), gateway, &clock, &entropy).unwrap();
+        assert_eq!(made.entra_key.id(), drawn.id());
+        let kept = Identity::entra_key(&store).unwrap();
+        assert_eq!(kept.id(), drawn.id());
+        let again = Identity::load_or_create(&store, kept, gateway, &clock, &entropy).unwrap();
+        assert_eq!(again.client_id, made.client_id);
+    }
+}

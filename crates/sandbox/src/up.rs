@@ -140,7 +140,8 @@ async fn network_and_keys(
     let entra = spawn_blocking(move || Identity::entra_key(&for_entra));
     let registry = spawn_blocking(move || acr_registry::signing_key(&for_registry).map(drop));
     // All of them are waited for, whatever fails: none may write once the place is given up.
-    let (network, entra, registry) = tokio::join!(network(instance, options, store, runtime), entra, registry);
+    let (network, entra, registry) =
+        tokio::join!(network(instance, options, store, runtime), entra, registry);
     let network = network?;
     registry.map_err(at("draw keys"))?.map_err(at("read or make the registry's key"))?;
     let entra = entra.map_err(at("draw keys"))?.map_err(at("read or make its identity"))?;

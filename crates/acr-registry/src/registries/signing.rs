@@ -31,3 +31,18 @@ pub enum SigningKeyError {
     #[error("make the key that signs the tokens of registries")]
     Key(#[from] KeyError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_drawn_once_for_a_state() {
+        let (one, other) = (Store::in_memory(), Store::in_memory());
+        let drawn = signing_key(&one).unwrap();
+        assert_eq!(signing_key(&one).unwrap().id(), drawn.id());
+        assert_ne!(signing_key(&other).unwrap().id(), drawn.id(), "control: another state, another key");
+        other.put(KEYS, SIGNING_KEY, &"no key").unwrap();
+        assert!(matches!(signing_key(&other), Err(SigningKeyError::Key(_))), "it is not replaced");
+    }
+}

@@ -9,7 +9,6 @@ use crate::target::Scope;
 use crate::tree::Tree;
 use crate::value::type_name;
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 pub(crate) use expand::expand;
@@ -46,10 +45,12 @@ impl Instance {
 
 /// `A.B/parents/children` and `p/c` to `A.B/parents/p/children/c`.
 fn interleaved(resource_type: &str, name: &str) -> String {
+    let mut path = String::with_capacity(resource_type.len() + name.len() + 1);
     let mut segments = resource_type.split('/');
-    let mut path = segments.next().unwrap_or_default().to_owned();
-    for (kind, name) in segments.zip(name.split('/')) {
-        let _ = write!(path, "/{kind}/{name}");
+    path.push_str(segments.next().unwrap_or_default());
+    for segment in segments.zip(name.split('/')).flat_map(|(kind, name)| [kind, name]) {
+        path.push('/');
+        path.push_str(segment);
     }
     path
 }

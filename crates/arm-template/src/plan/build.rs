@@ -235,9 +235,15 @@ impl Plan {
         for (new, old) in order.iter().enumerate() {
             rank[*old] = new;
         }
+        // Looked for in the whole document, once for all turns of a loop.
+        let mut path: Option<(Span, String)> = None;
         for old in &order {
             let position = deployed[*old];
             let instance = &self.instances[position];
+            let span = instance.definition.span;
+            if path.as_ref().is_none_or(|(known, _)| *known != span) {
+                path = Some((span, self.document.origin.path_of(span)));
+            }
             let mut depends_on: Vec<usize> = compact[*old].iter().map(|need| rank[*need]).collect();
             depends_on.sort_unstable();
             self.resources.push(PlannedResource {
@@ -255,7 +261,7 @@ impl Plan {
                     .copy
                     .clone()
                     .map(|(name, index)| CopyPosition { name: name.to_string(), index }),
-                path: self.document.origin.path_of(instance.definition.span),
+                path: path.as_ref().map_or_else(String::new, |(_, path)| path.clone()),
             });
             self.sources.push(position);
             self.bodies.push(bodies[position].take());

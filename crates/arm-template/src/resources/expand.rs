@@ -9,7 +9,8 @@ use crate::target::{Scope, management_group};
 use crate::tree::Tree;
 use crate::value::{folded_id, same_name, type_name};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Most resources of one template, after its loops.
@@ -22,8 +23,16 @@ pub(crate) fn expand(
     target: &Arc<Scope>,
     budget: &Budget,
 ) -> (Arc<Vec<Instance>>, ResourceIndex, Vec<Diagnostic>) {
-    let mut expansion =
-        Expansion { document, scope, target, budget, instances: Vec::new(), faults: Vec::new(), full: false };
+    let mut expansion = Expansion {
+        document,
+        scope,
+        target,
+        here: target.id(),
+        budget,
+        instances: Vec::new(),
+        faults: Vec::new(),
+        full: false,
+    };
     for definition in &document.resources {
         expansion.definition(definition, None);
     }
@@ -39,6 +48,8 @@ struct Expansion<'e> {
     document: &'e Document,
     scope: &'e TemplateScope,
     target: &'e Arc<Scope>,
+    /// The id of `target`: most resources have ids that begin with it.
+    here: String,
     budget: &'e Budget,
     instances: Vec<Instance>,
     faults: Vec<Diagnostic>,
@@ -157,9 +168,10 @@ impl Expansion<'_> {
             (Some(named), Some(tree)) if definition.nested.is_some() => {
                 let target = self.target.named(&named);
                 scope = Arc::new(target.ok_or_else(|| (tree, Fault::new(bad_scope(&named))))?);
-                scope.id()
+                Cow::Owned(scope.id())
             }
-            (named, _) => base_of(named, &scope),
+            (None, _) if Arc::ptr_eq(&scope, self.target) => Cow::Borrowed(self.here.as_str()),
+            (named, _) => Cow::Owned(base_of(named, &scope)),
         };
         let id = id_of(&base, &resource_type, &name);
         Ok(Instance {
@@ -246,9 +258,9 @@ impl Expansion<'_> {
     }
 
     fn duplicates(&mut self) {
-        let mut seen: HashMap<String, usize> = HashMap::new();
-        for (position, instance) in self.instances.iter().enumerate() {
-            if instance.is_deployed() && seen.insert(folded_id(&instance.id), position).is_some() {
+        let mut seen = HashSet::with_capacity(self.instances.len());
+        for instance in &self.instances {
+            if instance.is_deployed() && !seen.insert(folded_id(&instance.id)) {
                 let detail = format!(
                     "The resource '{}' {} is defined multiple times in a template. Please see \
                      https://aka.ms/arm-template/#resources for usage details.",

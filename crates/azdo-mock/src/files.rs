@@ -2,6 +2,8 @@
 
 mod staged;
 
+pub(crate) use staged::Staged;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
@@ -48,9 +50,9 @@ impl Files {
         self.folder.join(plan.to_string())
     }
 
-    /// A file that nobody else sees and that goes when it is closed.
-    pub(crate) fn scratch(&self) -> std::io::Result<std::fs::File> {
-        tempfile::tempfile_in(&self.folder)
+    /// Where they are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Removes the files of all plans but some. What is on its way begins with a dot, and stays.

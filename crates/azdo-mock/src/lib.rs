@@ -33,7 +33,7 @@ mod wire;
 
 pub use app::AzureDevOps;
 pub use app::lifecycle::{ResetError, SEED_KEYS, SeedError, Seeded, check_seed};
-pub use app::snapshot::{RestoreError, Restored, SnapshotError};
+pub use app::snapshot::{Held, Incoming, RestoreError, Restored, SNAPSHOT_HOLDS, SnapshotError};
 pub use error::StartError;
 pub use settings::{BadCredential, OldToken, SessionAfterReplace, Settings, Switches};
 pub use state::members::{Member, PoolRights};

@@ -3,7 +3,8 @@
 //! - [`serve_http`] and [`serve_https`] bind first and return the bound address; nobody waits for a port to open.
 //! - [`Shutdown`] owns every task that outlives a request.
 //! - [`Authority`] issues the certificates of one instance.
-//! - [`Store`] keeps JSON documents, encrypted at rest, through `kill -9`.
+//! - [`Store`] keeps JSON documents, encrypted at rest, through `kill -9`; [`SnapshotWriter`] puts them, with files, into one
+//!   sealed file that [`SnapshotReader`] reads.
 //! - [`Clock`] and [`Entropy`] make time and randomness inputs.
 //! - [`Journal`] and [`Faults`] are what a test author sees of requests, and what goes wrong with them on demand.
 //!
@@ -19,6 +20,7 @@ mod journal;
 mod ring;
 mod serve;
 mod shutdown;
+mod snapshot;
 mod store;
 mod tls;
 mod unread;
@@ -33,5 +35,8 @@ pub use journal::{Entry, JOURNAL_BOUND, Journal, JournalFilter, Recording, redac
 pub use ring::Ring;
 pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;
-pub use store::{Batch, SealedError, SealedReader, SealedWriter, Store, StoreDocument, StoreError, StoreKey};
+pub use snapshot::{
+    SNAPSHOT_KEY, SnapshotFile, SnapshotFileError, SnapshotReader, SnapshotWriter, WHOLE, snapshot_key, snapshot_received,
+};
+pub use store::{Batch, SealedError, Store, StoreDocument, StoreError, StoreKey};
 pub use tls::{Authority, ServerTls, TlsError};

@@ -19,7 +19,8 @@ use crate::entropy::{SharedEntropy, SystemEntropy};
 use file::SealedFile;
 use memory::Memory;
 
-pub use sealed::{SealedError, SealedReader, SealedWriter};
+pub use sealed::SealedError;
+pub(crate) use sealed::{SealedReader, SealedWriter};
 
 /// Why a document could not be written or read.
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -257,13 +258,13 @@ impl Store {
         &self.key
     }
 
-    /// The documents of all tables whose names begin with `prefix`, as they are kept.
-    pub fn documents(&self, prefix: &str) -> Result<Vec<StoreDocument>, StoreError> {
+    /// The documents of all tables whose names begin with one of these, as they are kept at one moment.
+    pub fn documents(&self, prefixes: &[&str]) -> Result<Vec<StoreDocument>, StoreError> {
         match self.backing.as_ref() {
-            Backing::File(file) => {
-                file.documents(prefix).map_err(|(key, source)| document("list", prefix, &key, source))
-            }
-            Backing::Memory(memory) => Ok(memory.documents(prefix)),
+            Backing::File(file) => file
+                .documents(prefixes)
+                .map_err(|(key, source)| document("list", &prefixes.join(", "), &key, source)),
+            Backing::Memory(memory) => Ok(memory.documents(prefixes)),
         }
     }
 
@@ -388,8 +389,8 @@ mod tests {
             store.put("a.y", "1", &2).unwrap();
             store.put("b.x", "1", &3).unwrap();
         }
-        let given = file.documents("a.").unwrap();
-        assert_eq!(given, memory.documents("a.").unwrap());
+        let given = file.documents(&["a."]).unwrap();
+        assert_eq!(given, memory.documents(&["a."]).unwrap());
         assert_eq!(given.iter().map(|one| one.table.as_str()).collect::<Vec<_>>(), ["a.x", "a.y"]);
         assert!(!format!("{given:?}").contains("one"), "a value is not printed");
         let other = Store::in_memory();

@@ -141,7 +141,7 @@ impl AzureDevOps {
                 .map_err(|faults| ResetError::Seed { number: *number, faults })?;
         }
         fresh.settle(moment);
-        self.become_as(fresh, Past::default())?;
+        self.become_as(fresh, Past::default(), |batch| self.inner.store.write(batch))?;
         self.inner.packages.become_as(&packages);
         Ok(())
     }
@@ -175,12 +175,17 @@ impl AzureDevOps {
         ended.map_err(|error| StartError::Sessions(error.message().to_owned()))
     }
 
-    /// Takes another state in the place of the present one. The caller holds the order of writes.
-    pub(super) fn become_as(&self, mut fresh: State, past: Past) -> Result<(), StoreError> {
+    /// Takes another state in the place of the present one, in one transaction. The caller holds the order of writes.
+    pub(super) fn become_as(
+        &self,
+        mut fresh: State,
+        past: Past,
+        write: impl FnOnce(Batch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let dirty = std::mem::take(&mut fresh.dirty);
         let events = std::mem::take(&mut fresh.events);
         let batch = persist::with_events(persist::batch(&fresh, &dirty)?, &events)?;
-        self.inner.store.write(Batch::new().clear(table::PREFIX).then(past.documents).then(batch))?;
+        write(Batch::new().clear(table::PREFIX).then(past.documents).then(batch))?;
         let plans = fresh.plans.keys().copied().collect();
         *self.state() = fresh;
         self.inner.faults.clear();

@@ -47,20 +47,20 @@ impl SealedFile {
 
     /// The documents of a table by key, or the key of the one that could not be read.
     pub(super) fn list(&self, table: &str) -> Result<Vec<Found>, (String, Cause)> {
-        let found = self.scan(table, |of| of == table)?;
+        let found = self.scan(&[table], |of, table| of == table)?;
         Ok(found.into_iter().map(|document| (document.key, document.value)).collect())
     }
 
     /// The documents of all tables whose names begin so, or the key of the one that could not be read.
-    pub(super) fn documents(&self, prefix: &str) -> Result<Vec<StoreDocument>, (String, Cause)> {
-        self.scan(prefix, |table| table.starts_with(prefix))
+    pub(super) fn documents(&self, prefixes: &[&str]) -> Result<Vec<StoreDocument>, (String, Cause)> {
+        self.scan(prefixes, |table, prefix| table.starts_with(prefix))
     }
 
-    /// The documents of the tables from `first` on, as long as they are wanted.
+    /// The documents of the tables from each of `firsts` on, as long as they are wanted for it; in one transaction.
     fn scan(
         &self,
-        first: &str,
-        wanted: impl Fn(&str) -> bool,
+        firsts: &[&str],
+        wanted: impl Fn(&str, &str) -> bool,
     ) -> Result<Vec<StoreDocument>, (String, Cause)> {
         let failed = |cause: Cause| (String::new(), cause);
         let transaction = self.database.begin_read().map_err(|e| failed(e.into()))?;
@@ -69,14 +69,17 @@ impl SealedFile {
             opened => opened.map_err(|e| failed(e.into()))?,
         };
         let mut found = Vec::new();
-        for entry in documents.range((first, "")..).map_err(|e| failed(e.into()))? {
-            let (name, sealed) = entry.map_err(|e| failed(e.into()))?;
-            let (table, key) = name.value();
-            if !wanted(table) {
-                break;
+        for first in firsts {
+            for entry in documents.range((*first, "")..).map_err(|e| failed(e.into()))? {
+                let (name, sealed) = entry.map_err(|e| failed(e.into()))?;
+                let (table, key) = name.value();
+                if !wanted(table, first) {
+                    break;
+                }
+                let value =
+                    self.unsealed(table, key, sealed.value()).map_err(|cause| (key.to_owned(), cause))?;
+                found.push(StoreDocument { table: table.to_owned(), key: key.to_owned(), value });
             }
-            let value = self.unsealed(table, key, sealed.value()).map_err(|cause| (key.to_owned(), cause))?;
-            found.push(StoreDocument { table: table.to_owned(), key: key.to_owned(), value });
         }
         Ok(found)
     }

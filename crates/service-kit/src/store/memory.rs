@@ -26,10 +26,12 @@ impl Memory {
         found.map(|(key, value)| (key.clone(), value.to_vec())).collect()
     }
 
-    /// The documents of all tables whose names begin so.
-    pub(super) fn documents(&self, prefix: &str) -> Vec<StoreDocument> {
+    /// The documents of all tables whose names begin so, at one moment.
+    pub(super) fn documents(&self, prefixes: &[&str]) -> Vec<StoreDocument> {
         let tables = self.tables();
-        let found = tables.range(prefix.to_owned()..).take_while(|(table, _)| table.starts_with(prefix));
+        let found = prefixes.iter().flat_map(|prefix| {
+            tables.range((*prefix).to_owned()..).take_while(move |(table, _)| table.starts_with(prefix))
+        });
         let documents =
             found.flat_map(|(table, documents)| documents.iter().map(move |document| (table, document)));
         documents

@@ -325,11 +325,13 @@ pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
     move |source| RegistryError::Store { name: name.clone(), source }
 }
 
+mod frozen;
 mod import;
 mod signing;
 mod standstill;
 mod tokens;
 
+pub use frozen::{Frozen, Staged};
 pub use import::{ExistingTags, ImportError, ImportImage, ImportTarget, Reader};
 pub(crate) use signing::{KEYS, SIGNING_KEY};
 pub use signing::{SigningKeyError, signing_key};

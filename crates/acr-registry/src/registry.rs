@@ -73,6 +73,11 @@ impl Admin {
 }
 
 impl Registry {
+    /// What its folder is called, and its tables.
+    pub(crate) fn key(&self) -> String {
+        self.admin().name.to_ascii_lowercase()
+    }
+
     /// The login server: `localhost:<port>`.
     pub(crate) fn service(&self) -> &str {
         &self.tokens.service

@@ -3,11 +3,12 @@
 mod aim;
 pub(crate) mod events;
 mod refusal;
+mod snapshot;
 mod state;
 mod traffic;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ impl Arm {
             .route("/journal", get(journal))
             .route("/seed", post(state::seed))
             .route("/reset", post(state::reset))
+            .route("/snapshot", post(snapshot::take))
+            // Images may be large: whoever sends is whoever has the control API.
+            .route("/restore", post(snapshot::restore).layer(DefaultBodyLimit::disable()))
             .with_state(self.clone())
             .merge(fault_routes(self.traffic().faults().clone()))
     }

@@ -10,4 +10,5 @@ pub(crate) mod plan;
 pub(crate) mod reset;
 pub(crate) mod restore;
 pub(crate) mod seeding;
+pub(crate) mod snapshot;
 pub(crate) mod what_if;

@@ -36,4 +36,5 @@ pub use control::{Service, Traffic};
 pub use engine::exchange::OwnRegistry;
 pub use engine::reset::ResetError;
 pub use engine::seeding::{SeedError, Seeded, SeededApplication};
+pub use engine::snapshot::{Held, Incoming, RestoreError, Restored, SNAPSHOT_HOLDS, SnapshotError};
 pub use seed::{SEED_KEYS, check_seed};

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::runtime::LogRequest;
+use crate::stored::anew::SavedLog;
 
 /// Bytes shown of a running container.
 pub(crate) const RUNNING_BYTES: usize = 4 << 20;
@@ -50,6 +51,14 @@ impl LogFiles {
     /// The saved logs, by generation.
     pub(crate) fn kept(&self, group: &str, container: &str) -> io::Result<BTreeMap<u64, Vec<u8>>> {
         self.files(group, container)?.into_iter().map(|(run, file)| Ok((run, fs_err::read(file)?))).collect()
+    }
+
+    /// Puts other logs in the place of all that are there.
+    pub(crate) fn replace(&self, logs: &[SavedLog]) -> io::Result<()> {
+        self.keep_only(std::iter::empty())?;
+        logs.iter().try_for_each(|log| {
+            self.keep(&log.group, &log.container, log.generation, log.text.as_bytes())
+        })
     }
 
     /// Drops all logs of a group.

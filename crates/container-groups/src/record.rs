@@ -98,6 +98,27 @@ impl Record {
         self.failure = None;
     }
 
+    /// Whether its containers run, or are to.
+    pub(crate) fn lives(&self) -> bool {
+        match self.operation {
+            Some(operation) => operation == Operation::Deploy,
+            None => !self.stopped && self.containers.values().any(|one| one.machine.phase.lives()),
+        }
+    }
+
+    /// None of its containers is there any more: those that ran, or were about to, are made anew.
+    pub(crate) fn begin_anew(&mut self, now: Timestamp) {
+        (self.holder, self.address) = (None, None);
+        if !self.lives() {
+            return;
+        }
+        for progress in self.containers.values_mut() {
+            progress.container_id = None;
+            progress.machine = progress.machine.anew();
+        }
+        self.begin(Operation::Deploy, ProvisioningState::Updating, now);
+    }
+
     /// Ends the operation under way.
     pub(crate) fn finish(&mut self, outcome: Result<(), GroupError>) {
         self.operation = None;

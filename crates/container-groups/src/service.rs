@@ -5,6 +5,7 @@ mod logs;
 mod removal;
 mod runs;
 mod settings;
+mod standstill;
 mod takeover;
 
 use std::collections::BTreeMap;

@@ -124,16 +124,11 @@ pub(crate) fn step(
 ) -> (Machine, Vec<Effect>) {
     let effects = match event {
         Event::Deploy => {
-            machine = Machine { allotted: machine.allotted, current: machine.current, ..Machine::default() };
+            machine = machine.anew();
             machine.create_next()
         }
         Event::Hold => {
-            machine = Machine {
-                allotted: machine.allotted,
-                current: machine.current,
-                phase: Phase::Held,
-                ..Machine::default()
-            };
+            machine = Machine { phase: Phase::Held, ..machine.anew() };
             vec![Effect::RemoveAll]
         }
         Event::Created(generation) if machine.is_at(generation, &Phase::Creating) => {
@@ -173,7 +168,19 @@ pub(crate) fn step(
     (machine, effects)
 }
 
+impl Phase {
+    /// Whether a container runs or is about to.
+    pub(crate) fn lives(&self) -> bool {
+        matches!(self, Self::Creating | Self::Starting | Self::Running { .. } | Self::BackingOff { .. })
+    }
+}
+
 impl Machine {
+    /// Nothing was asked for yet, and no number is given out a second time.
+    pub(crate) fn anew(&self) -> Self {
+        Self { allotted: self.allotted, current: self.current, ..Self::default() }
+    }
+
     fn is_at(&self, generation: u64, phase: &Phase) -> bool {
         self.current == generation && self.phase == *phase
     }

@@ -1,6 +1,7 @@
 //! How a group is kept in the store. The structs here hold secrets in plain text: the store seals its values, and
 //! nothing outside of this module sees them.
 
+pub(crate) mod anew;
 mod container;
 mod placement;
 mod spec;
@@ -9,7 +10,7 @@ mod volume;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use service_kit::{SharedEntropy, Store, StoreError};
+use service_kit::{Batch, SharedEntropy, Store, StoreError};
 use sha2::{Digest, Sha256};
 
 use crate::error::GroupError;
@@ -41,6 +42,11 @@ struct StoredGroup {
 
 /// Keeps a group.
 pub(crate) fn save(store: &Store, record: &Record) -> Result<(), StoreError> {
+    store.write(put(Batch::new(), record)?)
+}
+
+/// Adds a group to other changes.
+fn put(batch: Batch, record: &Record) -> Result<Batch, StoreError> {
     let stored = StoredGroup {
         spec: spec_out(&record.spec),
         provisioning: record.provisioning,
@@ -54,7 +60,7 @@ pub(crate) fn save(store: &Store, record: &Record) -> Result<(), StoreError> {
         events: record.events.clone(),
         containers: record.containers.clone(),
     };
-    store.put(GROUPS, record.spec.id.key(), &stored)
+    batch.put(GROUPS, record.spec.id.key(), &stored)
 }
 
 /// Forgets a group.

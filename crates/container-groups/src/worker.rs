@@ -27,7 +27,7 @@ use crate::stored;
 pub(crate) use effects::remove_container;
 
 /// The name of the container that holds a group's network: none that a caller could give.
-const HOLDER: &str = "";
+pub(crate) const HOLDER: &str = "";
 /// Pause before an engine that failed is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 

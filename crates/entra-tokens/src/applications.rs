@@ -175,6 +175,14 @@ impl Entra {
         Ok(())
     }
 
+    /// Whether the applications that a store holds could be read.
+    ///
+    /// # Errors
+    /// A document is none of an application.
+    pub fn check(store: &Store) -> Result<(), StoreError> {
+        store.list::<Stored>(TABLE).map(|_| ())
+    }
+
     pub(crate) fn applications(&self) -> MutexGuard<'_, Applications> {
         self.inner().applications.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -33,7 +33,7 @@ pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
 pub use faults::{Aim, Cut, Faults, Hit, NewFault, Place, fault_routes};
 pub use journal::{Entry, JOURNAL_BOUND, Journal, JournalFilter, Recording, redacted};
 pub use ring::Ring;
-pub use serve::{serve_http, serve_https};
+pub use serve::{port_is_free, serve_http, serve_https};
 pub use shutdown::Shutdown;
 pub use snapshot::{
     SNAPSHOT_KEY, SnapshotFile, SnapshotFileError, SnapshotReader, SnapshotWriter, WHOLE, snapshot_key, snapshot_received,

@@ -71,9 +71,20 @@ fn serve(
     Ok(bound)
 }
 
+/// Whether something could be served there now.
+///
+/// # Errors
+/// Why not: somebody else is, or it is not allowed.
+pub fn port_is_free(address: SocketAddr) -> io::Result<()> {
+    std::net::TcpListener::bind(address).map(|_| ()).map_err(|source| refused(address, &source))
+}
+
+fn refused(address: SocketAddr, source: &io::Error) -> io::Error {
+    io::Error::new(source.kind(), format!("listen on `{address}`: {source}"))
+}
+
 fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind(address)
-        .map_err(|source| io::Error::new(source.kind(), format!("listen on `{address}`: {source}")))?;
+    let listener = std::net::TcpListener::bind(address).map_err(|source| refused(address, &source))?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let bound = listener.local_addr()?;

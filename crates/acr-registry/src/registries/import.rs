@@ -119,10 +119,15 @@ impl Registries {
         }
         let places = image.targets.iter().map(checked).collect::<Result<Vec<_>, _>>()?;
         check_tags(&target, &places, image.existing)?;
-        // What is copied is not collected meanwhile, on either side.
-        let _source_files = source.files.read().await;
         let own = source.service() == target.service();
-        let _target_files = if own { None } else { Some(target.files.read().await) };
+        // What is copied is not collected meanwhile, on either side. Both in the order of `freeze`: whoever waits to be alone
+        // with one of them lets nobody in behind.
+        let mut both = if own { vec![&source] } else { vec![&source, &target] };
+        both.sort_by_key(|registry| registry.key());
+        let mut held = Vec::new();
+        for registry in both {
+            held.push(registry.files.read().await);
+        }
         let there = source.catalogue.get(&repository).map_err(ImportError::Store)?.unwrap_or_default();
         let digest = match there.resolve(&reference) {
             Ok((digest, _)) => digest.clone(),

@@ -12,7 +12,7 @@ use super::{REGISTRIES, Registries, RegistryError};
 
 /// Begins the names of folders that are no registry's.
 const ASIDE: &str = ".aside-";
-const CONTENT: &str = "acr-content";
+pub(super) const CONTENT: &str = "acr-content";
 const FOLDER: &str = "folder";
 /// How long a port may stay taken after its listener was told to end, and how often it is tried.
 const TRIES: u32 = 100;
@@ -33,14 +33,16 @@ impl Registries {
     pub async fn halt(&self, but: &str) {
         let _changing = self.0.changing.lock().await;
         let but = but.to_ascii_lowercase();
-        let mut running = self.0.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        running.retain(|name, one| {
-            let stays = *name == but;
-            if !stays {
-                one.shutdown.token().cancel();
-            }
-            stays
-        });
+        let halted: Vec<_> = {
+            let mut running = self.0.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let halted = running.extract_if(.., |name, _| *name != but);
+            halted.map(|(_, one)| one).collect()
+        };
+        for one in halted {
+            one.shutdown.token().cancel();
+            // Whoever is putting a file in its place writes down whose it is.
+            drop(one.registry.files.write().await);
+        }
     }
 
     /// Adds to a change of the state which folder holds the files that belong to it; `None`: no files do.
@@ -61,7 +63,7 @@ impl Registries {
     /// A folder could not be moved.
     pub async fn take_in(&self, but: &str) -> Result<String, RegistryError> {
         let _changing = self.0.changing.lock().await;
-        let name = format!("{ASIDE}{}", self.0.settings.entropy.uuid().simple());
+        let name = self.aside();
         self.move_folders(but, &name).await?;
         Ok(name)
     }
@@ -74,20 +76,26 @@ impl Registries {
         removed(self.0.settings.blobs_dir.join(folder)).await.map_err(files)
     }
 
-    /// What a crash left half-way: files that the store names are taken in, others that were set aside are removed.
+    /// What a crash left half-way: files that the store names are taken in, others that were set aside are removed, and those of
+    /// registries that are not in the store.
     pub(super) async fn settle(&self) -> Result<(), RegistryError> {
         let root = &self.0.settings.blobs_dir;
         if self.content()?.is_some() {
-            let name = format!("{ASIDE}{}", self.0.settings.entropy.uuid().simple());
-            // The one that goes on is in no folder that the store names, and is not known here: what is not named stays.
-            self.move_named(&name).await?;
+            // The one that goes on is in no folder that the store names, and stays.
+            self.move_named(&self.aside()).await?;
         }
+        let known: Vec<(String, super::Stored)> = self.0.settings.store.list(REGISTRIES).map_err(super::store(""))?;
         for (folder, name) in folders(root).map_err(files)? {
-            if name.starts_with(ASIDE) {
+            if name.starts_with(ASIDE) || !known.iter().any(|(known, _)| *known == name) {
                 removed(folder).await.map_err(files)?;
             }
         }
         Ok(())
+    }
+
+    /// A new name of a folder that is no registry's.
+    pub(super) fn aside(&self) -> String {
+        format!("{ASIDE}{}", self.0.settings.entropy.uuid().simple())
     }
 
     fn content(&self) -> Result<Option<String>, RegistryError> {
@@ -137,12 +145,12 @@ impl Registries {
     }
 }
 
-fn files(source: io::Error) -> RegistryError {
+pub(super) fn files(source: io::Error) -> RegistryError {
     RegistryError::Files { name: "*".to_owned(), source }
 }
 
 /// The folders in a folder, with their names; none where it is not there.
-fn folders(root: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+pub(super) fn folders(root: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let entries = match fs_err::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,

@@ -3,9 +3,10 @@
 use service_kit::{Batch, Seeds};
 
 use crate::app::Arm;
-use crate::engine::exchange::{self, Next, Past, exchange};
+use crate::engine::exchange::{self, Containers, Next, Past, exchange};
 use crate::engine::seeding::{self, SeedError};
 use crate::error::ArmError;
+use crate::records::groups;
 use crate::records::seeds::{self, Kept};
 
 /// Why Azure did not go back to its beginning.
@@ -42,7 +43,8 @@ pub(crate) async fn reset(arm: &Arm, again: Seeds) -> Result<Vec<String>, ResetE
         *one = one.clone().unapplied();
     }
     let documents = seeds::put_all(Batch::new(), &kept).map_err(ArmError::from)?;
-    let past = exchange(arm, Next { documents, content: None }).await?;
+    let past = exchange(arm, Next { documents, ..Next::default() }).await.map_err(ArmError::from)?;
+    untag_own(arm)?;
     if let Err((number, source)) = apply_all(arm, kept).await {
         put_back(arm, before.into_iter().fold(Batch::new(), Batch::document), past).await?;
         return Err(ResetError::Seed { number, source });
@@ -53,6 +55,16 @@ pub(crate) async fn reset(arm: &Arm, again: Seeds) -> Result<Vec<String>, ResetE
     Ok(past.groups)
 }
 
+/// The resource group of the sandbox's own registry, as it was made.
+fn untag_own(arm: &Arm) -> Result<(), ArmError> {
+    let _guard = arm.lock();
+    let own = arm.settings().own_registry.as_ref();
+    match own.map(|own| groups::find(arm, &own.group)).transpose()?.flatten() {
+        Some(group) => groups::put_back(arm, group),
+        None => Ok(()),
+    }
+}
+
 async fn apply_all(arm: &Arm, kept: Vec<(u32, Kept)>) -> Result<(), (u32, SeedError)> {
     for (number, kept) in kept {
         seeding::apply_kept(arm, number, kept).await.map_err(|error| (number, error))?;
@@ -61,8 +73,9 @@ async fn apply_all(arm: &Arm, kept: Vec<(u32, Kept)>) -> Result<(), (u32, SeedEr
 }
 
 /// Takes the state of before again.
-pub(crate) async fn put_back(arm: &Arm, documents: Batch, past: Past) -> Result<(), ArmError> {
-    let tried = exchange(arm, Next { documents, content: Some(past.content) }).await?;
+async fn put_back(arm: &Arm, documents: Batch, past: Past) -> Result<(), ArmError> {
+    let next = Next { documents, content: Some(past.content), containers: Containers::Anew };
+    let tried = exchange(arm, next).await?;
     drop_content(arm, &tried.content).await;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use service_kit::{Store, StoreError};
 
 use crate::app::Arm;
 use crate::control::events::EventKind;
@@ -173,12 +174,17 @@ pub(crate) fn begin_delete(
     Ok((group.name, None))
 }
 
-/// Takes the mark of [`begin_delete`] away.
+/// Takes the mark of [`begin_delete`] away, where it has one.
 pub(crate) fn keep(arm: &Arm, name: &str) -> Result<(), ArmError> {
     let _guard = arm.lock();
-    let Some(group) = find(arm, name)? else { return Ok(()) };
+    let Some(group) = find(arm, name)?.filter(|group| group.deletion.is_some()) else { return Ok(()) };
     let group = ResourceGroup { state: State::Succeeded, deletion: None, changed: arm.now(), ..group };
     Ok(arm.store().put(TABLE, &name.to_lowercase(), &group)?)
+}
+
+/// How many a store holds, of which all can be read.
+pub(crate) fn count(store: &Store) -> Result<usize, StoreError> {
+    store.list::<ResourceGroup>(TABLE).map(|found| found.len())
 }
 
 /// Keeps a group that was there before everything else was forgotten, as it was made.

@@ -108,7 +108,7 @@ async fn a_refused_entry_leaves_nothing_and_names_line_and_code() {
     let before = seen(&stack).await;
     let key_tables = |stack: &Stack| {
         let all = ["acr-registries", "acr-users", "arm.scope-maps", "arm.seeds", "container-groups"];
-        let left = all.into_iter().flat_map(|prefix| stack.store().documents(prefix).unwrap());
+        let left = stack.store().documents(&all).unwrap().into_iter();
         left.map(|document| format!("{}/{}", document.table, document.key))
             .filter(|one| !one.contains("keys"))
             .collect::<Vec<_>>()

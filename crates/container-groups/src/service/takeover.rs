@@ -17,8 +17,9 @@ impl Groups {
     pub async fn adopt(&self) -> Result<(), GroupError> {
         let failed = |error: RuntimeError| GroupError::runtime(&error);
         self.shared.runtime.ping().await.map_err(failed)?;
-        let records =
+        let mut records =
             stored::load_all(&self.shared.settings.store).map_err(|error| GroupError::store(&error))?;
+        self.begin_anew(&mut records).await?;
         self.clear_unknown(&records).await.map_err(failed)?;
         if let Err(error) = self.shared.logs.keep_only(records.iter().map(|record| record.spec.id.key())) {
             tracing::warn!(%error, "logs of groups that are gone could not be removed");

@@ -75,7 +75,7 @@ async fn of_a_sandbox_without_a_state_nothing_outlives_its_process() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_virtual_clock_is_moved_and_azure_devops_goes_to_a_file_and_back() -> Result<()> {
+async fn a_virtual_clock_is_moved_and_a_sandbox_without_agents_goes_to_a_file_and_back() -> Result<()> {
     let mut stack = Stack::builder().up(&["--clock", "virtual"]).start().await?;
     let work = tempfile::tempdir()?;
     let file = work.path().join("snapshot");
@@ -117,6 +117,77 @@ async fn a_virtual_clock_is_moved_and_azure_devops_goes_to_a_file_and_back() -> 
     let refused = machine.control("POST", "/azdo/tokens/revoke", Some(json!({ "token": "none" }))).await;
     ensure!(refused.is_err(), "control: a token that nobody has cannot be revoked");
     machine.finish().await?;
+    stack.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_goes_to_a_file_and_back_with_both_sides_or_neither() -> Result<()> {
+    let stack = Stack::builder().agents(1).start().await?;
+    let work = tempfile::tempdir()?;
+    let at = |name: &str| Ok::<_, anyhow::Error>(work.path().join(name).to_str().context("text")?.to_owned());
+    let (file, azdo, key) = (at("snapshot")?, at("azdo")?, at("key")?);
+    let container = async || -> Result<String> {
+        let shown = stack.control("GET", "/groups", None).await?;
+        let id = shown["groups"][0]["containers"][0]["containerId"].as_str();
+        Ok(id.with_context(|| format!("a container in {shown}"))?.to_owned())
+    };
+    let there = async |group: &str| -> Result<bool> {
+        let groups = stack.arm("GET", "/resourcegroups", "2021-04-01").await?;
+        let groups = groups["value"].as_array().context("a list of groups")?;
+        Ok(groups.iter().any(|one| one["name"] == group))
+    };
+    let put = async |group: &str| {
+        let body = json!({"location": "westeurope"});
+        stack.arm_with("PUT", &format!("/resourcegroups/{group}"), "2021-04-01", Some(body)).await
+    };
+    ensure!(stack.job("echo one").await?.result == "succeeded");
+    put("kept").await?;
+    let first = container().await?;
+    stack.ok(&["sandbox", "snapshot", &file]).await?;
+    stack.ok(&["sandbox", "snapshot", &azdo, "--of", "azdo", "--key-file", &key]).await?;
+
+    stack.ok(&["scale", "--agents", "0"]).await?;
+    put("late").await?;
+    let late = stack.queue("echo late").await?;
+    ensure!(stack.engine().containers(stack.instance()).await?.is_empty(), "control: the agent is gone");
+    let cut = at("cut")?;
+    let whole = fs_err::read(&file)?;
+    fs_err::write(&cut, &whole[..whole.len() - 1])?;
+    says(&stack.mayfly(&["sandbox", "restore", &cut]).await?, 1, &["cut off", "nothing was changed"])?;
+    ensure!(there("late").await?, "Azure was changed");
+    stack.control("GET", &format!("/azdo/jobs/{late}"), None).await?;
+
+    let restored = stack.ok(&["sandbox", "restore", &file]).await?;
+    ensure!(restored.stdout.contains("restored: 1 agents, 1 jobs, 0 of them running"), "{}", restored.text());
+    ensure!(restored.stdout.contains("1 container groups that run"), "{}", restored.text());
+    ensure!(there("kept").await? && !there("late").await?);
+    ensure!(stack.control("GET", &format!("/azdo/jobs/{late}"), None).await.is_err(), "it is still there");
+    let job = stack.job("echo two").await?;
+    ensure!((job.result.as_str(), job.agent.as_str()) == ("succeeded", "mayfly-0"), "{job:?}");
+    ensure!(container().await? != first, "a container of before");
+    let containers = stack.engine().containers(stack.instance()).await?;
+    ensure!(containers.len() == 1, "{containers:?}");
+    stack.ok(&["status"]).await?;
+
+    // A file of one side leaves the other as it is.
+    put("later").await?;
+    let one = stack.ok(&["sandbox", "restore", &azdo, "--key-file", &key]).await?;
+    ensure!(!one.stdout.contains("resource groups") && there("later").await?, "{}", one.text());
+
+    // Another sandbox has another subscription, and takes what does not depend on it.
+    let other = Stack::builder().start().await?;
+    says(&other.mayfly(&["sandbox", "restore", &file]).await?, 3, &["was sealed with the key"])?;
+    stack.ok(&["sandbox", "snapshot", &file, "--key-file", &key]).await?;
+    let restore = ["sandbox", "restore", &file, "--key-file", &key];
+    says(
+        &other.mayfly(&restore).await?,
+        3,
+        &["it is of the subscription", "--of azdo", "nothing was changed"],
+    )?;
+    ensure!(other.control("GET", "/azdo/jobs", None).await? == json!([]), "its Azure DevOps was changed");
+    other.ok(&[&restore[..], &["--of", "azdo"]].concat()).await?;
+    ensure!(other.control("GET", "/azdo/jobs", None).await? != json!([]));
+    other.finish().await?;
     stack.finish().await
 }
 

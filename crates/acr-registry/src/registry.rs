@@ -1,5 +1,6 @@
 //! One running registry: what its routes work with, who may log in, and what is swept out of it.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use service_kit::Shutdown;
+use tokio::sync::RwLockReadGuard;
 
 use crate::access::{Holder, Rights, TOKEN_USER, Tokens};
 use crate::catalogue::Catalogue;
@@ -41,14 +43,22 @@ pub(crate) struct Stored {
 pub(crate) struct Registry {
     pub(crate) content: Content,
     pub(crate) catalogue: Catalogue,
-    /// Shared by whoever puts a file in place and then writes down whose it is; held alone by whoever removes files of
-    /// which nothing is written down.
-    pub(crate) files: Arc<tokio::sync::RwLock<()>>,
+    /// See [`Registry::placing`]; held alone by whoever removes files of which nothing is written down.
+    pub(crate) files: Arc<tokio::sync::RwLock<Standing>>,
     pub(crate) users: Users,
     pub(crate) tokens: Tokens,
     pub(crate) entra: Option<Entra>,
     pub(crate) admin: Arc<Mutex<Admin>>,
     pub(crate) listener: Listener,
+}
+
+/// Whether a registry takes anything.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    #[default]
+    Open,
+    /// Another may be in its place: who comes late writes nothing there.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -73,6 +83,20 @@ impl Admin {
 }
 
 impl Registry {
+    /// Held by whoever puts a file in place and then writes down whose it is.
+    pub(crate) async fn placing(&self) -> io::Result<RwLockReadGuard<'_, Standing>> {
+        let held = self.files.read().await;
+        match *held {
+            Standing::Open => Ok(held),
+            Standing::Ended => Err(io::Error::other("the registry has ended")),
+        }
+    }
+
+    /// Waits for those, and lets nobody in any more.
+    pub(crate) async fn end(&self) {
+        *self.files.write().await = Standing::Ended;
+    }
+
     /// What its folder is called, and its tables.
     pub(crate) fn key(&self) -> String {
         self.admin().name.to_ascii_lowercase()

@@ -8,7 +8,7 @@ mod state;
 mod traffic;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -30,8 +30,7 @@ impl Arm {
             .route("/seed", post(state::seed))
             .route("/reset", post(state::reset))
             .route("/snapshot", post(snapshot::take))
-            // Images may be large: whoever sends is whoever has the control API.
-            .route("/restore", post(snapshot::restore).layer(DefaultBodyLimit::disable()))
+            .route("/restore", post(snapshot::restore))
             .with_state(self.clone())
             .merge(fault_routes(self.traffic().faults().clone()))
     }

@@ -56,9 +56,8 @@ impl LogFiles {
     /// Puts other logs in the place of all that are there.
     pub(crate) fn replace(&self, logs: &[SavedLog]) -> io::Result<()> {
         self.keep_only(std::iter::empty())?;
-        logs.iter().try_for_each(|log| {
-            self.keep(&log.group, &log.container, log.generation, log.text.as_bytes())
-        })
+        logs.iter()
+            .try_for_each(|log| self.keep(&log.group, &log.container, log.generation, log.text.as_bytes()))
     }
 
     /// Drops all logs of a group.

@@ -17,7 +17,7 @@ use service_kit::{ControlError, ResetBody};
 use tokio::sync::Notify;
 
 use crate::whole::Whole;
-use crate::{clock, seeding};
+use crate::{clock, seeding, snapshot};
 
 /// What the control API can reach beside the emulators' own control routes.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub(crate) fn router(control: Control, entra: Router) -> Router {
         .route("/groups", get(groups))
         .route("/reset", post(reset))
         .route("/seed", post(seeding::seed))
+        .route("/snapshot", post(snapshot::take))
+        .route("/restore", post(snapshot::restore))
         .with_state(control.clone())
         // One clock for all services: Azure DevOps', which knows what is to happen when it is moved.
         .nest("/clock", azdo.clock_router())
@@ -148,7 +150,7 @@ async fn groups(State(control): State<Control>) -> Response {
 
 async fn unknown(request: Request) -> Response {
     let why = format!(
-        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /seed, POST /reset, /clock, /azdo/…, /arm/… and /entra/…",
+        "`{} {}` is no route of the control API; there are GET /health, POST /stop, GET /groups, POST /seed, POST /reset, POST /snapshot, POST /restore, /clock, /azdo/…, /arm/… and /entra/…",
         request.method(),
         request.uri().path()
     );

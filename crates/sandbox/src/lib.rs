@@ -25,6 +25,7 @@ mod registry;
 mod running;
 mod seeding;
 mod serve;
+mod snapshot;
 mod trust;
 mod up;
 mod whole;

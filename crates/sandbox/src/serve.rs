@@ -116,6 +116,8 @@ pub(crate) async fn serve(
             arm: arm.clone(),
             store: store.clone(),
             clock: base.clock.clone(),
+            entropy: base.entropy.clone(),
+            folder: folder.clone(),
         },
         stop: stop.clone(),
     };

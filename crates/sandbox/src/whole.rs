@@ -1,8 +1,10 @@
-//! All services of a sandbox at once: seeded, and back to the beginning.
+//! All services of a sandbox at once: seeded, back to the beginning, in a file and back.
+
+use std::path::PathBuf;
 
 use arm_emulator::Arm;
 use azdo_mock::{AzureDevOps, ResetError};
-use service_kit::{Seeds, SharedClock, Store};
+use service_kit::{Seeds, SharedClock, SharedEntropy, Store};
 
 /// The services.
 #[derive(Debug, Clone)]
@@ -11,6 +13,9 @@ pub(crate) struct Whole {
     pub(crate) arm: Arm,
     pub(crate) store: Store,
     pub(crate) clock: SharedClock,
+    pub(crate) entropy: SharedEntropy,
+    /// Where snapshots are while they are written or read.
+    pub(crate) folder: PathBuf,
 }
 
 /// Why it could not be done.

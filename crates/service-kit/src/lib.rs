@@ -36,7 +36,8 @@ pub use ring::Ring;
 pub use serve::{port_is_free, serve_http, serve_https};
 pub use shutdown::Shutdown;
 pub use snapshot::{
-    SNAPSHOT_KEY, SnapshotFile, SnapshotFileError, SnapshotReader, SnapshotWriter, WHOLE, snapshot_key, snapshot_received,
+    SNAPSHOT_KEY, SnapshotFile, SnapshotFileError, SnapshotReader, SnapshotWriter, WHOLE, snapshot_key,
+    snapshot_received,
 };
 pub use store::{Batch, SealedError, Store, StoreDocument, StoreError, StoreKey};
 pub use tls::{Authority, ServerTls, TlsError};

@@ -151,6 +151,11 @@ impl<R: BufRead> SnapshotReader<R> {
         Ok(Self { input: BufReader::new(input), ahead, holds, version })
     }
 
+    /// What it holds: one part, or [`WHOLE`].
+    pub fn holds(&self) -> &str {
+        &self.holds
+    }
+
     /// Goes on to a part. `false`: the rest of the file has no such part.
     pub fn find(&mut self, part: (&str, u32)) -> Result<bool, SnapshotFileError> {
         loop {

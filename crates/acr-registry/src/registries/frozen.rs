@@ -61,11 +61,7 @@ impl Registries {
     ///
     /// # Errors
     /// A file could not be given a second name.
-    pub async fn freeze<T>(
-        &self,
-        but: &str,
-        read: impl FnOnce() -> T,
-    ) -> Result<(T, Frozen), RegistryError> {
+    pub async fn freeze<T>(&self, but: &str, read: impl FnOnce() -> T) -> Result<(T, Frozen), RegistryError> {
         let _changing = self.0.changing.lock().await;
         let but = but.to_ascii_lowercase();
         let registries: Vec<_> = {
@@ -193,3 +189,6 @@ impl Staged {
         self.0.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,7 @@ impl Registries {
         both.sort_by_key(|registry| registry.key());
         let mut held = Vec::new();
         for registry in both {
-            held.push(registry.files.read().await);
+            held.push(registry.placing().await.map_err(ImportError::Files)?);
         }
         let there = source.catalogue.get(&repository).map_err(ImportError::Store)?.unwrap_or_default();
         let digest = match there.resolve(&reference) {

@@ -40,8 +40,7 @@ impl Registries {
         };
         for one in halted {
             one.shutdown.token().cancel();
-            // Whoever is putting a file in its place writes down whose it is.
-            drop(one.registry.files.write().await);
+            one.registry.end().await;
         }
     }
 
@@ -84,7 +83,8 @@ impl Registries {
             // The one that goes on is in no folder that the store names, and stays.
             self.move_named(&self.aside()).await?;
         }
-        let known: Vec<(String, super::Stored)> = self.0.settings.store.list(REGISTRIES).map_err(super::store(""))?;
+        let known: Vec<(String, super::Stored)> =
+            self.0.settings.store.list(REGISTRIES).map_err(super::store(""))?;
         for (folder, name) in folders(root).map_err(files)? {
             if name.starts_with(ASIDE) || !known.iter().any(|(known, _)| *known == name) {
                 removed(folder).await.map_err(files)?;

@@ -62,7 +62,7 @@ pub(super) async fn put(
     let now = registry.tokens.clock.now();
     {
         // A file that is not written down yet must not be taken for one that nobody has.
-        let _files = registry.files.read().await;
+        let _placing = registry.placing().await.map_err(internal)?;
         let id = registry.tokens.entropy.uuid();
         registry.content.write(id, &digest, &content).await.map_err(internal)?;
         let record = record(media_type.clone(), details, now);

@@ -125,7 +125,8 @@ async fn mount_blob(
         ));
     };
     // The file cannot go between the look and the link.
-    let _files = registry.files.read().await;
+    let placing = registry.placing().await;
+    let _placing = placing.map_err(|error| OciError::internal("mount a blob", &error))?;
     if !blobs::repository_has(registry, &source, &digest)? {
         return Ok(None);
     }
@@ -154,7 +155,8 @@ async fn take(
         Err(FinishError::Busy) => return Err(busy()),
         Err(FinishError::Io(error)) => return Err(OciError::internal("finish an upload", &error)),
     };
-    let _files = registry.files.read().await;
+    let placing = registry.placing().await;
+    let _placing = placing.map_err(|error| OciError::internal("finish an upload", &error))?;
     // First the file, then whose it is: a crash in between leaves a file that is collected, not a blob without content.
     let placed = registry.content.place(&whole).await;
     placed.map_err(|error| OciError::internal("finish an upload", &error))?;

@@ -124,6 +124,8 @@ pub(crate) async fn exchange(arm: &Arm, next: Next) -> Result<Past, Interrupted>
 /// The same, in the transaction that `write` makes.
 pub(crate) async fn exchange_by(arm: &Arm, next: Next, write: Write) -> Result<Past, Interrupted> {
     let (groups, registries) = (&arm.settings().groups, &arm.settings().registries);
+    // Without the engine neither the next state nor the present one could be gone on with.
+    groups.ping().await.map_err(|error| Interrupted::Before(aci::error(error).into()))?;
     end_work(arm).await;
     let gone = groups.halt().await;
     let stripped = match next.containers {
@@ -137,7 +139,10 @@ pub(crate) async fn exchange_by(arm: &Arm, next: Next, write: Write) -> Result<P
     };
     if let Err(cause) = written {
         if let Err(error) = serve_again(arm).await {
-            tracing::error!(error = &*error, "Azure is as it was, and not all of it is served until the next start");
+            tracing::error!(
+                error = &*error,
+                "Azure is as it was, and not all of it is served until the next start"
+            );
         }
         return Err(Interrupted::Before(cause));
     }

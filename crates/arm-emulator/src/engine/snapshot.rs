@@ -69,8 +69,8 @@ pub enum RestoreError {
     /// Its images could not be written.
     #[error("write the images of the snapshot")]
     Images(#[from] io::Error),
-    /// It could not be written. Containers were restarted.
-    #[error("take up the snapshot; deployments were cancelled and containers restarted")]
+    /// It could not be written, or the engine does not answer. Containers may have been restarted.
+    #[error("take up the snapshot; deployments were cancelled, and containers may have been restarted")]
     Unchanged(#[source] Cause),
     /// The sandbox is being stopped.
     #[error("take up the snapshot: the sandbox is shutting down; the next start of it says what came of it")]

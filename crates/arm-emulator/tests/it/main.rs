@@ -24,6 +24,7 @@ mod rollback;
 mod scopes;
 mod secrets;
 mod seed;
+mod snapshot;
 mod stack;
 mod subscription_routes;
 mod versions;

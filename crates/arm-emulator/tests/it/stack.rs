@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use acr_registry::{Registries, RegistrySettings};
-use arm_emulator::{Arm, ArmSettings, Service};
+use arm_emulator::{Arm, ArmSettings, OwnRegistry, Service};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -17,8 +17,8 @@ use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use service_kit::{
-    Authority, ManualClock, SharedClock, SharedEntropy, Shutdown, Store, SystemClock, SystemEntropy,
-    serve_http,
+    Authority, ManualClock, SNAPSHOT_KEY, SharedClock, SharedEntropy, Shutdown, Store, SystemClock,
+    SystemEntropy, serve_http,
 };
 use tower::ServiceExt;
 use url::Url;
@@ -39,6 +39,23 @@ struct Kept {
     answers: Arc<Mutex<String>>,
     key: Arc<SigningKey>,
     quota: Quota,
+    subscription: &'static str,
+    own_registry: Option<OwnRegistry>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self {
+            store: Store::in_memory(),
+            runtime: FakeRuntime::new(SystemClock::shared()),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+            answers: Arc::default(),
+            key: Arc::new(SigningKey::generate().unwrap()),
+            quota: Quota::default(),
+            subscription: SUBSCRIPTION,
+            own_registry: None,
+        }
+    }
 }
 
 pub(crate) struct Stack {
@@ -105,14 +122,21 @@ impl Stack {
     }
 
     pub(crate) async fn with_quota(quota: Quota) -> Self {
-        let kept = Kept {
-            store: Store::in_memory(),
-            runtime: FakeRuntime::new(SystemClock::shared()),
-            folder: Arc::new(tempfile::tempdir().unwrap()),
-            answers: Arc::default(),
-            key: Arc::new(SigningKey::generate().unwrap()),
-            quota,
-        };
+        Self::with(Kept { quota, ..Kept::new() }).await
+    }
+
+    /// Of another subscription.
+    pub(crate) async fn start_in(subscription: &'static str) -> Self {
+        Self::on(Kept { subscription, ..Kept::new() }).await
+    }
+
+    /// With a registry of this name, in the usual resource group, that is the sandbox's own.
+    pub(crate) async fn with_own(registry: &str) -> Self {
+        let own = OwnRegistry { group: GROUP.to_owned(), name: registry.to_owned() };
+        Self::with(Kept { own_registry: Some(own), ..Kept::new() }).await
+    }
+
+    async fn with(kept: Kept) -> Self {
         let stack = Self::on(kept).await;
         stack
             .put(
@@ -166,7 +190,7 @@ impl Stack {
         entra.keep_in(kept.store.clone()).unwrap();
         groups.adopt().await.unwrap();
         let arm = Arm::new(ArmSettings {
-            subscription_id: SUBSCRIPTION.parse().unwrap(),
+            subscription_id: kept.subscription.parse().unwrap(),
             tenant_id: TENANT.parse().unwrap(),
             endpoint: Url::parse(&base).unwrap(),
             login_endpoint: Url::parse("https://localhost:1").unwrap(),
@@ -178,7 +202,7 @@ impl Stack {
             entra: entra.clone(),
             registries: registries.clone(),
             groups,
-            own_registry: None,
+            own_registry: kept.own_registry.clone(),
         });
         let traffic = arm.traffic().clone();
         registries.set_around(move |router| traffic.around(Service::Registry, router));
@@ -322,6 +346,47 @@ impl Stack {
     /// Applies Azure's part of a seed file.
     pub(crate) async fn seed(&self, text: &str) -> (u16, Value) {
         self.control_text(Method::POST, "/seed", text.to_owned()).await
+    }
+
+    /// Azure in a file.
+    pub(crate) async fn snapshot(&self) -> Vec<u8> {
+        self.snapshot_by(None).await
+    }
+
+    pub(crate) async fn snapshot_with(&self, key: &str) -> Vec<u8> {
+        self.snapshot_by(Some(key)).await
+    }
+
+    async fn snapshot_by(&self, key: Option<&str>) -> Vec<u8> {
+        let (status, file) = self.control_bytes("/snapshot", key, Vec::new()).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&file));
+        file
+    }
+
+    /// Takes a file up.
+    pub(crate) async fn restore(&self, file: &[u8]) -> (u16, Value) {
+        self.restore_by(file, None).await
+    }
+
+    pub(crate) async fn restore_with(&self, file: &[u8], key: &str) -> (u16, Value) {
+        self.restore_by(file, Some(key)).await
+    }
+
+    async fn restore_by(&self, file: &[u8], key: Option<&str>) -> (u16, Value) {
+        let (status, answer) = self.control_bytes("/restore", key, file.to_vec()).await;
+        (status, serde_json::from_slice(&answer).unwrap_or(Value::Null))
+    }
+
+    async fn control_bytes(&self, path: &str, key: Option<&str>, body: Vec<u8>) -> (u16, Vec<u8>) {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = match key {
+            Some(key) => request.header(SNAPSHOT_KEY, key),
+            None => request,
+        };
+        let request = request.body(axum::body::Body::from(body)).unwrap();
+        let answer = self.control.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec())
     }
 
     /// Puts everything back to how it began.

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use reqwest::Method;
 use serde_json::{Value, json};
 use service_kit::{Shutdown, serve_http};
+use sha2::{Digest, Sha256};
 
 use crate::stack::{Stack, registry, until};
 
@@ -63,19 +64,25 @@ impl Called {
 }
 
 /// A registry with its clients' side.
-struct Images {
+pub(crate) struct Images {
+    name: String,
     client: reqwest::Client,
-    server: String,
+    pub(crate) server: String,
     password: String,
 }
 
 impl Images {
     async fn new(stack: &Stack) -> Self {
+        Self::of(stack, NAME).await
+    }
+
+    pub(crate) async fn of(stack: &Stack, name: &str) -> Self {
         let body = json!({"location": "westeurope", "sku": {"name": "Premium"}, "properties": {"adminUserEnabled": true}});
-        let made = stack.put(&registry(NAME), body).await.expect(201).body;
+        let made = stack.put(&registry(name), body).await.expect(201).body;
         let credentials =
-            stack.post(&format!("{}/listCredentials", registry(NAME)), json!({})).await.expect(200);
+            stack.post(&format!("{}/listCredentials", registry(name)), json!({})).await.expect(200);
         Self {
+            name: name.to_owned(),
             // Whose certificate it is, is the business of other tests.
             client: reqwest::Client::builder().tls_danger_accept_invalid_certs(true).build().unwrap(),
             server: made["properties"]["loginServer"].as_str().unwrap().to_owned(),
@@ -84,15 +91,35 @@ impl Images {
     }
 
     async fn send(&self, method: Method, path: &str, kind: &str, body: &str) -> reqwest::Response {
-        let request = self.client.request(method, format!("https://{}{path}", self.server));
-        let request = request.basic_auth(NAME, Some(&self.password)).header("user-agent", "docker/1 test");
+        let request = self.request(method, path);
         let answer = request.header("content-type", kind).body(body.to_owned()).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}: {}", answer.status());
         answer
     }
 
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.request(method, format!("https://{}{path}", self.server));
+        request.basic_auth(&self.name, Some(&self.password)).header("user-agent", "docker/1 test")
+    }
+
+    /// Uploads a blob.
+    pub(crate) async fn blob(&self, repository: &str, content: &[u8]) {
+        let digest = hex::encode(Sha256::digest(content));
+        let path = format!("/v2/{repository}/blobs/uploads/?digest=sha256:{digest}");
+        let answer = self.request(Method::POST, &path).body(content.to_vec()).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+    }
+
+    /// The answer to a pull of a manifest: status, and the digest of what came.
+    pub(crate) async fn pull(&self, repository: &str, tag: &str) -> (u16, String) {
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        let answer = self.request(Method::GET, &path).header("accept", OCI).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, format!("sha256:{}", hex::encode(Sha256::digest(answer.bytes().await.unwrap()))))
+    }
+
     /// Pushes an image; gives its digest and size.
-    async fn push(&self, repository: &str, tag: &str) -> (String, usize) {
+    pub(crate) async fn push(&self, repository: &str, tag: &str) -> (String, usize) {
         let config = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         let upload = format!("/v2/{repository}/blobs/uploads/?digest={config}");
         self.send(Method::POST, &upload, "application/octet-stream", "{}").await;

@@ -57,7 +57,8 @@ pub(super) async fn restore(
     body: Body,
 ) -> Result<Json<Value>, Response> {
     let key = snapshot_key(&headers, service.snapshot_key()).map_err(IntoResponse::into_response)?;
-    let file = snapshot_received(service.files().folder(), body).await.map_err(IntoResponse::into_response)?;
+    let file =
+        snapshot_received(service.files().folder(), body).await.map_err(IntoResponse::into_response)?;
     let restored = apart(move || service.restore(file, &key)).await?;
     Ok(Json(restored.shown()))
 }

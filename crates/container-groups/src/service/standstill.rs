@@ -41,7 +41,8 @@ impl Groups {
                     let why = format!("read the log of container '{}': {error}", container.name);
                     GroupError::new(500, "InternalServerError", why)
                 })?;
-                let saved = |(run, log): (&u64, &Vec<u8>)| SavedLog::new(spec.id.key(), &container.name, *run, log);
+                let saved =
+                    |(run, log): (&u64, &Vec<u8>)| SavedLog::new(spec.id.key(), &container.name, *run, log);
                 logs.extend(kept.iter().map(saved));
             }
             let present = self.present_logs(spec.id.key()).await;
@@ -60,7 +61,12 @@ impl Groups {
             }
             match runtime.logs(&one.id, ended_request(true)).await {
                 Ok(log) => {
-                    logs.push(SavedLog::new(group, &labels.container, labels.generation, ended_stamped(&log)));
+                    logs.push(SavedLog::new(
+                        group,
+                        &labels.container,
+                        labels.generation,
+                        ended_stamped(&log),
+                    ));
                 }
                 // Removed since it was listed, as by a restart: what it wrote last is lost to the snapshot.
                 Err(RuntimeError::Gone { .. }) => {}
@@ -89,13 +95,20 @@ impl Groups {
         anew::mark(batch, Logs::Replaced)
     }
 
+    /// Whether the engine answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), GroupError> {
+        self.shared.runtime.ping().await.map_err(|error| GroupError::runtime(&error))
+    }
+
     /// Removes all containers and volumes of the groups, after [`Groups::halt`]. What ran is run anew by the next
     /// [`Groups::adopt`], whatever was or was not done in between.
     ///
     /// # Errors
     /// The engine does not answer, or the store could not be written.
     pub async fn strip(&self) -> Result<(), GroupError> {
-        self.shared.runtime.ping().await.map_err(|error| GroupError::runtime(&error))?;
         let marked = anew::mark(Batch::new(), Logs::Kept);
         let marked = marked.and_then(|batch| self.shared.settings.store.write(batch));
         marked.map_err(|error| GroupError::store(&error))?;

@@ -61,9 +61,10 @@ pub(crate) fn marked(store: &Store) -> Result<Option<Logs>, StoreError> {
 pub(crate) fn documents(logs: &[SavedLog]) -> Result<Vec<StoreDocument>, StoreError> {
     let read = Store::in_memory();
     let mut numbered = logs.iter().enumerate();
-    read.write(numbered.try_fold(Batch::new(), |batch, (number, log)| {
-        batch.put(LOGS, &format!("{number:06}"), log)
-    })?)?;
+    read.write(
+        numbered
+            .try_fold(Batch::new(), |batch, (number, log)| batch.put(LOGS, &format!("{number:06}"), log))?,
+    )?;
     read.documents(&[LOGS])
 }
 

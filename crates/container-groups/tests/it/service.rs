@@ -1,6 +1,7 @@
 //! The service on an engine in memory, with a clock that is moved by hand.
 
 mod initialise;
+mod standstill;
 
 use std::sync::Arc;
 use std::time::Duration;

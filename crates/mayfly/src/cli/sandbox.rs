@@ -71,9 +71,9 @@ pub(crate) enum Sandbox {
     /// Show its time, or move it forward where it was started with `--clock virtual`
     #[command(subcommand)]
     Clock(ClockWords),
-    /// Write what its Azure DevOps keeps into a file: pools, agents, jobs, logs, tokens; sealed
+    /// Write what it keeps into a file: its Azure DevOps with agents, jobs and logs, its Azure with resources and images; sealed
     Snapshot(SnapshotWords),
-    /// Take up such a file in the place of everything that its Azure DevOps holds
+    /// Take up such a file in the place of everything that it holds; containers are made again
     Restore(SnapshotWords),
     /// Agents of its Azure DevOps
     #[command(subcommand)]
@@ -217,6 +217,9 @@ pub(crate) enum Clock {
 pub(crate) struct SnapshotWords {
     /// The file
     pub(crate) file: PathBuf,
+    /// Only this side [default: both, or the one that the file holds]
+    #[arg(long, value_enum)]
+    pub(crate) of: Option<Side>,
     /// Seal it with the key in this file, so that other sandboxes can take it up; `snapshot` makes one that is not there
     /// [default: the sandbox's own key]
     #[arg(long, value_name = "FILE")]

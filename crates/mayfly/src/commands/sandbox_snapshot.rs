@@ -1,4 +1,4 @@
-//! `sandbox snapshot` and `sandbox restore`: the sandbox's Azure DevOps in a file.
+//! `sandbox snapshot` and `sandbox restore`: the sandbox in a file, or one side of it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 
 use super::control::{Control, LONG};
-use crate::cli::{Common, Format, SnapshotWords};
+use crate::cli::{Common, Format, Side, SnapshotWords};
 use crate::environment::Environment;
 use crate::outcome::{Outcome, Problem};
 use crate::output;
@@ -28,9 +28,9 @@ pub(crate) async fn take(
     let control = Control::find(common, environment)?;
     let key = words.key_file.as_deref().map(sandbox::make_or_read_key).transpose();
     let key = key.map_err(|error| Problem::from_error(Outcome::Usage, error))?;
-    let path = "/azdo/snapshot";
-    let request = with_key(control.request(Method::POST, path).timeout(LONG), key)?;
-    let answer = control.stream(request, path).await?;
+    let path = format!("{}/snapshot", words.of.map_or("", Side::prefix));
+    let request = with_key(control.request(Method::POST, &path).timeout(LONG), key)?;
+    let answer = control.stream(request, &path).await?;
     let partial = partial(&words.file);
     let written = async {
         let mut file = fs_err::tokio::File::create(&partial).await?;
@@ -76,10 +76,10 @@ pub(crate) async fn restore(
     let file = fs_err::tokio::File::open(&words.file)
         .await
         .map_err(|error| Problem::from_error(Outcome::Usage, error))?;
-    let path = "/azdo/restore";
+    let path = format!("{}/restore", words.of.map_or("", Side::prefix));
     let body = Body::wrap_stream(ReaderStream::new(file));
-    let request = with_key(control.request(Method::POST, path).timeout(LONG), key)?.body(body);
-    let restored = match control.try_send(request, path).await? {
+    let request = with_key(control.request(Method::POST, &path).timeout(LONG), key)?.body(body);
+    let restored = match control.try_send(request, &path).await? {
         Ok(restored) => restored,
         Err(refused) => return Err(refusal(&words.file, &refused)),
     };
@@ -87,25 +87,47 @@ pub(crate) async fn restore(
         output::document(&restored)?;
         return Ok(Outcome::Done);
     }
-    output::result(&format!(
-        "restored: {} agents, {} jobs, {} of them running",
-        restored["agents"], restored["jobs"], restored["running"]
-    ));
-    output::note(
-        "all sessions ended; a running job goes on if its agent does, else it is abandoned when its lock ends",
-    );
+    announce(&restored);
     Ok(Outcome::Done)
+}
+
+/// Says what came back, and what did not go on.
+fn announce(restored: &Value) {
+    let many = |key: &str| restored[key].as_array().map_or(0, Vec::len);
+    if !restored["agents"].is_null() {
+        output::result(&format!(
+            "restored: {} agents, {} jobs, {} of them running",
+            restored["agents"], restored["jobs"], restored["running"]
+        ));
+        output::note(
+            "all sessions ended; a running job goes on if its agent does, else it is abandoned when its lock ends",
+        );
+    }
+    if !restored["resourceGroups"].is_null() {
+        output::result(&format!(
+            "restored: {} resource groups, {} registries, {} container groups that run",
+            restored["resourceGroups"],
+            many("registries"),
+            many("containerGroups")
+        ));
+        output::note("containers are made again; its own registry and its images are as they were");
+    }
 }
 
 fn refusal(file: &Path, refused: &Value) -> anyhow::Error {
     let why = refused["error"].as_str().unwrap_or_default();
-    let foreign = why.contains("was sealed with the key");
-    let outcome = if foreign { Outcome::Refused } else { Outcome::Failed };
-    let problem = Problem::new(outcome, format!("restore `{}`: {why}; nothing was changed", file.display()));
-    let problem = if foreign {
-        problem.hint("give the key file that it was taken with (`--key-file`), or restore it in the sandbox that it is of")
+    let shown = format!("restore `{}`: {why}; nothing was changed", file.display());
+    let problem = |outcome| Problem::new(outcome, shown.clone());
+    let problem = if why.contains("was sealed with the key") {
+        problem(Outcome::Refused)
+            .hint("give the key file that it was taken with (`--key-file`), or restore it in the sandbox that it is of")
+    } else if why.contains("it is of the subscription") {
+        problem(Outcome::Refused)
+            .hint("its Azure goes back into the sandbox that it is of, also after `sandbox down` with `--state`; `--of azdo` takes up its Azure DevOps alone")
+    } else if why.contains("serve registry") {
+        problem(Outcome::Failed).hint("a registry keeps its port for life: end what listens there")
     } else {
-        problem.hint("take a new one with `mayfly sandbox snapshot FILE`")
+        problem(Outcome::Failed).hint("take a new one with `mayfly sandbox snapshot FILE`")
     };
     problem.into()
 }

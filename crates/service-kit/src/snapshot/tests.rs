@@ -78,16 +78,10 @@ fn a_file_of_something_else_or_of_another_version_is_named() {
         let file = SnapshotReader::open(bytes, &key);
         file.and_then(|mut file| file.expect(part)).unwrap_err().to_string()
     };
-    assert_eq!(
-        refused(&bytes, OTHER),
-        "it holds `one` in version 3; `other` in version 1 is read"
-    );
+    assert_eq!(refused(&bytes, OTHER), "it holds `one` in version 3; `other` in version 1 is read");
     assert_eq!(refused(&bytes, ("one", 4)), "it holds `one` in version 3; `one` in version 4 is read");
     let both = whole(&key);
-    assert_eq!(
-        refused(&both, ("third", 1)),
-        "it holds `sandbox` in version 1; `third` in version 1 is read"
-    );
+    assert_eq!(refused(&both, ("third", 1)), "it holds `sandbox` in version 1; `third` in version 1 is read");
     assert_eq!(refused(&both, ("other", 2)), "it holds `other` in version 1; `other` in version 2 is read");
     let newer = SnapshotWriter::new(Vec::new(), &key, (WHOLE.0, 2), &SystemEntropy::shared()).unwrap();
     assert_eq!(

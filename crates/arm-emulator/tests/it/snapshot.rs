@@ -337,8 +337,7 @@ async fn nobody_is_served_into_the_middle_and_a_refused_write_leaves_all_as_it_w
     });
     reached.await.unwrap();
     let path = resource_group("later");
-    let asked = stack.get(&path);
-    tokio::pin!(asked);
+    let mut asked = Box::pin(stack.get(&path));
     let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut asked).await;
     assert!(early.is_err(), "answered in the middle of it");
     drop(release);

@@ -29,7 +29,7 @@ async fn groups_of_another_time_run_anew_with_their_own_logs() {
     for crashed in [false, true] {
         let mut bench = Bench::new(at_once());
         let mut spec = with_secure(agent("one"), "TOKEN", "kept");
-        spec.volumes.push(VolumeSpec { name: "work".to_owned(), source: VolumeSource::EmptyDir });
+        spec.volumes.push(VolumeSpec { name: "workspace".to_owned(), source: VolumeSource::EmptyDir });
         let first = bench.up(spec.clone()).await;
         bench.engine.write_log(&container_id(&first), "first\n");
         let ends = bench.up(agent("ended")).await;

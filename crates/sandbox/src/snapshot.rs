@@ -47,31 +47,31 @@ enum Sides {
 }
 
 impl Whole {
-    fn write(&self, azure: &arm_emulator::Held, key: &StoreKey) -> Result<Response, Response> {
-        let written = |error| azdo_mock::SnapshotError::Write(error).into_response();
-        let azdo = self.azdo.hold().map_err(IntoResponse::into_response)?;
+    fn write(&self, azure: &arm_emulator::Held, key: &StoreKey) -> Result<Response, Refusal> {
+        let written = |error| refusal(azdo_mock::SnapshotError::Write(error));
+        let azdo = self.azdo.hold().map_err(refusal)?;
         let file = SnapshotFile::new_in(&self.folder).map_err(written)?;
         let mut file = SnapshotWriter::new(file, key, WHOLE, &self.entropy).map_err(written)?;
         file.part(azdo_mock::SNAPSHOT_HOLDS).map_err(written)?;
-        self.azdo.write_snapshot(&azdo, &mut file).map_err(IntoResponse::into_response)?;
+        self.azdo.write_snapshot(&azdo, &mut file).map_err(refusal)?;
         file.part(arm_emulator::SNAPSHOT_HOLDS).map_err(written)?;
-        azure.write(&mut file).map_err(IntoResponse::into_response)?;
+        azure.write(&mut file).map_err(refusal)?;
         file.end().and_then(SnapshotFile::answer).map_err(written)
     }
 
-    fn read(&self, input: impl BufRead, key: &StoreKey) -> Result<Sides, Response> {
-        let unreadable = |error: SnapshotFileError| azdo_mock::RestoreError::File(error).into_response();
+    fn read(&self, input: impl BufRead, key: &StoreKey) -> Result<Sides, Refusal> {
+        let unreadable = |error: SnapshotFileError| refusal(azdo_mock::RestoreError::File(error));
         let mut file = SnapshotReader::open(input, key).map_err(unreadable)?;
         let has = |part: (&str, u32)| [part.0, WHOLE.0].contains(&file.holds());
         let (azdo, arm) = (has(azdo_mock::SNAPSHOT_HOLDS), has(arm_emulator::SNAPSHOT_HOLDS));
         let mut of_azdo = || {
             file.expect(azdo_mock::SNAPSHOT_HOLDS).map_err(unreadable)?;
-            self.azdo.read_snapshot(&mut file).map_err(IntoResponse::into_response)
+            self.azdo.read_snapshot(&mut file).map_err(refusal)
         };
         let of_azdo = if azdo { Some(of_azdo()?) } else { None };
         let mut of_azure = || {
             file.expect(arm_emulator::SNAPSHOT_HOLDS).map_err(unreadable)?;
-            self.arm.read_snapshot(&mut file).map_err(IntoResponse::into_response)
+            self.arm.read_snapshot(&mut file).map_err(refusal)
         };
         let of_azure = if arm { Some(of_azure()?) } else { None };
         let sides = match (of_azdo, of_azure) {
@@ -92,7 +92,7 @@ impl Whole {
             Sides::Azdo(incoming) => {
                 let (azdo, store) = (self.azdo.clone(), self.store.clone());
                 let taken = move || azdo.take_up(incoming, |batch| store.write(batch));
-                let restored = apart(move || taken().map_err(IntoResponse::into_response)).await?;
+                let restored = apart(move || taken().map_err(refusal)).await?;
                 Ok(restored.shown())
             }
             Sides::Arm(incoming) => {
@@ -139,7 +139,15 @@ fn given_up(what: &str) -> Response {
 
 /// Does work that takes long on a thread of its own.
 async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Response> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Response> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| given_up("write or read the snapshot"))?
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| given_up("write or read the snapshot"))?.map_err(|Refusal(response)| *response)
+}
+
+/// What is answered where something is refused; boxed, so that results stay small.
+struct Refusal(Box<Response>);
+
+fn refusal(error: impl IntoResponse) -> Refusal {
+    Refusal(Box::new(error.into_response()))
 }

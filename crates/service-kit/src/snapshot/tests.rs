@@ -35,8 +35,10 @@ fn whole(key: &StoreKey) -> Vec<u8> {
     file.end().unwrap()
 }
 
-/// What is in the part: tables, then files with their lengths.
-fn read(file: &mut SnapshotReader<&[u8]>) -> Result<(Vec<String>, Vec<(String, usize)>), SnapshotFileError> {
+/// What is in a part: tables, then files with their lengths.
+type Content = (Vec<String>, Vec<(String, usize)>);
+
+fn read(file: &mut SnapshotReader<&[u8]>) -> Result<Content, SnapshotFileError> {
     let documents = file.documents(|_| true)?.into_iter().map(|document| document.table).collect();
     let mut files = Vec::new();
     while let Some((folder, name)) = file.next_file()? {

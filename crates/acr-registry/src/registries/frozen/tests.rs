@@ -50,7 +50,7 @@ async fn files_stay_as_they_were_while_they_are_held_and_one_registry_is_left_ou
     assert_eq!(folders(&scene).len(), 2, "control: its own folder, and that of the other registry");
     drop(frozen);
     assert_eq!(folders(&scene), ["other"]);
-    let (_, nothing) = scene.registries.freeze("other", || ()).await.unwrap();
+    let ((), nothing) = scene.registries.freeze("other", || ()).await.unwrap();
     assert!(content(&nothing).is_empty());
 }
 

@@ -7,7 +7,7 @@ use crate::Registries;
 use crate::acr_path::AcrTarget;
 use crate::manifest::Manifest;
 use crate::path::Target;
-use crate::registries::{KEYS, SIGNING_KEY};
+use crate::registries::signing::{KEYS, SIGNING_KEY};
 use crate::routes::{self, Door};
 
 /// What is printed of a path is read as the same path.

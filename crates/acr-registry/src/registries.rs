@@ -327,13 +327,12 @@ pub(crate) fn store(name: &str) -> impl Fn(StoreError) -> RegistryError {
 
 mod frozen;
 mod import;
-mod signing;
+pub(crate) mod signing;
 mod standstill;
 mod tokens;
 
 pub use frozen::{Frozen, Staged};
 pub use import::{ExistingTags, ImportError, ImportImage, ImportTarget, Reader};
-pub(crate) use signing::{KEYS, SIGNING_KEY};
 pub use signing::{SigningKeyError, signing_key};
 pub use tokens::RepositoryToken;
 

@@ -24,7 +24,7 @@ impl Registries {
     pub fn stays(table: &str, key: &str, registry: &str) -> bool {
         let registry = registry.to_ascii_lowercase();
         let parts = ["repositories", "uploads", "users"].map(|part| format!("acr-{part}/{registry}"));
-        table == super::KEYS
+        table == super::signing::KEYS
             || (table == REGISTRIES && key == registry)
             || parts.iter().any(|own| own == table)
     }

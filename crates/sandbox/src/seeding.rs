@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use pipeline_yaml::{Fault, Faults};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service_kit::ControlError;
+use service_kit::{ControlError, apart};
 
 use crate::control::Control;
 use crate::whole::Whole;
@@ -105,12 +105,7 @@ impl Whole {
 
     async fn seed_azdo(&self, text: String) -> Result<Value, Response> {
         let azdo = self.azdo.clone();
-        let done = tokio::task::spawn_blocking(move || azdo.seed(&text)).await;
-        let done = done.map_err(|error| {
-            ControlError(StatusCode::INTERNAL_SERVER_ERROR, format!("seed Azure DevOps: {error}"))
-                .into_response()
-        })?;
-        done.map(|seeded| seeded.shown()).map_err(IntoResponse::into_response)
+        apart(move || azdo.seed(&text)).await.map(|seeded| seeded.shown())
     }
 }
 

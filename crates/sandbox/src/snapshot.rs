@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use service_kit::{
     Batch, ControlError, SnapshotFile, SnapshotFileError, SnapshotReader, SnapshotWriter, StoreKey, WHOLE,
-    snapshot_key, snapshot_received,
+    apart, snapshot_key, snapshot_received,
 };
 use tokio::sync::oneshot;
 
@@ -124,7 +124,10 @@ impl Whole {
             Ok(())
         };
         let of_azure = self.arm.take_up(of_azure, write).await.map_err(IntoResponse::into_response)?;
-        let of_azdo = told.await.map_err(|_| given_up("take up the snapshot"))?;
+        let of_azdo = told.await.map_err(|_| {
+            let why = "take up the snapshot: the work was given up".to_owned();
+            ControlError(StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+        })?;
         let mut shown = of_azdo.map_err(IntoResponse::into_response)?.shown();
         if let (Value::Object(shown), Value::Object(azure)) = (&mut shown, of_azure.shown()) {
             shown.extend(azure);
@@ -133,20 +136,14 @@ impl Whole {
     }
 }
 
-fn given_up(what: &str) -> Response {
-    ControlError(StatusCode::INTERNAL_SERVER_ERROR, format!("{what}: the work was given up")).into_response()
-}
-
-/// Does work that takes long on a thread of its own.
-async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Response> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| given_up("write or read the snapshot"))?.map_err(|Refusal(response)| *response)
-}
-
 /// What is answered where something is refused; boxed, so that results stay small.
 struct Refusal(Box<Response>);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
 
 fn refusal(error: impl IntoResponse) -> Refusal {
     Refusal(Box::new(error.into_response()))

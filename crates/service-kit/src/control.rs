@@ -48,6 +48,23 @@ impl IntoResponse for ControlError {
     }
 }
 
+/// Does work that takes long on a thread of its own.
+///
+/// # Errors
+/// What the work answers in its place; 500 where it ended without a word.
+pub async fn apart<T: Send + 'static, E: IntoResponse + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Response> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(IntoResponse::into_response),
+        Err(error) => {
+            tracing::error!(%error, "work of the control API was given up");
+            let why = "the work was given up; the log says why".to_owned();
+            Err(ControlError(StatusCode::INTERNAL_SERVER_ERROR, why).into_response())
+        }
+    }
+}
+
 /// What becomes of the seeds at a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -28,7 +28,7 @@ mod unread;
 pub use causes::with_causes;
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, VirtualClock};
 pub use connection::Connection;
-pub use control::{ControlError, ResetBody, Seeds};
+pub use control::{ControlError, ResetBody, Seeds, apart};
 pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
 pub use faults::{Aim, Cut, Faults, Hit, NewFault, Place, fault_routes};
 pub use journal::{Entry, JOURNAL_BOUND, Journal, JournalFilter, Recording, redacted};

@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use service_kit::{ControlError, SnapshotFile, SnapshotReader, snapshot_key, snapshot_received};
+use service_kit::{ControlError, SnapshotFile, SnapshotReader, apart, snapshot_key, snapshot_received};
 
 use crate::app::Arm;
 use crate::engine::snapshot::{RestoreError, Restored, SNAPSHOT_HOLDS, SnapshotError};
-use crate::error::ArmError;
 
 impl IntoResponse for SnapshotError {
     fn into_response(self) -> Response {
@@ -72,12 +71,4 @@ pub(super) async fn restore(
     });
     let restored = arm.restore_snapshot(incoming.await?).await.map_err(IntoResponse::into_response)?;
     Ok(Json(restored.shown()))
-}
-
-/// Does work that takes long on a thread of its own.
-async fn apart<T: Send + 'static, E: IntoResponse + Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Response> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| ArmError::internal(error).into_response())?.map_err(IntoResponse::into_response)
 }

@@ -9,12 +9,11 @@ use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service_kit::ResetBody;
+use service_kit::{ResetBody, apart};
 
 use super::ControlError;
 use crate::app::AzureDevOps;
 use crate::app::lifecycle::{ResetError, SeedError, Seeded};
-use crate::error::ApiError;
 
 impl IntoResponse for SeedError {
     fn into_response(self) -> Response {
@@ -73,15 +72,6 @@ pub(super) async fn seed(
     let text = text.to_owned();
     let seeded = apart(move || service.seed(&text)).await?;
     Ok((StatusCode::CREATED, Json(seeded.shown())))
-}
-
-/// Does work that takes long on a thread of its own.
-pub(super) async fn apart<T: Send + 'static, E: IntoResponse + Send + 'static>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Response> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map_err(|error| ControlError::from(ApiError::internal(&error)).into_response())?;
-    done.map_err(IntoResponse::into_response)
 }
 
 impl Seeded {

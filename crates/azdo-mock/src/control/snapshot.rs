@@ -6,10 +6,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use service_kit::{SnapshotFile, snapshot_key, snapshot_received};
+use service_kit::{SnapshotFile, apart, snapshot_key, snapshot_received};
 
 use super::ControlError;
-use super::lifecycle::apart;
 use crate::app::AzureDevOps;
 use crate::app::snapshot::{RestoreError, Restored, SnapshotError};
 

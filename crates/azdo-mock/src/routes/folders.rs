@@ -69,8 +69,9 @@ pub(crate) async fn one(
     list_of(&project, &query, Some(&path))
 }
 
-fn named(query: &Query) -> Result<String, ApiError> {
-    let path = query.text(&["path"]).map(str::to_owned);
+/// The folder that a request names, in its query before its body.
+fn named(query: &Query, body: Option<String>) -> Result<String, ApiError> {
+    let path = query.text(&["path"]).map(str::to_owned).or(body);
     path.ok_or_else(|| ApiError::invalid("The parameter path is required."))
 }
 
@@ -82,8 +83,7 @@ pub(crate) async fn add(
 ) -> Result<Json<Value>, ApiError> {
     project.require_person("Edit build pipeline")?;
     let by = project.person();
-    let path = query.text(&["path"]).map(str::to_owned).or(body.path);
-    let path = path.ok_or_else(|| ApiError::invalid("The parameter path is required."))?;
+    let path = named(&query, body.path)?;
     let addresses = project.service.addresses();
     project.change(|state, moment| {
         let path = state.add_folder(&path, body.description, by, moment.now)?;
@@ -99,7 +99,7 @@ pub(crate) async fn update(
 ) -> Result<Json<Value>, ApiError> {
     project.require_person("Edit build pipeline")?;
     let by = project.person();
-    let path = named(&query)?;
+    let path = named(&query, None)?;
     let to = body.path.unwrap_or_else(|| path.clone());
     let addresses = project.service.addresses();
     project.change(|state, moment| {
@@ -111,7 +111,7 @@ pub(crate) async fn update(
 /// `DELETE build/folders?path=`.
 pub(crate) async fn delete(project: InProject, query: Query) -> Result<StatusCode, ApiError> {
     project.require_person("Delete build pipeline")?;
-    let path = named(&query)?;
+    let path = named(&query, None)?;
     project.change(|state, moment| state.delete_folder(&path, moment))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entra_tokens::AZURE_DEVOPS;
-use service_kit::Connection;
+use futures_util::FutureExt as _;
+use service_kit::{Connection, Parking, Recording};
 
 use crate::app::AzureDevOps;
 use crate::control::faults;
@@ -26,7 +27,7 @@ pub(crate) const SIGN_IN: &str =
     "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign In</body></html>";
 
 /// Runs a request past journal, faults and credential, and adds what every answer carries.
-pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, next: Next) -> Response {
+pub(crate) async fn gate(State(service): State<AzureDevOps>, mut request: Request, next: Next) -> Response {
     let mut recording = journal::begin(&service, &request);
     let correlation = request.headers().get("x-vss-e2eid").map(own);
     let session = request.headers().get("x-tfs-session").map(own);
@@ -36,7 +37,10 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
     if let Some(hit) = &hit {
         recording.caller(caller_name(&service, caller(&service, request.headers())));
         recording.fault(hit.id);
+        // What is to happen to the answer happens here.
+        request.extensions_mut().remove::<Parking>();
     }
+    let parking = request.extensions().get::<Parking>().cloned();
     let answer = async {
         match admit(&service, request) {
             Ok((caller, request)) => {
@@ -50,25 +54,45 @@ pub(crate) async fn gate(State(service): State<AzureDevOps>, request: Request, n
         }
     };
     let refusal = |status| ApiError::fault(status).into_response();
-    let mut response = match &hit {
+    let response = match &hit {
         // In a box: it is rare, and else every poll that is held would have room for it.
         Some(hit) => Box::pin(hit.happen(service.clock(), connection, refusal, answer)).await,
         None => answer.await,
     };
-    let headers = response.headers_mut();
-    let activity = service.entropy().uuid().to_string();
-    if let Ok(activity) = HeaderValue::from_str(&activity) {
-        headers.insert("x-tfs-session", session.unwrap_or_else(|| activity.clone()));
-        headers.insert("activityid", activity);
+    let recording = (!hit.is_some_and(|hit| hit.cuts())).then_some(recording);
+    let rest = Rest { service, correlation, session, recording };
+    match parking.and_then(|parking| Some((parking.take()?, parking))) {
+        Some((answer, parking)) => parking.park(async move { rest.of(answer.await) }.boxed()),
+        None => rest.of(response),
     }
-    if let Some(correlation) = correlation {
-        headers.insert("x-vss-e2eid", correlation);
+}
+
+/// What is done with every answer once it is there.
+struct Rest {
+    service: AzureDevOps,
+    correlation: Option<HeaderValue>,
+    session: Option<HeaderValue>,
+    /// `None` where nobody gets the answer.
+    recording: Option<Recording>,
+}
+
+impl Rest {
+    fn of(self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        let activity = self.service.entropy().uuid().to_string();
+        if let Ok(activity) = HeaderValue::from_str(&activity) {
+            headers.insert("x-tfs-session", self.session.unwrap_or_else(|| activity.clone()));
+            headers.insert("activityid", activity);
+        }
+        if let Some(correlation) = self.correlation {
+            headers.insert("x-vss-e2eid", correlation);
+        }
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+        if let Some(recording) = self.recording {
+            recording.answered(response.status().as_u16());
+        }
+        response
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    if !hit.is_some_and(|hit| hit.cuts()) {
-        recording.answered(response.status().as_u16());
-    }
-    response
 }
 
 /// A copy that is not a part of the buffer that the connection read the request into: a poll that is held would keep all

@@ -59,7 +59,7 @@ async fn measure(asked: &Asked) -> Vec<Figure> {
     say("templates");
     let mut figures = expand::run();
     say("start of a sandbox");
-    match sandbox::starts(&asked.mayfly) {
+    match sandbox::starts(&asked.mayfly).await {
         Ok(found) => figures.extend(found),
         Err(error) => {
             figures.push(Figure::missing("everything that needs a sandbox", error.to_string()));

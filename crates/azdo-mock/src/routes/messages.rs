@@ -4,11 +4,13 @@
 
 use std::pin::pin;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
+use service_kit::Parking;
 
 use super::extract::{Query, Values};
 use crate::app::AzureDevOps;
@@ -49,6 +51,7 @@ pub(crate) async fn poll(
     State(service): State<AzureDevOps>,
     caller: Caller,
     Values(pool): Values<PoolId>,
+    parking: Option<Extension<Parking>>,
     query: Query,
 ) -> Result<Response, ApiError> {
     let session = query
@@ -57,22 +60,37 @@ pub(crate) async fn poll(
     let agent = service.read(|state| state.listener_in(session, caller))??;
     let poll = Poll { pool, agent, session, last: query.parsed(&["lastMessageId"])? };
     service.change(|state, moment| state.poll_begins(pool, session, agent, moment.now))?;
-    let _held = HeldPoll { service: service.clone(), session };
-
-    let mut held_long_enough = pin!(service.wait(service.switches().poll_hold));
-    let mut changes = service.bells().listen(session);
-    loop {
-        changes.borrow_and_update();
-        if let Some(message) = service.read(|state| next(&service, state, &poll))?? {
-            return Ok(Json(message).into_response());
-        }
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { break },
-            () = &mut held_long_enough => break,
-            () = service.shutdown().token().cancelled() => break,
-        }
+    let held = HeldPoll { service, session };
+    let mut answer = async move { held.answer(&poll).await.unwrap_or_else(ApiError::into_response) }.boxed();
+    // What there is goes at once. Only who waits is parked.
+    if let Some(answer) = (&mut answer).now_or_never() {
+        return Ok(answer);
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
+    Ok(match parking {
+        Some(Extension(parking)) => parking.park(answer),
+        None => answer.await,
+    })
+}
+
+impl HeldPoll {
+    /// The next message as soon as there is one, or none after the time that a poll is held.
+    async fn answer(&self, poll: &Poll) -> Result<Response, ApiError> {
+        let service = &self.service;
+        let mut held_long_enough = pin!(service.wait(service.switches().poll_hold));
+        let mut changes = service.bells().listen(self.session);
+        loop {
+            changes.borrow_and_update();
+            if let Some(message) = service.read(|state| next(service, state, poll))?? {
+                return Ok(Json(message).into_response());
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { break },
+                () = &mut held_long_enough => break,
+                () = service.shutdown().token().cancelled() => break,
+            }
+        }
+        Ok(StatusCode::NO_CONTENT.into_response())
+    }
 }
 
 /// The next message, encrypted with the session's key where it has one.

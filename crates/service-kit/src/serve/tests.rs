@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
@@ -97,8 +98,9 @@ async fn a_taken_port_is_named() {
     let error = serve_http(taken, Router::new(), &shutdown).await.unwrap_err();
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
 }
-/// A router whose `/held` answers when it is told to, and says when it begins (`true`) and when it is given up or done
-/// (`false`).
+
+/// A router whose `/held` and `/parked` answer when they are told to, and say when they begin (`true`) and when they are
+/// given up or done (`false`).
 fn holding(release: &Arc<Notify>) -> (Router, mpsc::UnboundedReceiver<bool>) {
     struct Held(mpsc::UnboundedSender<bool>);
     impl Drop for Held {
@@ -108,7 +110,7 @@ fn holding(release: &Arc<Notify>) -> (Router, mpsc::UnboundedReceiver<bool>) {
     }
     let (tell, told) = mpsc::unbounded_channel();
     let release = Arc::clone(release);
-    let held = move || {
+    let answer = move || {
         let (tell, release) = (tell.clone(), Arc::clone(&release));
         async move {
             tell.send(true).unwrap();
@@ -117,8 +119,21 @@ fn holding(release: &Arc<Notify>) -> (Router, mpsc::UnboundedReceiver<bool>) {
             "released"
         }
     };
-    (Router::new().route("/held", get(held)).route("/", get(|| async { "here" })), told)
+    let held = answer.clone();
+    let parked = async move |parking: Option<Extension<Parking>>| {
+        let answer = answer();
+        match parking {
+            Some(Extension(parking)) => {
+                parking.park(async { ([("x-parked", "yes")], answer.await).into_response() }.boxed())
+            }
+            None => answer.await.into_response(),
+        }
+    };
+    let router = Router::new().route("/held", get(held)).route("/parked", get(parked));
+    (router.route("/", get(|| async { "here" })), told)
 }
+
+const WAITING: [&str; 2] = ["held", "parked"];
 
 async fn next(told: &mut mpsc::UnboundedReceiver<bool>) -> Option<bool> {
     tokio::time::timeout(Duration::from_secs(30), told.recv()).await.ok().flatten()
@@ -134,20 +149,21 @@ async fn a_client_that_goes_while_its_request_is_held_is_noticed_with_and_withou
     let (router, mut told) = holding(&release);
     let plain = serve_http(([127, 0, 0, 1], 0).into(), router.clone(), &shutdown).await.unwrap();
     let sealed = serve_https(([127, 0, 0, 1], 0).into(), router, &tls, &shutdown).await.unwrap();
-    for base in [format!("http://{plain}"), format!("https://{sealed}")] {
+    let bases = [format!("http://{plain}"), format!("https://{sealed}")];
+    for (base, path) in bases.iter().flat_map(|base| WAITING.map(|path| (base, path))) {
         let client = || reqwest::Client::builder().tls_certs_only([root.clone()]).build().unwrap();
         let (goes, stays) = (client(), client());
         // On a connection that was used before, as those of agents are.
-        assert_eq!(goes.get(&base).send().await.unwrap().text().await.unwrap(), "here");
-        let url = format!("{base}/held");
+        assert_eq!(goes.get(base).send().await.unwrap().text().await.unwrap(), "here");
+        let url = format!("{base}/{path}");
         let staying = tokio::spawn(stays.get(&url).send());
         assert_eq!(next(&mut told).await, Some(true));
         let going = tokio::spawn(goes.get(&url).send());
         assert_eq!(next(&mut told).await, Some(true));
         going.abort();
         drop(goes);
-        assert_eq!(next(&mut told).await, Some(false), "{base}: a client that is gone is still waited for");
-        assert!(told.try_recv().is_err(), "{base}: only that one is given up");
+        assert_eq!(next(&mut told).await, Some(false), "{url}: a client that is gone is still waited for");
+        assert!(told.try_recv().is_err(), "{url}: only that one is given up");
         release.notify_one();
         assert_eq!(staying.await.unwrap().unwrap().text().await.unwrap(), "released");
         assert_eq!(next(&mut told).await, Some(false));
@@ -159,23 +175,124 @@ async fn requests_that_are_sent_ahead_are_answered_in_their_order() {
     let (shutdown, release) = (Shutdown::new(), Arc::default());
     let (router, mut told) = holding(&release);
     let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let ahead = "GET /held HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    client.write_all(ahead.as_bytes()).await.unwrap();
-    assert_eq!(next(&mut told).await, Some(true));
-    release.notify_one();
+    for path in WAITING {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let ahead = format!("GET /{path} HTTP/1.1\r\nhost: x\r\n\r\n{LAST_FOR_ROOT}");
+        client.write_all(ahead.as_bytes()).await.unwrap();
+        assert_eq!(next(&mut told).await, Some(true));
+        release.notify_one();
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        assert!(answers.find("released") < answers.find("here") && answers.contains("released"), "{answers}");
+        assert_eq!(next(&mut told).await, Some(false));
+    }
+}
+
+const LAST_FOR_ROOT: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+/// What a client that is connected by hand reads until the connection ends.
+async fn read_all(client: &mut TcpStream) -> String {
     let mut answers = String::new();
-    client.read_to_string(&mut answers).await.unwrap();
-    assert!(answers.find("released") < answers.find("here") && answers.contains("released"), "{answers}");
+    let read = tokio::time::timeout(Duration::from_secs(30), client.read_to_string(&mut answers)).await;
+    read.expect("the connection ends").unwrap();
+    answers
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_was_parked_goes_on_and_what_came_meanwhile_is_kept() {
+    let (shutdown, release) = (Shutdown::new(), Arc::default());
+    let (router, mut told) = holding(&release);
+    let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        client.write_all(b"GET /parked HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        assert_eq!(next(&mut told).await, Some(true));
+        client.write_all(b"GET /par").await.unwrap();
+        tokio::task::yield_now().await;
+        client.write_all(b"ked HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        release.notify_one();
+        assert_eq!(next(&mut told).await, Some(false));
+        assert_eq!(next(&mut told).await, Some(true), "the next request is read");
+        release.notify_one();
+        assert_eq!(next(&mut told).await, Some(false));
+    }
+    client.write_all(LAST_FOR_ROOT.as_bytes()).await.unwrap();
+    let answers = read_all(&mut client).await;
+    assert_eq!(answers.matches("x-parked: yes").count(), 4, "{answers}");
+    assert_eq!(answers.matches("released").count(), 4, "{answers}");
+    assert!(answers.ends_with("here"), "{answers}");
+}
+
+/// The control is the request that may be parked, in the same words but for what keeps the others from it.
+#[tokio::test]
+async fn an_answer_whose_form_depends_on_its_request_is_not_parked() {
+    let (shutdown, release) = (Shutdown::new(), Arc::default());
+    let (router, mut told) = holding(&release);
+    let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
+    for (head, parked) in [
+        ("GET /parked HTTP/1.1\r\nconnection: keep-alive\r\n\r\n", true),
+        ("GET /parked HTTP/1.1\r\nconnection: Close\r\n\r\n", false),
+        ("GET /parked HTTP/1.0\r\n\r\n", false),
+        ("GET /parked HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}", false),
+        ("HEAD /parked HTTP/1.1\r\n\r\n", false),
+    ] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(next(&mut told).await, Some(true), "{head}");
+        release.notify_one();
+        assert_eq!(next(&mut told).await, Some(false), "{head}");
+        let _ = client.write_all(LAST_FOR_ROOT.as_bytes()).await;
+        let answers = read_all(&mut client).await;
+        assert_eq!(answers.contains("x-parked"), parked, "{head}: {answers}");
+        assert_eq!(answers.contains("released"), !head.starts_with("HEAD"), "{head}: {answers}");
+    }
+}
+
+/// Ahead of the answer that is parked is one that fits into no buffer of the machine, and the client does not read it.
+#[tokio::test]
+async fn what_a_client_has_not_read_yet_is_not_lost_to_an_answer_that_is_parked() {
+    const LONG: usize = 32 << 20;
+    let (shutdown, release) = (Shutdown::new(), Arc::default());
+    let (router, mut told) = holding(&release);
+    let router = router.route("/long", get(|| async { "x".repeat(LONG) }));
+    let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let ahead = format!(
+        "GET /long HTTP/1.1\r\nhost: x\r\n\r\nGET /parked HTTP/1.1\r\nhost: x\r\n\r\n{LAST_FOR_ROOT}"
+    );
+    client.write_all(ahead.as_bytes()).await.unwrap();
+    release.notify_one();
+    let answers = read_all(&mut client).await;
+    assert_eq!(answers.matches('x').count() - answers.matches("x-parked").count(), LONG);
+    assert!(answers.contains("released") && answers.ends_with("here"));
+    assert_eq!(next(&mut told).await, Some(true));
+}
+
+#[tokio::test]
+async fn a_connection_is_cut_while_its_answer_is_parked() {
+    let shutdown = Shutdown::new();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let parked = async move |Extension(parking): Extension<Parking>, Extension(connection): Extension<Connection>| {
+        tell.send(connection).unwrap();
+        parking.park(std::future::pending().boxed())
+    };
+    let router = Router::new().route("/", get(parked));
+    let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
+    let mut asking = tokio::spawn(reqwest::get(format!("http://{address}/")));
+    let connection = told.recv().await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut asking).await;
+    assert!(early.is_err(), "control: without the cut it waits");
+    connection.cut();
+    asking.await.unwrap().unwrap_err();
 }
 
 #[tokio::test]
 async fn a_stop_waits_for_an_answer_and_not_for_ever() {
-    for ends in [true, false] {
+    for (ends, path) in [true, false].into_iter().flat_map(|ends| WAITING.map(|path| (ends, path))) {
         let (shutdown, release) = (Shutdown::new(), Arc::default());
         let (router, mut told) = holding(&release);
         let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
-        let asking = tokio::spawn(reqwest::get(format!("http://{address}/held")));
+        let asking = tokio::spawn(reqwest::get(format!("http://{address}/{path}")));
         assert_eq!(next(&mut told).await, Some(true));
         let stopping = shutdown.clone();
         let stopped = tokio::spawn(async move { stopping.stop(DRAIN * 10).await });

@@ -21,8 +21,6 @@ struct Marks {
     cut: AtomicBool,
     /// What is read is another protocol's.
     upgraded: AtomicBool,
-    /// The client does not read what it is sent.
-    blocked: AtomicBool,
     /// Of the task that serves it.
     task: AtomicWaker,
 }
@@ -32,11 +30,6 @@ impl Connection {
     pub fn cut(&self) {
         self.0.cut.store(true, Ordering::Release);
         self.0.task.wake();
-    }
-
-    /// Whether the last write could not be made.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.0.blocked.load(Ordering::Acquire)
     }
 
     /// From here on whoever has the stream sees to its end.
@@ -72,11 +65,6 @@ impl ClientStream {
         Ok(())
     }
 
-    fn wrote(&self, count: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.connection.0.blocked.store(count.is_pending(), Ordering::Release);
-        count
-    }
-
     /// Fails if the client is gone; makes sure that a later end is noticed. What the client sent already hides its end
     /// until it is read.
     fn check_end(&self, context: &mut Context<'_>) -> io::Result<()> {
@@ -109,8 +97,7 @@ impl AsyncWrite for ClientStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_cut(context)?;
-        let count = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wrote(count)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -119,8 +106,7 @@ impl AsyncWrite for ClientStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check_cut(context)?;
-        let count = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.wrote(count)
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -131,8 +131,7 @@ impl Server {
             parking: parking.clone(),
             resumed: Mutex::default(),
         };
-        let conversation =
-            Conversation { http: Arc::clone(&self.http), connection: connection.clone(), parking };
+        let conversation = Conversation { http: Arc::clone(&self.http), parking };
         let stopped = self.shutdown.token().clone();
         let Some(tls) = self.tls.clone() else {
             let stream = ClientStream { stream, connection, end: EndSeenBy::Stream };
@@ -156,7 +155,6 @@ impl Server {
 /// A connection from its first request to its end.
 struct Conversation {
     http: Arc<http1::Builder>,
-    connection: Connection,
     parking: Parking,
 }
 
@@ -195,6 +193,8 @@ impl Conversation {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         tokio::select! {
+            // First, so that hyper has read what stands for a parked request before it is told to take no other.
+            biased;
             parked = self.served(served) => return parked,
             () = stopped.cancelled() => {}
         }
@@ -210,9 +210,8 @@ impl Conversation {
             if Pin::new(&mut *served).poll(context).is_ready() {
                 return Poll::Ready(None);
             }
-            // What hyper could not write of an earlier answer is in its buffer.
-            let parked = if self.connection.is_blocked() { None } else { self.parking.take() };
-            parked.map_or(Poll::Pending, |answer| Poll::Ready(Some(answer)))
+            // Nothing of an earlier answer is left in hyper's buffer: it reads no request before that is written.
+            self.parking.take().map_or(Poll::Pending, |answer| Poll::Ready(Some(answer)))
         })
         .await
     }

@@ -254,7 +254,7 @@ async fn what_a_client_has_not_read_yet_is_not_lost_to_an_answer_that_is_parked(
     const LONG: usize = 32 << 20;
     let (shutdown, release) = (Shutdown::new(), Arc::default());
     let (router, mut told) = holding(&release);
-    let router = router.route("/long", get(|| async { "x".repeat(LONG) }));
+    let router = router.route("/long", get(|| async { "~".repeat(LONG) }));
     let address = serve_http(([127, 0, 0, 1], 0).into(), router, &shutdown).await.unwrap();
     let mut client = TcpStream::connect(address).await.unwrap();
     let ahead = format!(
@@ -263,7 +263,7 @@ async fn what_a_client_has_not_read_yet_is_not_lost_to_an_answer_that_is_parked(
     client.write_all(ahead.as_bytes()).await.unwrap();
     release.notify_one();
     let answers = read_all(&mut client).await;
-    assert_eq!(answers.matches('x').count() - answers.matches("x-parked").count(), LONG);
+    assert_eq!(answers.matches('~').count(), LONG);
     assert!(answers.contains("released") && answers.ends_with("here"));
     assert_eq!(next(&mut told).await, Some(true));
 }
@@ -272,7 +272,8 @@ async fn what_a_client_has_not_read_yet_is_not_lost_to_an_answer_that_is_parked(
 async fn a_connection_is_cut_while_its_answer_is_parked() {
     let shutdown = Shutdown::new();
     let (tell, mut told) = mpsc::unbounded_channel();
-    let parked = async move |Extension(parking): Extension<Parking>, Extension(connection): Extension<Connection>| {
+    let parked = async move |Extension(parking): Extension<Parking>,
+                             Extension(connection): Extension<Connection>| {
         tell.send(connection).unwrap();
         parking.park(std::future::pending().boxed())
     };

@@ -9,6 +9,7 @@ mod types;
 
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::jsonc::{self, Node};
+use crate::profile::ApiProfile;
 use crate::tree::{Copy, Tree};
 use crate::types::{Definitions, Limits, TypeDefinition};
 use serde_json::Value;
@@ -213,6 +214,8 @@ pub(crate) struct ResourceDefinition {
     pub(crate) condition: Option<Tree>,
     pub(crate) kind: Tree,
     pub(crate) api_version: Option<Tree>,
+    /// Has the version where there is none above.
+    pub(crate) profile: Option<ApiProfile>,
     pub(crate) name: Tree,
     pub(crate) location: Option<Tree>,
     pub(crate) scope: Option<Tree>,

@@ -23,6 +23,7 @@ pub mod jsonc;
 mod linked;
 mod parameters;
 mod plan;
+mod profile;
 mod resources;
 mod scope;
 mod target;

@@ -3,6 +3,7 @@
 use super::{Document, ResourceDefinition};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::jsonc::{Kind, Node};
+use crate::profile::ApiProfile;
 use crate::target::Level;
 use crate::types::Definitions;
 use crate::value::folded;
@@ -38,6 +39,8 @@ pub(super) struct Reader<'d> {
     pub(super) user_functions: HashSet<String>,
     /// Whether the template has languageVersion 2.0.
     pub(super) symbolic: bool,
+    /// The API profile that the template names.
+    pub(super) profile: Option<ApiProfile>,
     pub(super) definitions: Arc<Definitions>,
     pub(super) faults: Vec<Diagnostic>,
 }
@@ -56,6 +59,7 @@ pub(crate) fn read(
         origin,
         user_functions: HashSet::new(),
         symbolic: false,
+        profile: None,
         definitions: Arc::default(),
         faults: Vec::new(),
     };
@@ -185,6 +189,8 @@ impl Reader<'_> {
                 }
             }
         }
+        // Another name is no fault as long as nothing is looked up in it.
+        self.profile = root.get("apiProfile").and_then(Node::as_str).and_then(ApiProfile::find);
         if let Some(node) = root.get("languageVersion") {
             match node.as_str() {
                 // Bicep's experimental versions before and after 2.0 have symbolic names too.

@@ -68,6 +68,7 @@ impl Reader<'_> {
             }
         }
         let whole = Span::new(node.span.start, node.span.start + 1);
+        let versioned = self.profile.is_some();
         let mut required = |name: &str| {
             let found = node.get(name);
             if found.is_none() {
@@ -83,7 +84,9 @@ impl Reader<'_> {
             found
         };
         let (name, kind) = (required("name"), required("type"));
-        required("apiVersion")?;
+        if !versioned {
+            required("apiVersion")?;
+        }
         let (name, kind) = (name?, kind?);
         let is_deployment = kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(DEPLOYMENTS));
         let kind = self.tree(kind, Place::Header, false);
@@ -126,6 +129,7 @@ impl Reader<'_> {
             condition: header(self, "condition"),
             kind,
             api_version: header(self, "apiVersion"),
+            profile: self.profile,
             name,
             location: header(self, "location"),
             scope: header(self, "scope"),
@@ -267,7 +271,7 @@ impl Reader<'_> {
 
     fn nested_document(&mut self, template: &Node, inner: bool) -> super::Document {
         let user_functions = self.user_functions.clone();
-        let symbolic = self.symbolic;
+        let (symbolic, profile) = (self.symbolic, self.profile);
         let definitions = Arc::clone(&self.definitions);
         if inner {
             self.user_functions.clear();
@@ -275,7 +279,7 @@ impl Reader<'_> {
         self.symbolic = false;
         let document = self.document(&Arc::new(template.clone()));
         self.user_functions = user_functions;
-        self.symbolic = symbolic;
+        (self.symbolic, self.profile) = (symbolic, profile);
         self.definitions = definitions;
         document
     }

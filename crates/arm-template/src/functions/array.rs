@@ -11,6 +11,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("concat", 1, MANY, concat),
     Function::plain("contains", 2, 2, contains),
     Function::plain("createArray", 0, MANY, |arguments| Ok(Value::Array(arguments.values))),
+    Function::plain("distinct", 1, 1, distinct),
     Function::plain("empty", 1, 1, empty),
     Function::plain("first", 1, 1, first),
     Function::plain("flatten", 1, 1, flatten),
@@ -76,6 +77,13 @@ fn contains(mut arguments: Arguments) -> Outcome {
         (other, _) => return Err(arguments.wrong_type(0, "a string, an array or an object", other)),
     };
     Ok(Value::Bool(found))
+}
+
+/// The first of each, in their order. What is equal is what `union` takes for equal.
+fn distinct(mut arguments: Arguments) -> Outcome {
+    let mut seen = HashSet::new();
+    let values = arguments.array(0)?.into_iter();
+    Ok(Value::Array(values.filter(|value| seen.insert(canonical(value))).collect()))
 }
 
 fn empty(mut arguments: Arguments) -> Outcome {

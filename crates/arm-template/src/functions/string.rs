@@ -14,6 +14,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::plain("endsWith", 2, 2, ends_with),
     Function::plain("join", 2, 2, join),
     Function::plain("json", 1, 1, json),
+    Function::plain("like", 2, 2, like),
     Function::plain("padLeft", 2, 3, pad_left),
     Function::plain("replace", 3, 3, replace),
     Function::plain("split", 2, 2, split),
@@ -100,6 +101,22 @@ fn ends_with(mut arguments: Arguments) -> Outcome {
     let (text, end) = (arguments.string(0)?, arguments.string(1)?);
     let rest = text.encode_utf16().count().checked_sub(end.encode_utf16().count());
     Ok(Value::Bool(rest.is_some() && find_ignoring_case(&text, &end, true) == rest))
+}
+
+/// Whether a text is as a pattern says, in which `*` stands for any characters, none included. It ignores case.
+///
+/// Source: Azure/bicep: src/Bicep.Core/Semantics/Namespaces/SystemNamespaceType.cs.
+fn like(mut arguments: Arguments) -> Outcome {
+    let folded = |text: String| text.chars().map(fold).collect::<String>();
+    let (text, pattern) = (folded(arguments.string(0)?), folded(arguments.string(1)?));
+    let Some((start, rest)) = pattern.split_once('*') else { return Ok(Value::Bool(text == pattern)) };
+    let (middle, end) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let between = text.strip_prefix(start).and_then(|text| text.strip_suffix(end));
+    // The first place of each part leaves most to the others.
+    let found = between.and_then(|text| {
+        middle.split('*').try_fold(text, |text, part| text.find(part).map(|at| &text[at + part.len()..]))
+    });
+    Ok(Value::Bool(found.is_some()))
 }
 
 fn join(mut arguments: Arguments) -> Outcome {

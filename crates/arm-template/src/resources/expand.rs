@@ -4,6 +4,7 @@ use super::{Instance, ResourceIndex, boolean, interleaved};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::document::{Document, ResourceDefinition};
 use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Loop, Place};
+use crate::profile::ApiProfile;
 use crate::scope::TemplateScope;
 use crate::target::{Scope, management_group};
 use crate::tree::Tree;
@@ -140,10 +141,7 @@ impl Expansion<'_> {
         };
         let mut name = text(&definition.name, "name")?;
         let mut resource_type = text(&definition.kind, "type")?;
-        let api_version = match &definition.api_version {
-            Some(tree) => text(tree, "apiVersion")?,
-            None => String::new(),
-        };
+        let api_version = definition.api_version.as_ref().map(|tree| text(tree, "apiVersion")).transpose()?;
         let location = definition.location.as_ref().map(|tree| text(tree, "location")).transpose()?;
         let extension_of = definition.scope.as_ref().map(|tree| text(tree, "scope")).transpose()?;
         let subscription =
@@ -160,6 +158,14 @@ impl Expansion<'_> {
                 name = format!("{}/{name}", parent.name);
             }
         }
+        let api_version = match (api_version, definition.profile) {
+            (Some(version), _) => version,
+            (None, Some(profile)) => match profile.version(&resource_type) {
+                Some(version) => version.to_owned(),
+                None => return Err((&definition.kind, Fault::new(no_version(profile, &resource_type)))),
+            },
+            (None, None) => String::new(),
+        };
         match self.check_segments(definition, &resource_type, &name) {
             Err(message) if condition => return Err((&definition.name, Fault::new(message))),
             _ => {}
@@ -301,6 +307,14 @@ fn id_of(base: &str, resource_type: &str, name: &str) -> String {
 
 fn is_subscription(base: &str) -> bool {
     base.split('/').count() == 3 && base.get(..15).is_some_and(|start| same_name(start, "/subscriptions/"))
+}
+
+fn no_version(profile: ApiProfile, resource_type: &str) -> String {
+    format!(
+        "The API profile '{}' has no version for the resource type '{resource_type}' that is known here: give the resource \
+         an 'apiVersion'.",
+        profile.name()
+    )
 }
 
 fn bad_scope(named: &str) -> String {

@@ -80,7 +80,8 @@ fn plan(template: &Template, parameters: Map<String, Value>, group: &str) -> Res
         now: now(),
         new_guid: &random,
         environment: None,
-        deployer: None,
+        // Of nowhere, as the subscription is.
+        deployer: Some(json!({"objectId": NOWHERE, "tenantId": NOWHERE, "userPrincipalName": ""})),
         linked: None,
         template_uri: None,
     })

@@ -229,12 +229,19 @@ pub(crate) struct ResourceDefinition {
     pub(crate) nested: Option<Nested>,
 }
 
+/// How many turns of a loop run at once.
+#[derive(Debug)]
+pub(crate) enum Batch {
+    All,
+    One,
+    Many(Tree),
+}
+
 #[derive(Debug)]
 pub(crate) struct ResourceCopy {
     pub(crate) name: Arc<str>,
     pub(crate) count: Tree,
-    /// Some for `mode: serial`: so many run at once.
-    pub(crate) batch: Option<usize>,
+    pub(crate) batch: Batch,
 }
 
 /// What a `Microsoft.Resources/deployments` deploys.

@@ -28,8 +28,16 @@ pub(crate) struct Instance {
     pub(crate) scope: Arc<Scope>,
     /// False: the resource is not deployed.
     pub(crate) condition: bool,
-    /// The copy loop and the place in it.
-    pub(crate) copy: Option<(Arc<str>, usize)>,
+    pub(crate) copy: Option<Turn>,
+}
+
+/// A turn of a copy loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    pub(crate) name: Arc<str>,
+    pub(crate) index: usize,
+    /// How many run at once, in a loop where not all do.
+    pub(crate) batch: Option<usize>,
 }
 
 impl Instance {

@@ -1,7 +1,7 @@
 //! Resources as written.
 
 use super::reader::Reader;
-use super::{Nested, NestedTemplate, ResourceCopy, ResourceDefinition};
+use super::{Batch, Nested, NestedTemplate, ResourceCopy, ResourceDefinition};
 use crate::diagnostic::{Code, Span};
 use crate::expr::eval::Place;
 use crate::jsonc::{Kind, Member, Node};
@@ -187,26 +187,16 @@ impl Reader<'_> {
             return None;
         };
         let count = self.tree(count, Place::Header, false);
-        let batch_size = match node.get("batchSize") {
-            None => 1,
-            Some(size) => match size.to_value().as_u64() {
-                Some(size) if size >= 1 => usize::try_from(size).unwrap_or(usize::MAX),
-                _ => {
-                    self.invalid("The copy 'batchSize' must be an integer of at least '1'.", size.span);
-                    1
-                }
-            },
-        };
-        let batch = match node
-            .get("mode")
-            .map(|mode| (mode.as_str().unwrap_or_default().to_ascii_lowercase(), mode.span))
-        {
-            None => node.get("batchSize").map(|_| batch_size),
-            Some((mode, _)) if mode == "parallel" => None,
-            Some((mode, _)) if mode == "serial" => Some(batch_size),
-            Some((_, span)) => {
+        let mode = node.get("mode");
+        let named = mode.map(|mode| mode.as_str().unwrap_or_default().to_ascii_lowercase());
+        let batch = match (named.as_deref(), node.get("batchSize")) {
+            (None, None) | (Some("parallel"), _) => Batch::All,
+            (None | Some("serial"), Some(size)) => Batch::Many(self.tree(size, Place::Header, false)),
+            (Some("serial"), None) => Batch::One,
+            (Some(_), _) => {
+                let span = mode.map_or(node.span, |mode| mode.span);
                 self.invalid("The copy 'mode' must be 'serial' or 'parallel'.", span);
-                None
+                Batch::All
             }
         };
         Some(ResourceCopy { name: Arc::from(name), count, batch })

@@ -6,7 +6,7 @@ use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::document::{Document, raw_template};
 use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Place};
 use crate::graph;
-use crate::resources::{self, Instance, ResourceIndex};
+use crate::resources::{self, Instance, ResourceIndex, Turn};
 use crate::scope::TemplateScope;
 use crate::target::Scope;
 use crate::tree::Tree;
@@ -197,8 +197,7 @@ impl Plan {
     fn serial_loops(&self, dependencies: &mut Dependencies) {
         let mut loops: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
         for (position, instance) in self.instances.iter().enumerate() {
-            let batch = instance.definition.copy.as_ref().and_then(|copy| copy.batch);
-            if let (Some((name, index)), Some(batch)) = (&instance.copy, batch) {
+            if let Some(Turn { name, index, batch: Some(batch) }) = &instance.copy {
                 loops.entry(name).or_default().push((position, index / batch));
             }
         }
@@ -259,8 +258,8 @@ impl Plan {
                 symbolic_name: instance.definition.symbolic_name.clone(),
                 copy: instance
                     .copy
-                    .clone()
-                    .map(|(name, index)| CopyPosition { name: name.to_string(), index }),
+                    .as_ref()
+                    .map(|turn| CopyPosition { name: turn.name.to_string(), index: turn.index }),
                 path: path.as_ref().map_or_else(String::new, |(_, path)| path.clone()),
             });
             self.sources.push(position);

@@ -1,8 +1,8 @@
 //! Runs loops, computes names and ids, and checks them.
 
-use super::{Instance, ResourceIndex, boolean, interleaved};
+use super::{Instance, ResourceIndex, Turn, boolean, interleaved};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
-use crate::document::{Document, ResourceDefinition};
+use crate::document::{Batch, Document, ResourceCopy, ResourceDefinition};
 use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Loop, Place};
 use crate::profile::ApiProfile;
 use crate::scope::TemplateScope;
@@ -67,8 +67,9 @@ impl Expansion<'_> {
         };
         let mut evaluator = Evaluator::new(self.scope, Place::Header);
         evaluator.budget = Some(self.budget);
-        let count = match evaluator.count(&copy.count) {
-            Ok(count) => count,
+        let counts = evaluator.count(&copy.count).and_then(|count| Ok((count, batch(&mut evaluator, copy)?)));
+        let (count, batch) = match counts {
+            Ok(counts) => counts,
             Err(fault) => {
                 self.fault(definition, &definition.name, fault);
                 return;
@@ -76,8 +77,8 @@ impl Expansion<'_> {
         };
         for index in 0..count {
             let running = Loop { name: Some(Arc::clone(&copy.name)), index, unnamed: true };
-            let position = Some((Arc::clone(&copy.name), index as usize));
-            if !self.instance(definition, parent, vec![running], position) {
+            let turn = Turn { name: Arc::clone(&copy.name), index: index as usize, batch };
+            if !self.instance(definition, parent, vec![running], Some(turn)) {
                 // The next turn would say the same again.
                 return;
             }
@@ -89,7 +90,7 @@ impl Expansion<'_> {
         definition: &Arc<ResourceDefinition>,
         parent: Option<usize>,
         loops: Vec<Loop>,
-        copy: Option<(Arc<str>, usize)>,
+        copy: Option<Turn>,
     ) -> bool {
         if self.instances.len() == MAX_RESOURCES {
             if !self.full {
@@ -125,7 +126,7 @@ impl Expansion<'_> {
         definition: &'d Arc<ResourceDefinition>,
         parent: Option<usize>,
         loops: Vec<Loop>,
-        copy: Option<(Arc<str>, usize)>,
+        copy: Option<Turn>,
     ) -> Result<Instance, (&'d Tree, Fault)> {
         let mut evaluator = Evaluator::new(self.scope, Place::Header);
         evaluator.budget = Some(self.budget);
@@ -307,6 +308,20 @@ fn id_of(base: &str, resource_type: &str, name: &str) -> String {
 
 fn is_subscription(base: &str) -> bool {
     base.split('/').count() == 3 && base.get(..15).is_some_and(|start| same_name(start, "/subscriptions/"))
+}
+
+/// How many turns run at once: as many as `batchSize` says, which public templates compute from parameters.
+fn batch(evaluator: &mut Evaluator<'_>, copy: &ResourceCopy) -> Eval<Option<usize>> {
+    let tree = match &copy.batch {
+        Batch::All => return Ok(None),
+        Batch::One => return Ok(Some(1)),
+        Batch::Many(tree) => tree,
+    };
+    match evaluator.tree(tree)?.as_u64() {
+        Some(size) if size >= 1 => Ok(Some(usize::try_from(size).unwrap_or(usize::MAX))),
+        _ => Err(Fault::new("The copy 'batchSize' must be an integer of at least '1'.")
+            .placed(&evaluator.scope.document.source, tree.span)),
+    }
 }
 
 fn no_version(profile: ApiProfile, resource_type: &str) -> String {

@@ -1,6 +1,6 @@
 //! Finds resources by the ways in which a template names them.
 
-use super::Instance;
+use super::{Instance, Turn};
 use crate::expr::eval::{Eval, Fault};
 use crate::value::{folded, folded_id};
 use std::collections::HashMap;
@@ -54,16 +54,16 @@ impl Names {
                     map.insert(key, position);
                 }
             }
-            if let Some((name, _)) = &instance.copy {
-                names.turns.entry(folded(name)).or_default().push(position);
+            if let Some(turn) = &instance.copy {
+                names.turns.entry(folded(&turn.name)).or_default().push(position);
             }
             match (&instance.definition.symbolic_name, &instance.copy) {
                 (Some(symbol), None) => {
                     names.symbol.insert(folded(symbol), position);
                 }
                 // One turn of a loop is `symbol[3]`, all of them are `symbol`.
-                (Some(symbol), Some((name, turn))) => {
-                    names.symbol.insert(folded(&format!("{symbol}[{turn}]")), position);
+                (Some(symbol), Some(Turn { name, index, .. })) => {
+                    names.symbol.insert(folded(&format!("{symbol}[{index}]")), position);
                     if folded(symbol) != folded(name) {
                         names.turns.entry(folded(symbol)).or_default().push(position);
                     }

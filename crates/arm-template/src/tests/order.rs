@@ -1,6 +1,6 @@
 //! Dependencies, loops, conditions.
 
-use super::support::{Registry, ids, plan, template};
+use super::support::{Registry, details, ids, plan, template};
 use crate::Placeholders;
 use serde_json::{Value, json};
 
@@ -83,6 +83,17 @@ fn serial_loops_run_in_batches() {
         names(json!({"name": "l", "count": 5, "mode": "serial", "batchSize": 2})),
         [vec![0, 1], vec![2, 3], vec![4]]
     );
+    assert_eq!(
+        names(json!({"name": "l", "count": 5, "mode": "serial", "batchSize": "[add(1, 2)]"})),
+        [vec![0, 1, 2], vec![3, 4]]
+    );
+    for bad in [json!(0), json!("2"), json!("[sub(1, 1)]")] {
+        let copy = json!({"name": "l", "count": 2, "mode": "serial", "batchSize": bad});
+        let text =
+            template(json!({"resources": [resource("[concat('a', copyIndex())]", json!({"copy": copy}))]}));
+        let faults = plan(&text, json!({})).unwrap_err();
+        assert!(details(&faults)[0].contains("must be an integer of at least '1'"), "{faults:?}");
+    }
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Fault {
     }
 
     /// Turns the range in the expression into one of the file; `literal` is the whole JSON string.
-    pub(super) fn placed(mut self, source: &str, literal: Span) -> Self {
+    pub(crate) fn placed(mut self, source: &str, literal: Span) -> Self {
         if let Self::Failed(failure) = &mut self
             && failure.span.is_none()
         {

@@ -84,10 +84,6 @@ impl Sandbox {
         format!("mayfly-{}", self.home.instance)
     }
 
-    pub(crate) fn instance(&self) -> &str {
-        &self.home.instance
-    }
-
     pub(crate) fn watched(&self) -> Watched {
         Watched(self.process.id())
     }

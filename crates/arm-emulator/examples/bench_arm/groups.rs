@@ -24,8 +24,9 @@ pub(crate) async fn run(mayfly: &Path) -> Outcome<Vec<Figure>> {
     let sandbox = Sandbox::start(mayfly)?;
     let arm = sandbox.arm().await?;
     let engine = Docker::connect_with_defaults()?;
-    let image = std::env::var(testkit::BASE_IMAGE_VARIABLE)
-        .map_err(|_| format!("it needs an image that has `sleep`, named by {}", testkit::BASE_IMAGE_VARIABLE))?;
+    let image = std::env::var(testkit::BASE_IMAGE_VARIABLE).map_err(|_| {
+        format!("it needs an image that has `sleep`, named by {}", testkit::BASE_IMAGE_VARIABLE)
+    })?;
     let command = ["sleep".to_owned(), "infinity".to_owned()];
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     // In turns, so that a busy moment of the machine is not one side's alone.

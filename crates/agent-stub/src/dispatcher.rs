@@ -37,8 +37,14 @@ pub(crate) enum RunMode {
 /// What the worker is told while it works.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
-    Cancel { timeout_seconds: u64 },
+    Cancel {
+        timeout_seconds: u64,
+    },
     ShutDown,
+    /// How often what the console shows is sent.
+    ConsoleRate {
+        milliseconds: u32,
+    },
 }
 
 /// Starts jobs, one after the other.
@@ -249,8 +255,11 @@ impl Job {
                     };
                 }
                 Some(order) = inbox.recv() => {
-                    told_to_stop = true;
                     let wait = match order {
+                        Order::ConsoleRate { milliseconds } => {
+                            send(&mut pipe, &json!({ "type": "consoleRate", "milliseconds": milliseconds })).await;
+                            continue;
+                        }
                         Order::Cancel { timeout_seconds } => {
                             send(&mut pipe, &json!({ "type": "cancel", "timeoutSeconds": timeout_seconds })).await;
                             Duration::from_secs(timeout_seconds) + AFTER_TIMEOUT
@@ -260,6 +269,7 @@ impl Job {
                             SHUTDOWN_WAIT
                         }
                     };
+                    told_to_stop = true;
                     deadline = Some(tokio::time::Instant::now() + wait);
                 }
                 () = &mut lock_lost, if !abandoned => {

@@ -13,7 +13,7 @@ use crate::{
     messages::Poller,
     session::OpenSession,
     update::{Updated, update},
-    wire::{AgentRefresh, JobCancel, Message, time_span_seconds},
+    wire::{AgentRefresh, JobCancel, JobMetadata, Message, time_span_seconds},
 };
 
 /// Any text in it, even `false`, makes the agent ignore that it is to update itself.
@@ -81,6 +81,10 @@ impl<'a> Reception<'a> {
         match message.message_type.to_ascii_lowercase().as_str() {
             "pipelineagentjobrequest" => self.job(message, session),
             "jobcancellation" => self.cancellation(message, session),
+            "jobmetadataupdate" => {
+                self.metadata(message, session);
+                Fate::Deleted
+            }
             "agentrefresh" => {
                 self.refresh(message, session, poller);
                 Fate::Deleted
@@ -120,6 +124,14 @@ impl<'a> Reception<'a> {
         });
         // A cancellation of a job that was left goes to whoever gets that job.
         if cancel.is_some() && !known && self.takes_no_job() { Fate::LeftInTheQueue } else { Fate::Deleted }
+    }
+
+    fn metadata(&self, message: &Message, session: &OpenSession) {
+        let metadata =
+            self.text(message, session).and_then(|text| serde_json::from_str::<JobMetadata>(&text).ok());
+        if let Some(JobMetadata { job_id, post_lines_frequency_millis: Some(milliseconds) }) = metadata {
+            self.dispatcher.order(&job_id, Order::ConsoleRate { milliseconds });
+        }
     }
 
     fn refresh(&mut self, message: &Message, session: &OpenSession, poller: &Poller<'_>) {

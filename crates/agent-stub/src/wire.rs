@@ -105,6 +105,14 @@ pub(crate) struct JobCancel {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub(crate) struct JobMetadata {
+    pub(crate) job_id: String,
+    #[serde(default)]
+    pub(crate) post_lines_frequency_millis: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct AgentRefresh {
     #[serde(default)]
     pub(crate) target_version: Option<String>,

@@ -20,11 +20,12 @@ mod secrets;
 mod tasks;
 mod variables;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -105,6 +106,9 @@ struct Packet {
     kind: String,
     #[serde(default)]
     body: Value,
+    /// Of `consoleRate`.
+    #[serde(default)]
+    milliseconds: u64,
 }
 
 /// The whole program.
@@ -141,6 +145,7 @@ async fn start() -> anyhow::Result<JobResult> {
 
     let cancelled = CancellationToken::new();
     let order = cancelled.clone();
+    let (set_console_rate, console_rate) = watch::channel(None);
     let trace = diagnostics.clone();
     tokio::spawn(async move {
         loop {
@@ -149,6 +154,10 @@ async fn start() -> anyhow::Result<JobResult> {
                     Ok(packet) if packet.kind == "cancel" || packet.kind == "shutdown" => {
                         trace.info(&format!("Order: {}", packet.kind));
                         order.cancel();
+                    }
+                    Ok(packet) if packet.kind == "consoleRate" => {
+                        trace.info(&format!("Console lines go every {} ms.", packet.milliseconds));
+                        set_console_rate.send_replace(Some(Duration::from_millis(packet.milliseconds)));
                     }
                     _ => trace.error("An order that cannot be read is ignored."),
                 }
@@ -161,7 +170,7 @@ async fn start() -> anyhow::Result<JobResult> {
     let (settings, certificates) = (layout.read_settings()?, layout.read_certificates()?);
     let environment = Environment::of_process();
     let context = WorkerContext { layout, environment, settings, certificates, masker, diagnostics };
-    Ok(job::run(&context, &message, &cancelled).await)
+    Ok(job::run(&context, &message, &cancelled, console_rate).await)
 }
 
 /// Ctrl-C and SIGTERM are the listener's to handle; it then tells this process.

@@ -37,6 +37,7 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
         .route("/jobs/{job}", get(jobs::one))
         .route("/jobs/{job}/log", get(log::read))
         .route("/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/jobs/{job}/console-rate", post(jobs::set_console_rate))
         .route(
             "/pipelines/runs",
             get(pipelines::list).post(pipelines::queue).layer(DefaultBodyLimit::max(pipelines::LONGEST)),

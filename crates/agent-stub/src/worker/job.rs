@@ -12,7 +12,7 @@ use super::{
     condition::{Facts, Status, evaluate},
     connect::connect,
     plan_server::TaskServer,
-    queue::{self, Queue},
+    queue::{self, ConsoleRate, Queue},
     record::{IssueKind, Record},
     script::{self, Execution},
     tasks::{self, TaskDefinition},
@@ -30,6 +30,7 @@ pub(crate) async fn run(
     context: &WorkerContext,
     message: &JobMessage,
     cancelled: &CancellationToken,
+    console_rate: ConsoleRate,
 ) -> JobResult {
     let server = match connect(context, message).await {
         Ok(server) => server,
@@ -40,7 +41,7 @@ pub(crate) async fn run(
     };
     let (plan, tasks) = server;
     let plan = Arc::new(plan);
-    let (queue, sender) = queue::start(plan.clone(), &message.job_id, &context.diagnostics);
+    let (queue, sender) = queue::start(plan.clone(), &message.job_id, console_rate, &context.diagnostics);
     let mut job = Job::new(context, message, &queue, cancelled);
     let result = job.run(&tasks).await;
     sender.finish().await;

@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::plan_server::PlanServer;
@@ -62,14 +65,22 @@ pub(crate) struct Sender {
     stop_records: CancellationToken,
 }
 
+/// How often lines are sent, once the server has said so.
+pub(crate) type ConsoleRate = watch::Receiver<Option<Duration>>;
+
 /// Starts the background work of a job.
-pub(crate) fn start(server: Arc<PlanServer>, job: &str, diagnostics: &Diagnostics) -> (Arc<Queue>, Sender) {
+pub(crate) fn start(
+    server: Arc<PlanServer>,
+    job: &str,
+    rate: ConsoleRate,
+    diagnostics: &Diagnostics,
+) -> (Arc<Queue>, Sender) {
     let (logs, inbox) = mpsc::unbounded_channel();
     let queue =
         Arc::new(Queue { job: job.to_owned(), records: Mutex::default(), lines: Mutex::default(), logs });
     let (stop, stop_logs, stop_records) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let feed = tokio::spawn(send_lines(queue.clone(), server.clone(), stop.clone()));
+    let feed = tokio::spawn(send_lines(queue.clone(), server.clone(), rate, stop.clone()));
     let records =
         tokio::spawn(send_records(queue.clone(), server.clone(), stop_records.clone(), diagnostics.clone()));
     let logs = tokio::spawn(send_logs(queue.clone(), server, inbox, stop_logs.clone(), diagnostics.clone()));
@@ -127,10 +138,11 @@ impl Queue {
     }
 }
 
-async fn send_lines(queue: Arc<Queue>, server: Arc<PlanServer>, stop: CancellationToken) {
+async fn send_lines(queue: Arc<Queue>, server: Arc<PlanServer>, rate: ConsoleRate, stop: CancellationToken) {
     let mut round = 0;
     loop {
-        let pause = if round < FAST_ROUNDS { FAST } else { SLOW };
+        let own = if round < FAST_ROUNDS { FAST } else { SLOW };
+        let pause = rate.borrow().unwrap_or(own);
         round += 1;
         let last = tokio::select! {
             () = clock::sleep(pause) => false,

@@ -143,6 +143,29 @@ async fn a_cancellation_ends_the_job_and_its_processes() {
     server.finish();
 }
 
+/// The control is the same job without the message: the agent sends lines every half second by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_lines_go_as_often_as_the_server_says() {
+    let mut calls = Vec::new();
+    for rate in [None, Some(600_000)] {
+        let server = FakeAzure::start().await;
+        let agent = InstalledAgent::configured(&server.url());
+        server.queue_job(json!([step(1, "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.5; done")]));
+        if let Some(rate) = rate {
+            let body = json!({ "jobId": JOB, "postLinesFrequencyMillis": rate });
+            server.queue_message("JobMetadataUpdate", body);
+        }
+        let output = finish(listener(&agent, &["--once"]).spawn().expect("listener"), LIMIT);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let state = server.state();
+        assert!(state.feed.iter().any(|line| line == "line 8"), "all lines come: {:?}", state.feed);
+        calls.push(state.requests.iter().filter(|request| request.contains("/feed")).count());
+        drop(state);
+        server.finish();
+    }
+    assert!(calls[1] + 3 < calls[0], "{calls:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn run_sh_starts_the_listener_once_more_after_code_4() {
     let agent = InstalledAgent::new("http://127.0.0.1:1/acme");

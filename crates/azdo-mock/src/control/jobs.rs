@@ -185,6 +185,31 @@ pub(crate) async fn one(
     service.read(|state| find(state, &job).map(|request| Json(show(state, request))))?
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConsoleRate {
+    milliseconds: u32,
+}
+
+/// `POST jobs/{jobId}/console-rate`: what the service sends when somebody begins to watch a run, 500 ms then and 10 s
+/// otherwise (Azure DevOps' REST API: JobMetadataMessage).
+pub(crate) async fn set_console_rate(
+    State(service): State<AzureDevOps>,
+    Path(job): Path<String>,
+    body: Input<ConsoleRate>,
+) -> Result<StatusCode, ControlError> {
+    let Json(ConsoleRate { milliseconds }) = body?;
+    if !(1..=600_000).contains(&milliseconds) {
+        return Err(ControlError::bad("`milliseconds` is from 1 to 600000"));
+    }
+    let id = find(&service.state(), &job)?.id;
+    if service.change(|state, _| state.set_console_rate(id, milliseconds))? {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let why = format!("no agent that listens runs the job `{job}` now");
+    Err(ControlError(StatusCode::CONFLICT, why))
+}
+
 /// `POST jobs/{jobId}/cancel`.
 pub(crate) async fn cancel(
     State(service): State<AzureDevOps>,

@@ -108,6 +108,9 @@ fn next(service: &AzureDevOps, state: &state::State, poll: &Poll) -> Result<Opti
             let minutes = request.map(|request| request.limits).unwrap_or_default().cancel_timeout;
             ("JobCancellation", json!({"jobId": job, "timeout": time_span(minutes)}))
         }
+        Message::ConsoleRate { job, milliseconds } => {
+            ("JobMetadataUpdate", json!({"jobId": job, "postLinesFrequencyMillis": milliseconds}))
+        }
         Message::Refresh { version } => (
             "AgentRefresh",
             json!({"agentId": poll.agent, "timeout": time_span(UPDATE_MINUTES), "targetVersion": version}),

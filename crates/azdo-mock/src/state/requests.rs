@@ -270,14 +270,28 @@ impl State {
             return Ok(());
         }
         request.cancel_deadline = now.checked_add(request.limits.to_cancel() + CANCEL_GRACE).ok();
-        let (job, agent) = (request.job_id, request.assignment.as_ref().map(|held| held.agent_id));
+        let job = request.job_id;
         self.dirty.insert(Document::Request(id));
-        let session = agent.and_then(|agent| self.session_of(agent)).map(|session| session.id);
-        if let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) {
-            session.push(Message::Cancel { job });
-            self.dirty.insert(Document::Session(session.id));
-        }
+        self.tell_agent_of(id, Message::Cancel { job });
         Ok(())
+    }
+
+    /// Tells the agent that runs a job how often to send what the console shows. Whether somebody runs it.
+    pub(crate) fn set_console_rate(&mut self, id: RequestId, milliseconds: u32) -> Result<bool, Refusal> {
+        let request = self.requests.get(&id).ok_or(Refusal::JobNotFound(id))?;
+        let job = request.job_id;
+        let runs = request.receive_time.is_some() && request.finish_time.is_none();
+        Ok(runs && self.tell_agent_of(id, Message::ConsoleRate { job, milliseconds }))
+    }
+
+    /// A message to the agent that has a job, where it listens.
+    fn tell_agent_of(&mut self, id: RequestId, message: Message) -> bool {
+        let held = self.requests.get(&id).and_then(|request| request.assignment.as_ref());
+        let session = held.and_then(|held| self.session_of(held.agent_id)).map(|session| session.id);
+        let Some(session) = session.and_then(|id| self.sessions.get_mut(&id)) else { return false };
+        session.push(message);
+        self.dirty.insert(Document::Session(session.id));
+        true
     }
 
     /// The agent has the job: from here on nobody else gets it.
@@ -317,9 +331,7 @@ impl State {
         let ran = request.receive_time.is_some();
         self.dirty.insert(Document::Request(id));
         if let Some(session) = held.and_then(|held| self.sessions.get_mut(&held.session_id)) {
-            session.messages.retain(|_, message| {
-                *message != Message::Job { request: id } && *message != Message::Cancel { job }
-            });
+            session.messages.retain(|_, message| !message.is_of(id, job));
             if ran && shutting_down != Some(false) {
                 session.finished_at = Some(now);
                 session.retired |= shutting_down == Some(true);

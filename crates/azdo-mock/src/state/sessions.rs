@@ -63,9 +63,31 @@ pub(crate) enum User {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub(crate) enum Message {
-    Job { request: RequestId },
-    Cancel { job: JobId },
-    Refresh { version: String },
+    Job {
+        request: RequestId,
+    },
+    Cancel {
+        job: JobId,
+    },
+    Refresh {
+        version: String,
+    },
+    /// How often the job that runs sends what its console shows.
+    ConsoleRate {
+        job: JobId,
+        milliseconds: u32,
+    },
+}
+
+impl Message {
+    /// Whether it says nothing to anybody once this job has ended.
+    pub(super) fn is_of(&self, request: RequestId, job: JobId) -> bool {
+        match self {
+            Self::Job { request: id } => *id == request,
+            Self::Cancel { job: id } | Self::ConsoleRate { job: id, .. } => *id == job,
+            Self::Refresh { .. } => false,
+        }
+    }
 }
 
 impl Session {
@@ -207,7 +229,7 @@ impl State {
         match removed {
             Some(Message::Job { request }) => self.receive(request, id, now),
             Some(Message::Refresh { .. }) => self.update_taken(agent),
-            Some(Message::Cancel { .. }) | None => {}
+            Some(Message::Cancel { .. } | Message::ConsoleRate { .. }) | None => {}
         }
         Ok(())
     }

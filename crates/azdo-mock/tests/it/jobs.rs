@@ -302,6 +302,30 @@ async fn cancelling_ends_a_queued_job_at_once_and_a_running_one_through_its_agen
 }
 
 #[tokio::test]
+async fn an_agent_is_told_how_often_to_send_what_its_job_s_console_shows() {
+    let server = Server::start_with(quick(), vec![]).await;
+    let queued = server.queue("sleep 1000").await;
+    let set = async |milliseconds: u32| {
+        let path = format!("/jobs/{}/console-rate", queued["jobId"].as_str().unwrap());
+        server.control(Method::POST, &path).json(&json!({"milliseconds": milliseconds})).answer().await
+    };
+    set(500).await.expect(409);
+    let agent = Agent::register(&server, "web01").await;
+    let session = agent.open(&server).await;
+    let message = agent.poll(&server, &session, None).await.unwrap();
+    set(500).await.expect(409);
+    agent.delete_message(&server, &session, message.id).await;
+    set(0).await.expect(400);
+    set(500).await.expect(204);
+    let told = agent.poll(&server, &session, Some(message.id)).await.unwrap();
+    assert_eq!(told.kind, "JobMetadataUpdate");
+    assert_eq!(told.body, json!({"jobId": queued["jobId"], "postLinesFrequencyMillis": 500}));
+    Worker::new(&message).complete(&server, "succeeded").await.expect(204);
+    assert!(agent.poll(&server, &session, Some(message.id)).await.is_none(), "it goes with its job");
+    set(500).await.expect(409);
+}
+
+#[tokio::test]
 async fn a_cancelled_job_ends_even_if_its_agent_keeps_silent() {
     let server = Server::start_with(quick(), vec![]).await;
     let agent = Agent::register(&server, "web01").await;

@@ -16,7 +16,8 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// In the extensions of every request whose answer may be parked. Clones stand for the same request.
+/// In the extensions of every request whose answer may be parked. Clones stand for the same connection, which has one
+/// request at a time.
 ///
 /// A request that still has a body, or asks for another protocol, needs its connection as it is, and has none.
 #[derive(Clone, Default)]

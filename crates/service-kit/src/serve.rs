@@ -248,12 +248,12 @@ impl Answers {
 
 /// Whether nothing but the line `GET / HTTP/1.1` tells how the answer is to be written.
 fn may_park(request: &Request<Incoming>) -> bool {
-    let ends = |value: &header::HeaderValue| value.as_bytes().to_ascii_lowercase().ends_with(b"close");
+    let keeps = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive");
     request.method() == Method::GET
         && request.version() == Version::HTTP_11
         && request.body().is_end_stream()
         && !request.headers().contains_key(header::UPGRADE)
-        && !request.headers().get_all(header::CONNECTION).iter().any(ends)
+        && request.headers().get_all(header::CONNECTION).iter().all(keeps)
 }
 
 impl hyper::service::Service<Request<Incoming>> for Answers {

@@ -75,9 +75,12 @@ pub(crate) struct Base<'a> {
 /// same containers where they are still there.
 pub async fn up(instance: &Instance, options: Options) -> Result<Running, UpError> {
     let (machine, entropy) = (SystemClock::shared(), SystemEntropy::shared());
+    // The engine takes a while to say what it is: as long as to open the state.
+    let host = options.docker_host.clone();
+    let engine = tokio::spawn(async move { DockerRuntime::connect(host.as_deref()).await });
     let place = Place::take(instance, &options.keep, &machine, &entropy).await?;
     let clock = clock::of(options.time, &place.store)?;
-    let runtime = DockerRuntime::connect(options.docker_host.as_deref()).await?;
+    let runtime = engine.await.map_err(at("reach the engine"))??;
     if place.litter {
         ephemeral::sweep(instance, &runtime).await.map_err(at("remove what one without a state left"))?;
     }

@@ -15,7 +15,12 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use mimalloc::MiMalloc;
 use testkit::figures::{self, Figure};
+
+/// As the command has it, whose expansions these are.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

@@ -16,6 +16,7 @@ use self::destinations::{Checked, check_name, destinations};
 pub(crate) use self::fault::violation;
 use self::read::Source;
 pub(crate) use self::read::{Request, read, read_what_if};
+pub(crate) use self::summary::minified;
 use self::summary::{dependencies_of, hash, providers_of};
 use crate::app::Arm;
 use crate::engine::links::Fetcher;

@@ -14,7 +14,7 @@ pub(crate) const TYPE: &str = "Microsoft.Authorization/providerOperations";
 /// An operation without its namespace, what it is done to, and what it does.
 type Operation = (&'static str, &'static str, &'static str);
 
-pub(crate) const CONTAINER_INSTANCE: [Operation; 14] = [
+const CONTAINER_INSTANCE: [Operation; 14] = [
     ("containerGroups/read", "Container Group", "Get Container Groups"),
     ("containerGroups/write", "Container Group", "Create or Update Container Group"),
     ("containerGroups/delete", "Container Group", "Delete Container Group"),
@@ -68,11 +68,42 @@ pub(crate) fn list(arm: &Arm) -> Result<Vec<Value>, ArmError> {
 }
 
 pub(crate) fn get(arm: &Arm, namespace: &str) -> Result<Value, ArmError> {
-    let all = catalogue::all(arm)?;
-    let found = all.iter().find(|(known, _)| known.eq_ignore_ascii_case(namespace));
-    found
-        .map(|(namespace, types)| view(namespace, types))
-        .ok_or_else(|| namespaces::no_such_namespace(namespace))
+    find(arm, namespace).map(|(namespace, types)| view(&namespace, &types))
+}
+
+/// The same operations as a provider tells its own: `GET /providers/{namespace}/operations`.
+pub(crate) fn offered(arm: &Arm, namespace: &str) -> Result<Vec<Value>, ArmError> {
+    let (namespace, types) = find(arm, namespace)?;
+    let provider = words(&namespace);
+    let one = |(name, resource, text): (String, String, String)| {
+        json!({
+            "name": format!("{namespace}/{name}"),
+            "isDataAction": false,
+            "display": { "provider": provider, "resource": resource, "operation": text, "description": text },
+            "origin": "User",
+        })
+    };
+    Ok(operations(&namespace, &types).into_iter().map(one).collect())
+}
+
+fn find(arm: &Arm, namespace: &str) -> Result<catalogue::Listed, ArmError> {
+    let found = catalogue::all(arm)?.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(namespace));
+    found.ok_or_else(|| namespaces::no_such_namespace(namespace))
+}
+
+/// `Microsoft.ContainerInstance` as people write it: `Microsoft Container Instance`.
+fn words(namespace: &str) -> String {
+    let mut words = String::new();
+    let mut before = ' ';
+    for letter in namespace.chars() {
+        match letter {
+            '.' => words.push(' '),
+            _ if letter.is_uppercase() && before.is_lowercase() => words.extend([' ', letter]),
+            _ => words.push(letter),
+        }
+        before = letter;
+    }
+    words
 }
 
 fn view(namespace: &str, types: &[String]) -> Value {
@@ -132,7 +163,7 @@ fn target(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::target;
+    use super::{target, words};
 
     #[test]
     fn an_operation_belongs_to_the_type_in_front_of_its_verb() {
@@ -142,6 +173,17 @@ mod tests {
             ("register/action", ""),
         ] {
             assert_eq!(target(name), of, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_written_in_words() {
+        for (namespace, expected) in [
+            ("Microsoft.ContainerInstance", "Microsoft Container Instance"),
+            ("Microsoft.DBforMySQL", "Microsoft DBfor My SQL"),
+            ("Contoso", "Contoso"),
+        ] {
+            assert_eq!(words(namespace), expected);
         }
     }
 }

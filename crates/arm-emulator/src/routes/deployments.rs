@@ -30,7 +30,9 @@ const SCOPES: [&str; 4] = [
 ];
 
 pub(crate) fn routes() -> Router<Arm> {
-    SCOPES.iter().fold(Router::new(), |router, scope| {
+    let hash =
+        Router::new().route("/providers/microsoft.resources/calculatetemplatehash", post(template_hash));
+    SCOPES.iter().fold(hash, |router, scope| {
         let all = format!("{scope}/providers/microsoft.resources/deployments");
         let one = format!("{all}/{{name}}");
         router
@@ -128,6 +130,12 @@ async fn validate(
     let request = plan::read(body.text()?)?;
     let prepared = plan::prepare(&arm, &at.scope, &at.name, request, correlation.0).await?;
     Ok(Json(prepared.validated().view(&arm)))
+}
+
+/// The hash is the one that a deployment of the template shows.
+async fn template_hash(body: RawBody) -> Result<Json<Value>, ArmError> {
+    let (minified, hash) = plan::minified(body.text()?)?;
+    Ok(Json(json!({ "minifiedTemplate": minified, "templateHash": hash })))
 }
 
 /// Accepted like work that takes a while, and answered where `Location` leads.

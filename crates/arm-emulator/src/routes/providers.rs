@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::location::LOCATIONS;
-use crate::providers::operations::{self, CONTAINER_INSTANCE};
-use crate::providers::{catalogue, namespaces, registration};
+use crate::providers::{catalogue, namespaces, operations, registration};
 use crate::request::Query;
 
 pub(crate) fn routes() -> Router<Arm> {
@@ -21,7 +20,8 @@ pub(crate) fn routes() -> Router<Arm> {
         .route("/subscriptions/{subscription}/providers/{namespace}/register", post(register))
         .route("/subscriptions/{subscription}/providers/{namespace}/unregister", post(unregister))
         .route("/subscriptions/{subscription}/providers/{namespace}/providerpermissions", get(permissions))
-        .route("/providers/microsoft.containerinstance/operations", get(container_operations))
+        .route("/subscriptions/{subscription}/providers/{namespace}/resourcetypes", get(resource_types))
+        .route("/providers/{namespace}/operations", get(offered))
         .route("/providers/microsoft.authorization/provideroperations", get(all_operations))
         .route("/providers/microsoft.authorization/provideroperations/{namespace}", get(its_operations))
 }
@@ -112,22 +112,18 @@ async fn show(
     find(&arm, &namespace, Aliases::read(&query)?).map(Json)
 }
 
-async fn container_operations() -> Json<Value> {
-    let operation = |name: &str, resource: &str, description: &str| {
-        json!({
-            "name": format!("Microsoft.ContainerInstance/{name}"),
-            "display": {
-                "provider": "Microsoft Container Instance",
-                "resource": resource,
-                "operation": description,
-                "description": description,
-            },
-            "origin": "User",
-        })
-    };
-    let all: Vec<Value> =
-        CONTAINER_INSTANCE.iter().map(|(name, resource, text)| operation(name, resource, text)).collect();
-    Json(json!({ "value": all }))
+/// The types of one provider alone, as a list of their own.
+async fn resource_types(
+    State(arm): State<Arm>,
+    Path((_, namespace)): Path<(String, String)>,
+    query: Query,
+) -> Result<Json<Value>, ArmError> {
+    let mut provider = find(&arm, &namespace, Aliases::read(&query)?)?;
+    Ok(Json(json!({ "value": provider["resourceTypes"].take() })))
+}
+
+async fn offered(State(arm): State<Arm>, Path(namespace): Path<String>) -> Result<Json<Value>, ArmError> {
+    Ok(Json(json!({ "value": operations::offered(&arm, &namespace)? })))
 }
 
 fn find(arm: &Arm, namespace: &str, aliases: Aliases) -> Result<Value, ArmError> {

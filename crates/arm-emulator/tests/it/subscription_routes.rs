@@ -1,5 +1,6 @@
 //! What az asks a subscription beside its resources: tag names, operations of providers, features, names.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::stack::{SUBSCRIPTION, Stack, resource_group};
@@ -68,6 +69,19 @@ async fn operations_of_providers_are_listed_by_type() {
     let derived = stack.get(&format!("{base}/Microsoft.Storage")).await.expect(200).body;
     assert_eq!(names(&derived["resourceTypes"][0])[0], "Microsoft.Storage/storageAccounts/read");
     stack.get(&format!("{base}/Some.Thing")).await.refused(404, "InvalidResourceNamespace");
+    for (namespace, provider, operation) in [
+        ("Microsoft.ContainerRegistry", "Microsoft Container Registry", "registries/pull/read"),
+        ("microsoft.storage", "Microsoft Storage", "storageAccounts/write"),
+    ] {
+        let own = stack.get(&format!("/providers/{namespace}/operations")).await.expect(200).body;
+        let all = own["value"].as_array().unwrap();
+        let one = all.iter().find(|one| one["name"].as_str().unwrap().ends_with(operation)).unwrap();
+        assert_eq!(one["display"]["provider"], provider);
+    }
+    stack.get("/providers/Some.Thing/operations").await.refused(404, "InvalidResourceNamespace");
+    let provider = stack.get(&subscription("providers/Microsoft.ManagedIdentity")).await.expect(200).body;
+    let types = stack.get(&subscription("providers/Microsoft.ManagedIdentity/resourceTypes")).await;
+    assert_eq!(types.expect(200).body["value"], provider["resourceTypes"]);
     let aliases = stack.get(&subscription("providers/Microsoft.Storage?$expand=resourceTypes/aliases")).await;
     assert_eq!(aliases.expect(200).body["resourceTypes"][0]["aliases"], json!([]));
     stack.get(&subscription("providers?$expand=colour")).await.refused(400, "InvalidExpandInQueryString");
@@ -97,5 +111,27 @@ async fn names_zones_and_features_are_answered_or_refused() {
     stack.post(&format!("{one}/register"), json!({})).await.refused(404, "FeatureNotFound");
     let groups = stack.get("/providers/Microsoft.Management/managementGroups").await.expect(200).body;
     assert_eq!(groups["value"][0]["properties"]["displayName"], "Tenant Root Group");
+    stack.finish().await;
+}
+
+#[tokio::test]
+async fn a_template_s_hash_is_the_one_that_its_deployment_shows() {
+    let stack = Stack::start().await;
+    stack.put(&resource_group(), json!({"location": "westeurope"})).await.expect(201);
+    let template = json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "resources": [],
+    });
+    let path = "/providers/Microsoft.Resources/calculateTemplateHash";
+    let spread = format!("// a remark\n{template:#}");
+    let told = stack.send(Method::POST, path, Some(spread)).await.expect(200).body;
+    assert_eq!(told["minifiedTemplate"], template.to_string());
+    let deployed = stack.deploy("one", "Incremental", &template.to_string(), json!({})).await;
+    assert_eq!(deployed["properties"]["templateHash"], told["templateHash"]);
+    let other = json!({"resources": [], "outputs": {}});
+    let other = stack.post(path, other).await.expect(200).body;
+    assert_ne!(other["templateHash"], told["templateHash"]);
+    stack.post(path, json!("no template")).await.refused(400, "InvalidRequestContent");
     stack.finish().await;
 }

@@ -3,6 +3,8 @@
 //! `bench serve` is that service, with a bare route beside it; without a word this is the load and prints the figures.
 //! Nothing here fails for being slow: it tells figures, and beside them what is aimed for.
 
+mod agent;
+mod growth;
 mod load;
 mod serve;
 mod wire;

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use azdo_mock::{AzureDevOps, Settings, Switches};
 use futures_util::StreamExt as _;
-use service_kit::{Shutdown, Store, StoreKey, SystemClock, SystemEntropy, serve_http};
+use service_kit::{Shutdown, Store, SystemClock, SystemEntropy, serve_http};
 use tokio::io::AsyncWriteExt as _;
 use tower::ServiceExt as _;
 
@@ -27,10 +27,6 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
     let base = format!("http://{address}/acme");
     let entropy = SystemEntropy::shared();
     let (token, folder) = (entropy.token(20), tempfile::tempdir()?);
-    let store = match std::env::var_os("BENCH_STATE") {
-        Some(_) => Store::open(&folder.path().join("state"), &StoreKey::generate(&entropy), &entropy)?,
-        None => Store::in_memory(),
-    };
     let service = AzureDevOps::new(Settings {
         base: base.parse()?,
         organization: "acme".into(),
@@ -40,7 +36,7 @@ pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
         members: Vec::new(),
         packages: Vec::new(),
         switches: Switches::default(),
-        store,
+        store: Store::in_memory(),
         logs_dir: folder.path().join("logs"),
         clock: SystemClock::shared(),
         entropy,

@@ -1,10 +1,12 @@
 //! What a deployment's record says of its template.
 
-use arm_template::{Plan, PlannedResource};
+use arm_template::{Plan, PlannedResource, jsonc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Destination;
+use super::fault::violation;
+use crate::error::ArmError;
 
 /// A decimal number that is equal for equal templates. Azure's own algorithm is not published.
 pub(super) fn hash(template: &Value) -> String {
@@ -12,6 +14,15 @@ pub(super) fn hash(template: &Value) -> String {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     u64::from_be_bytes(bytes).to_string()
+}
+
+/// A template without blanks and remarks, and its hash. It need not be one that can be deployed.
+pub(crate) fn minified(text: &str) -> Result<(String, String), ArmError> {
+    let template = jsonc::parse(text).map_err(|fault| violation(&[fault]))?.to_value();
+    if !template.is_object() {
+        return Err(ArmError::invalid_content("", "A template is an object."));
+    }
+    Ok((template.to_string(), hash(&template)))
 }
 
 /// Namespaces, types and locations that the template uses, each once and in the order of the template.

@@ -47,20 +47,20 @@ impl Instance {
 
     /// `type/name` in the order of an id: `A.B/parents/p/children/c`.
     fn path(&self) -> String {
-        interleaved(&self.resource_type, &self.name)
+        let mut path = String::new();
+        interleave(&mut path, &self.resource_type, &self.name);
+        path
     }
 }
 
-/// `A.B/parents/children` and `p/c` to `A.B/parents/p/children/c`.
-fn interleaved(resource_type: &str, name: &str) -> String {
-    let mut path = String::with_capacity(resource_type.len() + name.len() + 1);
+/// Adds `A.B/parents/children` and `p/c` as `A.B/parents/p/children/c`.
+fn interleave(path: &mut String, resource_type: &str, name: &str) {
     let mut segments = resource_type.split('/');
     path.push_str(segments.next().unwrap_or_default());
     for segment in segments.zip(name.split('/')).flat_map(|(kind, name)| [kind, name]) {
         path.push('/');
         path.push_str(segment);
     }
-    path
 }
 
 pub(crate) fn boolean(evaluator: &mut Evaluator<'_>, tree: &Tree) -> Eval<bool> {

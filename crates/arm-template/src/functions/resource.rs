@@ -19,6 +19,10 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::special("reference", 1, 3, reference).only(Allowed::Runtime),
     Function::special("references", 1, 2, references).only(Allowed::Runtime),
     Function::special("resourceId", 2, MANY, resource_id),
+    Function::unsupported(
+        "resourceInfo",
+        "Bicep writes it only where its experimental feature 'resourceInfoCodegen' is on, and it is not documented",
+    ),
     Function::unsupported("roleDefinitions", "the built-in roles are not known"),
     Function::special("subscriptionResourceId", 2, MANY, subscription_resource_id),
     Function::plain("tenantResourceId", 2, MANY, tenant_resource_id),

@@ -1,6 +1,6 @@
 //! Runs loops, computes names and ids, and checks them.
 
-use super::{Instance, ResourceIndex, Turn, boolean, interleaved};
+use super::{Instance, ResourceIndex, Turn, boolean, interleave};
 use crate::diagnostic::{Code, Diagnostic, Span, position};
 use crate::document::{Batch, Document, ResourceCopy, ResourceDefinition};
 use crate::expr::eval::{Budget, Eval, Evaluator, Fault, Loop, Place};
@@ -201,7 +201,8 @@ impl Expansion<'_> {
         resource_type: &str,
         name: &str,
     ) -> Result<(), String> {
-        let types = resource_type.split('/').count();
+        let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+        let types = slashes(resource_type) + 1;
         // Counts the lines of the text up to there: for a message alone, not for each of 800 resources.
         let place = || self.place(definition.span);
         if types < 2 || resource_type.split('/').any(str::is_empty) {
@@ -218,7 +219,7 @@ impl Expansion<'_> {
                 place()
             ));
         }
-        if name.split('/').count() + 1 != types {
+        if slashes(name) + 2 != types {
             return Err(format!(
                 "The template resource '{name}' for type '{resource_type}' {} has incorrect segment lengths. A nested \
                  resource type must have identical number of segments as its resource name. A root resource type must have \
@@ -303,7 +304,12 @@ fn id_of(base: &str, resource_type: &str, name: &str) -> String {
     if same_name(resource_type, "Microsoft.Resources/subscriptions") && base.is_empty() {
         return format!("/subscriptions/{name}");
     }
-    format!("{base}/providers/{}", interleaved(resource_type, name))
+    const PROVIDERS: &str = "/providers/";
+    let mut id = String::with_capacity(base.len() + PROVIDERS.len() + resource_type.len() + 1 + name.len());
+    id.push_str(base);
+    id.push_str(PROVIDERS);
+    interleave(&mut id, resource_type, name);
+    id
 }
 
 fn is_subscription(base: &str) -> bool {

@@ -125,6 +125,9 @@ async fn a_typed_client_finds_its_routes() {
 
     let areas = server.get("/_apis/resourceAreas").await;
     assert_eq!(areas["value"][0]["locationUrl"], format!("{BASE}/"));
+    // What is not served is at the same place: a client that finds no area of it takes its token to the public service.
+    let git = areas["value"].as_array().unwrap().iter().find(|one| one["name"] == "git").unwrap();
+    assert_eq!(git["locationUrl"], areas["value"][0]["locationUrl"]);
     let id = "a85b8835-c1a1-4aac-ae97-1c3d0ba72dbd";
     assert_eq!(server.get(&format!("/_apis/ResourceAreas/{id}")).await["name"], "distributedtask");
 

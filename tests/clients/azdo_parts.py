@@ -190,6 +190,14 @@ def absent(library, project):
         that(f"{what}: it is said why", "does not support http method" in told and not told.endswith("'."), told)
 
 
+def not_served(library):
+    """The library looks for what is not here on the server that it was given, and asks nobody else."""
+    try:
+        fail("get_repositories", library.get_git_client().get_repositories())
+    except ValueError as error:
+        that(f"git is not served: {error}", "is not registered on" in str(error))
+
+
 def walk(library, put_file, pool_name):
     builds, core, client = library.get_build_client(), library.get_core_client(), library.get_task_agent_client()
     project = core.get_projects()[0].name
@@ -203,6 +211,7 @@ def walk(library, put_file, pool_name):
     parts_of_builds(builds, project, waiting, run)
     sources(builds, project)
     settings(builds, project)
+    not_served(library)
     maintenance(client, client.get_agent_pools(pool_name=pool_name)[0].id)
     team = core.get_teams(core.get_projects()[0].id)[0]
     that("get_team_members_with_extended_properties", core.get_team_members_with_extended_properties(team.project_id, team.id)[0].identity.display_name)

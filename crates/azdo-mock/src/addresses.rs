@@ -82,6 +82,11 @@ impl Addresses {
         }
     }
 
+    /// Where clients look for what the organization does not have: `_apis` of the server, where the organization is below it.
+    pub(crate) fn above(&self) -> Option<String> {
+        (!self.prefix.is_empty()).then(|| format!("{}/_apis", self.server_prefix()))
+    }
+
     /// Where tokens are issued; also the audience of assertions.
     pub(crate) fn token_endpoint(&self) -> String {
         let mut endpoint = self.base.clone();
@@ -93,6 +98,18 @@ impl Addresses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_above_an_organization_is_not_its_own() {
+        for (base, organization, above) in [
+            ("http://h:1/acme", "acme", Some("/_apis")),
+            ("https://acme.visualstudio.example/", "acme", None),
+            ("http://h/tfs/Main", "Main", Some("/tfs/_apis")),
+        ] {
+            let addresses = Addresses::new(&base.parse().unwrap(), organization).unwrap();
+            assert_eq!(addresses.above().as_deref(), above, "{base}");
+        }
+    }
 
     #[test]
     fn the_three_forms_are_taken_and_nothing_else() {

@@ -106,7 +106,8 @@ fn admit(service: &AzureDevOps, mut request: Request) -> Result<(Option<Caller>,
     // A server of one's own has its token endpoint above the collection.
     let rest = path
         .strip_prefix(service.addresses().prefix())
-        .or_else(|| (path == service.addresses().token_path()).then_some("/_apis/oauth2/token"));
+        .or_else(|| (path == service.addresses().token_path()).then_some("/_apis/oauth2/token"))
+        .or_else(|| service.addresses().above().filter(|above| path == above).map(|_| "/_apis"));
     let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return Err(Box::new(ApiError::unknown_route(path).into_response()));
     };

@@ -43,7 +43,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::http::{Method, Uri, uri::PathAndQuery};
 use axum::middleware;
-use axum::routing::post;
+use axum::routing::{options, post};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 
@@ -62,6 +62,10 @@ pub(crate) fn router(service: &AzureDevOps) -> Router {
     let watching = service.clone();
     let token = service.addresses().token_path();
     let routes = if token.starts_with(&prefix) { routes } else { routes.route(&token, post(token::issue)) };
+    let routes = match service.addresses().above() {
+        Some(above) => routes.route(&above, options(connection::above)),
+        None => routes,
+    };
     let routes = routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)

@@ -27,6 +27,12 @@ pub(crate) async fn locations() -> Json<Value> {
     Json(view::list(locations::rows(None)))
 }
 
+/// `OPTIONS _apis` above the organization: nothing. azure-devops (PyPI `client.py`) looks there for what the organization
+/// does not have, and says itself what is missing.
+pub(crate) async fn above() -> Json<Value> {
+    Json(view::list(Vec::new()))
+}
+
 /// `OPTIONS _apis/{area}`.
 pub(crate) async fn area_locations(Values(area): Values<String>) -> Json<Value> {
     Json(view::list(locations::rows(Some(&area))))

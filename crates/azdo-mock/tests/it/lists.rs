@@ -120,6 +120,9 @@ async fn a_typed_client_finds_its_routes() {
             "minVersion": "1.0", "maxVersion": "7.2", "releasedVersion": "7.1",
         })
     );
+    // Above the organization there is nothing, which a client must be able to see.
+    let above = reqwest::Client::new().request(Method::OPTIONS, server.url("/_apis"));
+    assert_eq!(above.answer().await.expect(200), json!({"count": 0, "value": []}));
     let area = server.anonymous(Method::OPTIONS, "/_apis/distributedtask").answer().await.expect(200);
     assert!(area["count"].as_i64().unwrap() < all["count"].as_i64().unwrap());
 

@@ -300,7 +300,10 @@ async fn a_stop_waits_for_an_answer_and_not_for_ever() {
         shutdown.token().cancelled().await;
         if ends {
             release.notify_one();
-            assert_eq!(asking.await.unwrap().unwrap().text().await.unwrap(), "released");
+            let answer = asking.await.unwrap().unwrap();
+            let last = answer.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
+            assert!(last, "{path}: the client is told that there will be no other: {answer:?}");
+            assert_eq!(answer.text().await.unwrap(), "released");
         } else {
             assert!(asking.await.unwrap().is_err());
         }

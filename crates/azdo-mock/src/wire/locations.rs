@@ -20,6 +20,7 @@ pub(crate) const AREAS: &[(&str, &str)] = &[
     ("79134c72-4a58-4b42-976c-04e7115f32bf", "core"),
     ("a7b3b527-4f4f-4dac-8e84-f144fa6d554b", "oauth2"),
     ("4a933897-0488-45af-bd82-6fd3ad33f46a", "PipelinesChecks"),
+    ("1814ab31-2f4f-4a9f-8761-f4d77dc5a5d7", "ServiceEndpoint"),
     // Nothing is served of these. Where they are missing, azure-devops (PyPI) takes its token to the public service and asks there.
     ("0d55247a-1c47-4462-9b1f-5e2125590ee6", "Account"),
     ("94ff054d-5ee1-413d-9341-3f4a7827de2e", "Audit"),
@@ -44,7 +45,6 @@ pub(crate) const AREAS: &[(&str, &str)] = &[
     ("efc2f575-36ef-48e9-b672-0c6fb4a48ac5", "release"),
     ("2e504d18-2c0c-46f8-af8f-322d2af0068a", "sbom"),
     ("ea48a0a1-269c-42d8-b8ad-ddc8fcdcf578", "search"),
-    ("1814ab31-2f4f-4a9f-8761-f4d77dc5a5d7", "ServiceEndpoint"),
     ("af607f94-69ba-4821-8159-f04e37b66350", "symbol"),
     ("c2aa639c-3ccc-4740-b3b6-ce2a1e1d984e", "test"),
     ("c83eaf52-edf3-4034-ae11-17d38f25404c", "testresults"),

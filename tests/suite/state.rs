@@ -165,8 +165,14 @@ async fn a_sandbox_goes_to_a_file_and_back_with_both_sides_or_neither() -> Resul
     let job = stack.job("echo two").await?;
     ensure!((job.result.as_str(), job.agent.as_str()) == ("succeeded", "mayfly-0"), "{job:?}");
     ensure!(container().await? != first, "a container of before");
-    let containers = stack.engine().containers(stack.instance()).await?;
-    ensure!(containers.len() == 1, "{containers:?}");
+    // The container of a job that ended goes after the next one was made.
+    stack
+        .eventually("one container is left", Duration::from_secs(60), async || {
+            let containers = stack.engine().containers(stack.instance()).await?;
+            ensure!(containers.len() == 1, "{containers:?}");
+            Ok(())
+        })
+        .await?;
     stack.ok(&["status"]).await?;
 
     // A file of one side leaves the other as it is.

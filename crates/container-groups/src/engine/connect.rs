@@ -139,4 +139,18 @@ mod tests {
         assert!(matches!(error, ConnectError::Stopped { .. }), "{error}");
         assert!(error.hint().contains("start Docker"));
     }
+
+    /// Were one named, it would have to be agreed on first: an older engine refuses a newer version.
+    #[tokio::test]
+    async fn an_engine_is_asked_in_no_version_of_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let info = axum::Json(serde_json::json!({"OSType": "linux", "NCPU": 3, "Architecture": "x86_64"}));
+        // Whatever else it is asked for is not found.
+        let engine = axum::Router::new().route("/info", axum::routing::get(async || info));
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move { axum::serve(listener, engine).await });
+        let runtime = DockerRuntime::connect(Some(&format!("unix://{}", socket.display()))).await.unwrap();
+        assert_eq!(runtime.architecture, "x86_64");
+    }
 }

@@ -7,6 +7,7 @@
 mod copy;
 mod hashed;
 mod place;
+mod pour;
 #[cfg(test)]
 mod tests;
 
@@ -15,14 +16,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use fs_err::tokio as fs;
-use futures_util::StreamExt;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter, SeekFrom};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
-use self::hashed::{Hashed, Progress};
+use self::hashed::Hashed;
+use self::pour::Pouring;
 use crate::digest::{Algorithm, Digest, Hasher};
 
 /// The largest blob: what fits a layer of a large Windows image.
@@ -191,30 +192,26 @@ impl Content {
 
     /// Adds the body to an upload and returns its size. What arrived before a client went away stays.
     pub(crate) async fn append(&self, id: Uuid, chunk: Chunk, body: Body) -> Result<u64, AppendError> {
-        let _writing = self.writing(id).ok_or(AppendError::Busy)?;
+        let writing = self.writing(id).ok_or(AppendError::Busy)?;
         let before = self.received(id).await.map_err(AppendError::Io)?.ok_or(AppendError::Unknown)?;
         if chunk.start.is_some_and(|start| start != before) {
             return Err(AppendError::Position { size: before });
         }
-        // Not for appending: on Windows such a file cannot be cut short again.
-        let mut file =
-            fs::OpenOptions::new().write(true).open(self.upload(id)).await.map_err(AppendError::Io)?;
-        file.seek(SeekFrom::End(0)).await.map_err(AppendError::Io)?;
-        let mut file = BufWriter::with_capacity(1 << 18, file);
         let old = self.hashed.take(id, before);
-        let mut new = old.clone();
-        let written = pour(body.into_data_stream(), &mut file, &mut new, before).await;
-        file.flush().await.map_err(AppendError::Io)?;
-        match (written, chunk.length) {
+        let upload = Pouring::into(self.upload(id), old.clone(), writing);
+        let (upload, poured) = upload.pour(body, before).await.map_err(AppendError::Io)?;
+        match (poured, chunk.length) {
             (Ok(got), Some(announced)) if announced != got => {
                 // A chunk that lies about its size is taken back as a whole.
-                file.get_ref().set_len(before).await.map_err(AppendError::Io)?;
+                let back = upload.back_to(before).await.map_err(AppendError::Io)?;
                 self.hashed.put(id, old);
+                drop(back);
                 Err(AppendError::Length { got, announced })
             }
-            (written, _) => {
-                self.hashed.put(id, new);
-                Ok(before + written?)
+            (poured, _) => {
+                let mut sink = upload.done().await.map_err(AppendError::Io)?;
+                self.hashed.put(id, sink.hash());
+                Ok(before + poured?)
             }
         }
     }
@@ -283,27 +280,6 @@ impl Content {
         }
         Ok(found)
     }
-}
-
-async fn pour(
-    mut body: BodyDataStream,
-    file: &mut (impl AsyncWriteExt + Unpin),
-    hash: &mut Option<Progress>,
-    before: u64,
-) -> Result<u64, AppendError> {
-    let mut got = 0;
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(AppendError::Body)?;
-        got += piece.len() as u64;
-        if before + got > LARGEST_BLOB {
-            return Err(AppendError::TooLarge);
-        }
-        file.write_all(&piece).await.map_err(AppendError::Io)?;
-        if let Some(hash) = hash {
-            hash.update(&piece);
-        }
-    }
-    Ok(got)
 }
 
 fn hash(file: &mut impl io::Read, algorithm: Algorithm) -> io::Result<Digest> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -231,7 +231,7 @@ impl Registries {
         running.values().map(|one| one.registry.info()).collect()
     }
 
-    /// Stops a registry and removes everything in it. It need not exist.
+    /// Stops a registry and removes everything in it. It need not exist. Its port is free afterwards.
     pub async fn delete(&self, name: &str) -> Result<(), RegistryError> {
         let _changing = self.0.changing.lock().await;
         let key = name.to_ascii_lowercase();
@@ -243,7 +243,9 @@ impl Registries {
         removed.registry.users.clear().map_err(store(name))?;
         let folder = self.0.settings.blobs_dir.join(&key);
         let files = |source| RegistryError::Files { name: name.to_owned(), source };
-        fs_err::tokio::remove_dir_all(folder).await.map_err(files)
+        fs_err::tokio::remove_dir_all(folder).await.map_err(files)?;
+        standstill::freed(removed.registry.stored().port).await;
+        Ok(())
     }
 
     /// The admin user and its two passwords, whether or not it may log in.
@@ -287,15 +289,14 @@ impl Registries {
         let shutdown = settings.shutdown.child();
         // The port is part of the registry's name, and known only once it is bound.
         let door = routes::Door::default();
-        let address = SocketAddr::from(([127, 0, 0, 1], stored.port));
+        let listen = |source| RegistryError::Listen { name: name.clone(), source };
+        let address = address(stored.port).map_err(listen)?;
         let router = routes::router(door.clone());
         let router = match self.0.around.get() {
             Some(around) => around(router),
             None => router,
         };
-        let bound = serve_https(address, router, &settings.tls, &shutdown)
-            .await
-            .map_err(|source| RegistryError::Listen { name: name.clone(), source })?;
+        let bound = serve_https(address, router, &settings.tls, &shutdown).await.map_err(listen)?;
         let users = Users::load(&settings.store, &key).map_err(store(&name))?;
         let registry = Registry {
             content,
@@ -317,6 +318,15 @@ impl Registries {
         let running = Running { registry: registry.clone(), shutdown };
         self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key, running);
         Ok(registry)
+    }
+}
+
+/// Where to listen: on this port, or for 0 on one that is drawn to be the registry's for life.
+fn address(port: u16) -> io::Result<SocketAddr> {
+    let address = Ipv4Addr::LOCALHOST;
+    match port {
+        0 => service_kit::lasting_port(address.into())?.local_addr(),
+        port => Ok((address, port).into()),
     }
 }
 

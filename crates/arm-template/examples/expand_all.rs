@@ -177,6 +177,7 @@ fn expand(file: &Path, text: &str, root: &Node, level: Level) -> Result<usize, V
         now: jiff::Timestamp::UNIX_EPOCH,
         new_guid: &|| Uuid::from_u128(1),
         environment: None,
+        custom_roles: None,
         deployer: Some(serde_json::json!({"objectId": Uuid::from_u128(2), "tenantId": Uuid::from_u128(3)})),
         linked: file.parent().map(|folder| Arc::new(Beside(folder.to_owned())) as Arc<dyn Linked>),
         template_uri: Some(format!("file://{}", file.display())),

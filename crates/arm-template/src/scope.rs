@@ -3,6 +3,7 @@
 use crate::document::Document;
 use crate::expr::eval::{Eval, Failure, Fault};
 use crate::linked::Links;
+use crate::roles::CustomRoles;
 use crate::target::{Level, Scope};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ pub(crate) struct TemplateScope {
     pub(crate) now: jiff::Timestamp,
     pub(crate) environment: Value,
     pub(crate) deployer: Option<Value>,
+    pub(crate) custom_roles: Option<Arc<dyn CustomRoles>>,
     pub(crate) links: Links,
     /// Some parameter's value is shown nowhere: placeholders stand for it, and for all that is made of it.
     pub(crate) conceals: bool,
@@ -72,6 +74,7 @@ impl TemplateScope {
             now: jiff::Timestamp::UNIX_EPOCH,
             environment: Value::Null,
             deployer: None,
+            custom_roles: None,
             links: Links::default(),
             template_uri: None,
             secrets: Mutex::default(),

@@ -6,6 +6,7 @@ use crate::expr::eval::Budget;
 use crate::jsonc::{self, Node};
 use crate::linked::{Linked, Links};
 use crate::plan::{self, Plan};
+use crate::roles::CustomRoles;
 use crate::scope::{Mode, TemplateScope, public_cloud};
 use crate::target::{Level, Scope};
 use crate::{parameters, resources};
@@ -35,6 +36,8 @@ pub struct PlanRequest<'a> {
     pub environment: Option<Value>,
     /// What `deployer()` gives: `{"objectId", "tenantId"}`; without it the function is refused.
     pub deployer: Option<Value>,
+    /// Finds roles that are not built in, for `roleDefinitions()`; without it they are refused.
+    pub custom_roles: Option<Arc<dyn CustomRoles>>,
     /// Gives the texts of linked templates; without it they are refused.
     pub linked: Option<Arc<dyn Linked>>,
     /// The address of the template itself, for `relativePath` and `deployment().properties.templateLink`.
@@ -123,6 +126,7 @@ impl Template {
         scope.now = request.now;
         scope.environment = request.environment.clone().unwrap_or_else(public_cloud);
         scope.deployer.clone_from(&request.deployer);
+        scope.custom_roles.clone_from(&request.custom_roles);
         scope.links = Links::new(request.linked.clone());
         scope.template_uri.clone_from(&request.template_uri);
         let history = parameters::resolve(&scope, &request.parameters, request.new_guid, budget)?;

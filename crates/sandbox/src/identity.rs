@@ -1,6 +1,6 @@
 //! What an instance keeps for life: keys, credentials, ids, and the addresses it was first reached at.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 
 use entra_tokens::SigningKey;
 use secrecy::SecretString;
@@ -176,7 +176,7 @@ impl Ports {
     fn free(gateway: IpAddr) -> Result<Self, IdentityError> {
         let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let draw = |address: IpAddr| {
-            let listener = TcpListener::bind(SocketAddr::new(address, 0))
+            let listener = service_kit::lasting_port(address)
                 .and_then(|listener| listener.local_addr().map(|bound| (listener, bound.port())));
             listener.map_err(|source| IdentityError::Port { address, source })
         };

@@ -18,6 +18,7 @@ mod entropy;
 mod faults;
 mod journal;
 mod parking;
+mod ports;
 mod ring;
 mod serve;
 mod shutdown;
@@ -34,8 +35,9 @@ pub use entropy::{Entropy, SeededEntropy, SharedEntropy, SystemEntropy};
 pub use faults::{Aim, Cut, Faults, Hit, NewFault, Place, fault_routes};
 pub use journal::{Entry, JOURNAL_BOUND, Journal, JournalFilter, Recording, redacted};
 pub use parking::Parking;
+pub use ports::{lasting_port, port_is_free};
 pub use ring::Ring;
-pub use serve::{port_is_free, serve_http, serve_https};
+pub use serve::{serve_http, serve_https};
 pub use shutdown::Shutdown;
 pub use snapshot::{
     SNAPSHOT_KEY, SnapshotFile, SnapshotFileError, SnapshotReader, SnapshotWriter, WHOLE, snapshot_key,

@@ -1,4 +1,4 @@
-//! The only callers of `bind`.
+//! Listens and serves.
 //!
 //! HTTP/1.1 alone. Over TLS the handshake offers no other, and on a plain connection the service's own web server speaks
 //! no HTTP/2 (MicrosoftDocs/iis-docs: iis/get-started/whats-new-in-iis-10/http2-on-iis.md). To tell the two apart a server
@@ -30,6 +30,7 @@ use tower::Service as _;
 
 use crate::connection::{ClientStream, Connection, EndSeenBy};
 use crate::parking::{Parking, Rewound};
+use crate::ports;
 use crate::shutdown::Shutdown;
 use crate::tls::ServerTls;
 use crate::unread::{PATIENCE, ReadOut};
@@ -78,20 +79,8 @@ fn serve(
     Ok(bound)
 }
 
-/// Whether something could be served there now.
-///
-/// # Errors
-/// Why not: somebody else is, or it is not allowed.
-pub fn port_is_free(address: SocketAddr) -> io::Result<()> {
-    std::net::TcpListener::bind(address).map(|_| ()).map_err(|source| refused(address, &source))
-}
-
-fn refused(address: SocketAddr, source: &io::Error) -> io::Error {
-    io::Error::new(source.kind(), format!("listen on `{address}`: {source}"))
-}
-
 fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = std::net::TcpListener::bind(address).map_err(|source| refused(address, &source))?;
+    let listener = ports::listener(address)?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let bound = listener.local_addr()?;

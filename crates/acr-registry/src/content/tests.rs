@@ -1,3 +1,5 @@
+use futures_util::StreamExt as _;
+
 use super::*;
 
 const ANY: Chunk = Chunk { start: None, length: None };
@@ -69,4 +71,32 @@ async fn no_hash_outlives_its_upload() {
     let id = begun(&content, &["more"]).await;
     content.cancel(id).await.unwrap();
     assert_eq!(content.hashed.digest(id, 4, Algorithm::Sha256), None);
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_went_away_in_the_middle_goes_on_where_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = Content::open(folder.path()).unwrap();
+    let id = begun(&content, &["first"]).await;
+    let pieces = futures_util::stream::iter((0..8).map(|_| Ok::<_, io::Error>(vec![b'x'; 1 << 17])));
+    let halts = pieces.chain(futures_util::stream::pending());
+    let going = content.clone();
+    let client = tokio::spawn(async move { going.append(id, ANY, Body::from_stream(halts)).await });
+    // Bytes are on their way into the file, and more than what was written may have come.
+    while content.received(id).await.unwrap() <= Some(5) {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(content.append(id, ANY, Body::from("late")).await, Err(AppendError::Busy)), "control");
+    client.abort();
+    assert!(client.await.unwrap_err().is_cancelled());
+    let size = loop {
+        match content.append(id, ANY, Body::from("end")).await {
+            Err(AppendError::Busy) => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    let written = fs_err::read(content.upload(id)).unwrap();
+    assert_eq!(written.len() as u64, size, "nobody writes any more");
+    assert!(written.starts_with(b"firstxxx") && written.ends_with(b"xend"));
+    content.verify(id, &Digest::of(&written)).await.map(drop).unwrap();
 }

@@ -3,6 +3,7 @@
 //! so that the next start does what a crash kept from being done.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,6 +142,17 @@ impl Registries {
                 }
                 other => return other.map(|_| ()),
             }
+        }
+    }
+}
+
+/// Waits for the end of a listener that was told to end. Who has its port by then, has it rightly.
+pub(super) async fn freed(port: u16) {
+    let address = (Ipv4Addr::LOCALHOST, port).into();
+    for _ in 0..TRIES {
+        match service_kit::port_is_free(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => tokio::time::sleep(PAUSE).await,
+            _ => return,
         }
     }
 }

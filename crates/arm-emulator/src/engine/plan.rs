@@ -158,6 +158,7 @@ pub(crate) async fn prepare(
                 "tenantId": arm.settings().tenant_id,
                 "userPrincipalName": "",
             })),
+            custom_roles: Some(Arc::new(arm.clone())),
             linked: Some(linked),
             template_uri: uri,
         };

@@ -2,6 +2,7 @@
 
 mod client;
 
+use arm_template::BuiltInRole;
 use pipeline_yaml::{Faults, Found};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -13,7 +14,6 @@ use self::client::Client;
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::providers::{self, Kind, Provisioning};
-use crate::records::roles::ROLES;
 use crate::records::seeds::{self, Credential, Kept, Made};
 use crate::seed::{Application, Entry, Principal, Resource, RoleAssignment, Seed, Wanted};
 
@@ -300,7 +300,7 @@ async fn assigned(client: &Client<'_>, kept: &Kept, wanted: &RoleAssignment) -> 
             shown["properties"]["principalId"].as_str().unwrap_or_default().to_owned()
         }
     };
-    let known = ROLES.iter().find(|role| role.name.eq_ignore_ascii_case(&wanted.role));
+    let known = BuiltInRole::named(&wanted.role);
     let role = known.map_or_else(|| client.filled(&wanted.role), |role| role.id.to_string());
     let definition = if role.starts_with('/') {
         role.clone()

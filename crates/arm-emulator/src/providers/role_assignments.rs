@@ -7,7 +7,7 @@ use crate::app::Arm;
 use crate::error::ArmError;
 use crate::fields::Fields;
 use crate::providers::{Put, any, directory, role_definitions};
-use crate::records::roles::{self, ROLES, RoleAssignment};
+use crate::records::roles::{self, RoleAssignment};
 use crate::resource_id::ResourceId;
 
 /// Checks a body without doing anything.
@@ -147,13 +147,9 @@ fn read(arm: &Arm, body: &Value) -> Result<Wanted, ArmError> {
     let description = properties.string("description")?.map(str::to_owned);
     properties.finish()?;
     let role = role_definitions::named(arm, definition)?.ok_or_else(|| {
-        let known: Vec<_> = ROLES.iter().map(|role| format!("{} ({})", role.name, role.id)).collect();
         ArmError::bad_request(
             "RoleDefinitionDoesNotExist",
-            format!(
-                "The specified role definition with ID '{definition}' does not exist. The known roles are: {}.",
-                known.join(", ")
-            ),
+            format!("The specified role definition with ID '{definition}' does not exist."),
         )
     })?;
     let members = directory::all(arm)?;

@@ -1,6 +1,7 @@
 //! Role definitions (`azure-rest-api-specs: authorization/…/RoleDefinitionCalls.json`): the built-in ones, and those that
 //! somebody adds, which hold in the whole subscription whatever scope they were put at.
 
+use arm_template::{BuiltInRole, CustomRoles};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::filter::Filter;
 use crate::providers::Put;
 use crate::providers::stored::{self, Asked};
 use crate::records::resources;
-use crate::records::roles::{self, Custom, ROLES, Role};
+use crate::records::roles::{self, Custom};
 use crate::resource_id::ResourceId;
 
 /// `namespace/type`.
@@ -27,7 +28,7 @@ pub(crate) fn list(arm: &Arm, scope: &ResourceId, filter: Option<&str>) -> Resul
         scopes.any(|own| roles::covers(own, &at) || (below && roles::covers(&at, own)))
     };
     let custom = roles::custom(arm)?;
-    let mut views: Vec<Value> = ROLES.iter().map(|role| built_in(arm, scope, role)).collect();
+    let mut views: Vec<Value> = BuiltInRole::all().iter().map(|role| built_in(arm, scope, role)).collect();
     views.extend(custom.iter().filter(|one| assignable(one)).map(view));
     views.retain(|one| filter.accepts(&one["properties"]));
     Ok(views)
@@ -51,7 +52,7 @@ fn read_filter(text: Option<&str>) -> Result<(bool, Filter), ArmError> {
 
 pub(crate) fn get(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError> {
     let name = name(id)?;
-    if let Some(role) = roles::by_id(name) {
+    if let Some(role) = BuiltInRole::by_id(name) {
         return Ok(Some(built_in(arm, &id.scope(), role)));
     }
     Ok(find(arm, name)?.as_ref().map(view))
@@ -60,7 +61,7 @@ pub(crate) fn get(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmError>
 /// Checks a body without doing anything.
 pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value) -> Result<(), ArmError> {
     let name = name(id)?;
-    if let Some(role) = roles::by_id(name) {
+    if let Some(role) = BuiltInRole::by_id(name) {
         return Err(ArmError::bad_request(
             "CannotModifyBuiltInRoleDefinition",
             format!("The role definition '{}' ({name}) is built in and cannot be changed.", role.name),
@@ -69,7 +70,7 @@ pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value) -> Result<(), ArmE
     let role_name = read(body)?;
     let same = |known: &str| known.eq_ignore_ascii_case(&role_name);
     let custom = roles::custom(arm)?;
-    let taken = ROLES.iter().any(|role| same(role.name))
+    let taken = BuiltInRole::named(&role_name).is_some()
         || custom.iter().any(|one| one.id != name && same(one.name()));
     if taken {
         return Err(ArmError::conflict(
@@ -117,7 +118,14 @@ pub(crate) fn delete(arm: &Arm, id: &ResourceId) -> Result<Option<Value>, ArmErr
 /// The id of a role that an assignment names, if there is one.
 pub(crate) fn named(arm: &Arm, text: &str) -> Result<Option<Uuid>, ArmError> {
     let Some(id) = text.rsplit('/').next().and_then(|id| id.parse().ok()) else { return Ok(None) };
-    Ok((roles::by_id(id).is_some() || find(arm, id)?.is_some()).then_some(id))
+    Ok((BuiltInRole::by_id(id).is_some() || find(arm, id)?.is_some()).then_some(id))
+}
+
+impl CustomRoles for Arm {
+    fn named(&self, name: &str) -> Result<Option<Uuid>, String> {
+        let custom = roles::custom(self).map_err(|error| error.to_string())?;
+        Ok(custom.iter().find(|one| one.name().eq_ignore_ascii_case(name)).map(|one| one.id))
+    }
 }
 
 fn find(arm: &Arm, name: Uuid) -> Result<Option<Custom>, ArmError> {
@@ -171,7 +179,7 @@ fn read(body: &Value) -> Result<String, ArmError> {
     Ok(role_name)
 }
 
-fn built_in(arm: &Arm, scope: &ResourceId, role: &Role) -> Value {
+fn built_in(arm: &Arm, scope: &ResourceId, role: &BuiltInRole) -> Value {
     // Below the tenant a role is shown as one of the subscription, whatever the scope.
     let above = match scope.subscription() {
         "" => String::new(),
@@ -186,12 +194,7 @@ fn built_in(arm: &Arm, scope: &ResourceId, role: &Role) -> Value {
             "type": "BuiltInRole",
             "description": role.description,
             "assignableScopes": ["/"],
-            "permissions": [{
-                "actions": role.actions,
-                "notActions": role.not_actions,
-                "dataActions": role.data_actions,
-                "notDataActions": [],
-            }],
+            "permissions": role.permissions,
         },
     })
 }

@@ -1,7 +1,6 @@
 //! Role assignments: which principal has which role where. Roles decide what an identity may pull; whoever may call
 //! Resource Manager itself is the subscription's owner and nobody else.
 
-mod built_in;
 mod definition;
 
 use jiff::Timestamp;
@@ -11,8 +10,7 @@ use uuid::Uuid;
 use crate::app::Arm;
 use crate::error::ArmError;
 
-pub(crate) use self::built_in::ROLES;
-pub(crate) use self::definition::{Custom, Role, by_id, custom};
+pub(crate) use self::definition::{Custom, custom};
 
 /// `namespace/type` of assignments.
 pub(crate) const TYPE: &str = "Microsoft.Authorization/roleAssignments";

@@ -51,7 +51,9 @@ async fn built_in_roles_are_found_by_name_and_by_id_at_every_scope() {
     let at_tenant = stack.get(&definitions("")).await.expect(200).body;
     assert_eq!(at_tenant["value"][0]["id"].as_str().unwrap().find("/providers/"), Some(0));
     let one = stack.get(&format!("{}/{READER}", definitions(&subscription()))).await.expect(200).body;
-    assert_eq!(one["properties"]["permissions"][0]["actions"], json!(["*/read"]));
+    let nothing: [&str; 0] = [];
+    let permission = json!({"actions": ["*/read"], "notActions": nothing, "dataActions": nothing, "notDataActions": nothing});
+    assert_eq!(one["properties"]["permissions"], json!([permission]));
     let path = format!("{}?$filter=colour%20eq%20'red'", definitions(&subscription()));
     stack.get(&path).await.refused(400, "InvalidFilterInQueryString");
     stack
@@ -100,6 +102,75 @@ async fn a_role_of_ones_own_lets_do_what_it_names_and_goes_when_nobody_has_it() 
     stack.delete(&assignment).await.expect(200);
     stack.delete(&path).await.expect(200);
     stack.delete(&path).await.expect(204);
+    stack.finish().await;
+}
+
+/// Assigns what `roleDefinitions()` finds, in a template inside of another one.
+fn assigning(role: &str) -> String {
+    let schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#";
+    let inner = json!({
+        "$schema": schema, "contentVersion": "1.0.0.0",
+        "parameters": {"principal": {"type": "string"}},
+        "resources": [{
+            "type": "Microsoft.Authorization/roleAssignments", "apiVersion": "2022-04-01",
+            "name": format!("[guid(resourceGroup().id, roleDefinitions('{role}').id)]"),
+            "properties": {
+                "roleDefinitionId": format!("[roleDefinitions('{role}').id]"),
+                "principalId": "[parameters('principal')]",
+                "principalType": "ServicePrincipal",
+            },
+        }],
+        "outputs": {"role": {"type": "string", "value": format!("[roleDefinitions('{role}').roleDefinitionId]")}},
+    });
+    let identity = "resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', 'holder')";
+    let outer = json!({
+        "$schema": schema, "contentVersion": "1.0.0.0",
+        "resources": [
+            {
+                "type": "Microsoft.ManagedIdentity/userAssignedIdentities", "apiVersion": "2023-01-31",
+                "name": "holder", "location": "westeurope",
+            },
+            {
+                "type": "Microsoft.Resources/deployments", "apiVersion": "2022-09-01", "name": "inner",
+                "dependsOn": [format!("[{identity}]")],
+                "properties": {
+                    "mode": "Incremental",
+                    "expressionEvaluationOptions": {"scope": "inner"},
+                    "parameters": {"principal": {"value": format!("[reference({identity}, '2023-01-31').principalId]")}},
+                    "template": inner,
+                },
+            },
+        ],
+        "outputs": {"role": {"type": "string", "value": "[reference('inner').outputs.role.value]"}},
+    });
+    outer.to_string()
+}
+
+#[tokio::test]
+async fn a_template_assigns_roles_by_their_names() {
+    let stack = Stack::start().await;
+    let path = format!("{}/{OWN}", definitions(&resource_group()));
+    stack.put(&path, puller(&resource_group())).await.expect(201);
+    for (name, role) in
+        [("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"), ("image reader", OWN)]
+    {
+        let done = stack.deploy("roles", "Incremental", &assigning(name), json!({})).await;
+        assert_eq!(done["properties"]["provisioningState"], "Succeeded", "{done:#}");
+        assert_eq!(done["properties"]["outputs"]["role"]["value"], role, "{name}");
+    }
+    let assigned = format!("{}/providers/Microsoft.Authorization/roleAssignments", resource_group());
+    let assigned = stack.get(&assigned).await.expect(200).body;
+    let roles = assigned["value"].as_array().unwrap().iter();
+    let mut roles: Vec<_> =
+        roles.map(|one| one["properties"]["roleDefinitionId"].as_str().unwrap()).collect();
+    roles.sort_unstable();
+    let own = format!("{}/{OWN}", definitions(&subscription()));
+    let contributor = own.replace(OWN, "ba92f5b4-2d11-453d-a403-e96b0029c9fe");
+    assert_eq!(roles, [own, contributor]);
+    let failed = stack.deploy("nobody", "Incremental", &assigning("Nobody"), json!({})).await;
+    assert_eq!(failed["properties"]["provisioningState"], "Failed");
+    let why = failed["properties"]["error"].to_string();
+    assert!(why.contains("no role definition is named 'Nobody'"), "{why}");
     stack.finish().await;
 }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use arm_emulator::{Incoming, SNAPSHOT_HOLDS};
 use reqwest::Method;
 use serde_json::{Value, json};
-use service_kit::{SnapshotReader, StoreDocument, port_is_free};
+use service_kit::{SnapshotReader, StoreDocument};
 
 use crate::stack::{GROUP, SUBSCRIPTION, Stack, group, group_body, registry, until};
 use crate::webhooks::Images;
@@ -251,8 +251,7 @@ async fn a_registry_whose_port_is_anothers_is_refused_before_anything_changes() 
     let first = run(&stack, "agent", group_body("web:1")).await;
     let file = stack.snapshot().await;
     stack.delete(&registry("keptimages")).await.expect(200);
-    let address = images.server.replace("localhost", "127.0.0.1").parse().unwrap();
-    until("nobody listens", || async { port_is_free(address).map_err(|error| error.to_string()) }).await;
+    let address: std::net::SocketAddr = images.server.replace("localhost", "127.0.0.1").parse().unwrap();
     let taken = std::net::TcpListener::bind(address).unwrap();
     let (status, answer) = stack.restore(&file).await;
     assert_eq!(status, 409, "{answer}");

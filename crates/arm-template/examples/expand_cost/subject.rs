@@ -29,6 +29,7 @@ pub(crate) fn expand(text: &str) -> Result<Value, Vec<Diagnostic>> {
         new_guid: &Uuid::nil,
         environment: None,
         deployer: None,
+        custom_roles: None,
         linked: None,
         template_uri: None,
     })?;

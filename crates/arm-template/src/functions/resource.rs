@@ -4,9 +4,10 @@ use super::{Allowed, Arguments, Function, MANY, Outcome, Run, unable};
 use crate::expr::Call;
 use crate::expr::eval::{Eval, Evaluator, Fault, RuntimeCall};
 use crate::resources::Target;
+use crate::roles::BuiltInRole;
 use crate::target::Level;
 use crate::value::{same_name, text, type_name};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(super) static FUNCTIONS: &[Function] = &[
@@ -23,7 +24,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
         "resourceInfo",
         "Bicep writes it only where its experimental feature 'resourceInfoCodegen' is on, and it is not documented",
     ),
-    Function::unsupported("roleDefinitions", "the built-in roles are not known"),
+    Function::special("roleDefinitions", 1, 1, role_definitions),
     Function::special("subscriptionResourceId", 2, MANY, subscription_resource_id),
     Function::plain("tenantResourceId", 2, MANY, tenant_resource_id),
 ];
@@ -220,6 +221,32 @@ fn with_target(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<(Target, Vec<
         Some(target) if !deferred => Ok((target, rest)),
         _ => Err(Fault::Deferred),
     }
+}
+
+/// A role by its name: a built-in one, or one that somebody defined. Azure answers as it is written here below the tenant
+/// (`Azure/bicep#19507`), and finds custom roles too (`MicrosoftDocs/azure-docs#128423`).
+fn role_definitions(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
+    let name = all_strings(evaluator, call)?.pop().unwrap_or_default();
+    let fails = |why: std::fmt::Arguments<'_>| Fault::new(unable(&call.name, why));
+    let id = match (BuiltInRole::named(&name), &evaluator.scope.custom_roles) {
+        (Some(role), _) => Some(role.id),
+        (None, Some(custom)) => custom.named(&name).map_err(|why| fails(format_args!("{why}")))?,
+        (None, None) => {
+            return Err(fails(format_args!(
+                "no built-in role is named '{name}', and custom roles are known to a deployment alone"
+            )));
+        }
+    };
+    let id = id.ok_or_else(|| fails(format_args!("no role definition is named '{name}'")))?;
+    let scope = &evaluator.scope.scope;
+    let above = match scope.level.has_subscription() {
+        true => format!("/subscriptions/{}", scope.subscription_id),
+        false => String::new(),
+    };
+    Ok(json!({
+        "id": format!("{above}/providers/Microsoft.Authorization/roleDefinitions/{id}"),
+        "roleDefinitionId": id,
+    }))
 }
 
 fn reference(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {

@@ -269,7 +269,13 @@ fn scopes() {
     check("deployment().properties.mode", json!("Incremental"));
     check("environment().suffixes.acrLoginServer", json!(".azurecr.io"));
     fails("deployer().objectId", "who deploys is not known");
-    fails("roleDefinitions('Owner')", "The template function 'roleDefinitions' is not supported here");
+    let reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+    check("roleDefinitions('reader').roleDefinitionId", json!(reader));
+    let below = format!("/subscriptions/{}", crate::tests::support::SUBSCRIPTION);
+    let id = format!("{below}/providers/Microsoft.Authorization/roleDefinitions/{reader}");
+    check("roleDefinitions('Reader').id", json!(id));
+    fails("roleDefinitions('Nobody')", "no built-in role is named 'Nobody', and custom roles are known to a");
+    fails("roleDefinitions(1)", "a string");
     fails("pickZones('Microsoft.Compute', 'virtualMachines', 'westus2', 4)", "between '1' and '3'");
     fails("toLogicalZone('s', 'westus2', 'eastus-az1')", "is not known in the region 'westus2'");
     fails("managementGroup().id", "is not expected at this location");

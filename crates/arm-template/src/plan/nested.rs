@@ -160,6 +160,7 @@ impl Plan {
         scope.now = self.scope.now;
         scope.environment = self.scope.environment.clone();
         scope.deployer.clone_from(&self.scope.deployer);
+        scope.custom_roles.clone_from(&self.scope.custom_roles);
         scope.links = self.scope.links.clone();
         scope.template_uri = uri;
         locked(&scope.secrets).clone_from(&locked(&self.scope.secrets));

@@ -34,6 +34,7 @@ pub(crate) fn request(parameters: Value) -> PlanRequest<'static> {
         new_guid: &guid,
         environment: None,
         deployer: None,
+        custom_roles: None,
         linked: None,
         template_uri: None,
     }

@@ -82,6 +82,7 @@ fn plan(template: &Template, parameters: Map<String, Value>, group: &str) -> Res
         environment: None,
         // Of nowhere, as the subscription is.
         deployer: Some(json!({"objectId": NOWHERE, "tenantId": NOWHERE, "userPrincipalName": ""})),
+        custom_roles: None,
         linked: None,
         template_uri: None,
     })

@@ -1,9 +1,9 @@
 //! What a role allows: built-in roles, and those that somebody defined, which are kept among the other resources.
 
+use arm_template::BuiltInRole;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::ROLES;
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::records::resources::{self, Stored};
@@ -13,17 +13,6 @@ pub(super) const PULL: &str = "Microsoft.ContainerRegistry/registries/pull/read"
 
 /// `namespace/type` of definitions.
 const TYPE: &str = "Microsoft.Authorization/roleDefinitions";
-
-/// A built-in role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Role {
-    pub(crate) id: Uuid,
-    pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
-    pub(crate) actions: &'static [&'static str],
-    pub(crate) not_actions: &'static [&'static str],
-    pub(crate) data_actions: &'static [&'static str],
-}
 
 /// A role that somebody defined.
 #[derive(Clone, Debug)]
@@ -55,10 +44,6 @@ impl Custom {
     }
 }
 
-pub(crate) fn by_id(id: Uuid) -> Option<&'static Role> {
-    ROLES.iter().find(|role| role.id == id)
-}
-
 /// All roles that somebody defined.
 pub(crate) fn custom(arm: &Arm) -> Result<Vec<Custom>, ArmError> {
     let stored = resources::list(arm)?.into_iter();
@@ -73,11 +58,15 @@ pub(crate) fn custom(arm: &Arm) -> Result<Vec<Custom>, ArmError> {
 
 /// Whether a role allows an action.
 pub(super) fn grants(arm: &Arm, role: Uuid, action: &str) -> Result<bool, ArmError> {
-    if let Some(role) = by_id(role) {
-        let named = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, action));
-        return Ok(named(role.actions) && !named(role.not_actions));
+    if let Some(role) = BuiltInRole::by_id(role) {
+        return Ok(grants_built_in(role, action));
     }
     Ok(custom(arm)?.iter().any(|one| one.id == role && one.grants(action)))
+}
+
+fn grants_built_in(role: &BuiltInRole, action: &str) -> bool {
+    let named = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, action));
+    role.permissions.iter().any(|one| named(&one.actions) && !named(&one.not_actions))
 }
 
 fn strings(value: &Value) -> impl Iterator<Item = &str> {
@@ -122,11 +111,8 @@ mod tests {
 
     #[test]
     fn the_roles_that_let_pull() {
-        let pulls = |role: &&Role| {
-            let named = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, PULL));
-            named(role.actions) && !named(role.not_actions)
-        };
-        let names: Vec<_> = ROLES.iter().filter(pulls).map(|role| role.name).collect();
+        let roles = BuiltInRole::all().iter();
+        let names: Vec<_> = roles.filter(|role| grants_built_in(role, PULL)).map(|role| role.name).collect();
         for name in ["Owner", "Contributor", "Reader", "AcrPull", "AcrPush"] {
             assert!(names.contains(&name), "{name}");
         }

@@ -81,6 +81,7 @@ fn expand(text: &str, parameters: Map<String, Value>) {
         new_guid: &|| Uuid::from_u128(2),
         environment: None,
         deployer: None,
+        custom_roles: None,
         linked: None,
         template_uri: None,
     };

@@ -12,6 +12,9 @@ use super::{AppendError, LARGEST_BLOB, Writing};
 
 /// Bytes that come before they are written. As many again come meanwhile, so no upload holds more than twice this.
 const BATCH: usize = 1 << 18;
+/// Bytes after which the disk is asked to keep what is there, so that the end of a large layer does not wait for all of it,
+/// and no more than twice as many wait to be written out.
+const SYNCED: usize = 32 << 20;
 /// What pieces smaller than this are gathered in before the system is called.
 const BUFFER: usize = 1 << 16;
 
@@ -47,22 +50,53 @@ impl Sink {
 }
 
 /// A sink at work on a thread that may block.
-pub(super) struct Pouring(JoinHandle<io::Result<Sink>>);
+pub(super) struct Pouring {
+    path: PathBuf,
+    sink: JoinHandle<io::Result<Sink>>,
+    /// Bytes since the disk was last asked to keep what is there.
+    unsynced: usize,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
 
 impl Pouring {
     /// Opens an upload; `hash` is that of what is in it.
     pub(super) fn into(path: PathBuf, hash: Option<Progress>, writing: Writing) -> Self {
-        Self(spawn_blocking(move || Sink::open(path, hash, writing)))
+        let opened = path.clone();
+        let sink = spawn_blocking(move || Sink::open(opened, hash, writing));
+        Self { path, sink, unsynced: 0, syncing: None }
     }
 
-    /// Waits for what it is at, and begins with this.
+    /// Waits for what the sink is at, and begins with this.
     async fn then(self, work: impl FnOnce(&mut Sink) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
-        let mut sink = self.done().await?;
-        Ok(Self(spawn_blocking(move || work(&mut sink).map(|()| sink))))
+        let mut sink = done(self.sink).await?;
+        Ok(Self { sink: spawn_blocking(move || work(&mut sink).map(|()| sink)), ..self })
     }
 
+    /// Writes a batch, and has the disk keep the ones before it meanwhile.
+    async fn write(self, batch: Vec<Bytes>, size: usize) -> io::Result<Self> {
+        let mut next = self.then(move |sink| sink.take(&batch)).await?;
+        next.unsynced += size;
+        if next.unsynced >= SYNCED {
+            next.synced().await?;
+            let path = next.path.clone();
+            // Windows syncs only what is open for writing.
+            let sync = move || fs_err::OpenOptions::new().write(true).open(path)?.sync_data();
+            next.syncing = Some(spawn_blocking(sync));
+            next.unsynced = 0;
+        }
+        Ok(next)
+    }
+
+    async fn synced(&mut self) -> io::Result<()> {
+        match self.syncing.take() {
+            Some(syncing) => done(syncing).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The sink with all that was given to it in its file.
     pub(super) async fn done(self) -> io::Result<Sink> {
-        self.0.await.map_err(io::Error::other)?
+        done(self.sink).await
     }
 
     /// Cuts the file to this size again.
@@ -82,7 +116,7 @@ impl Pouring {
     ) -> io::Result<(Self, Result<u64, AppendError>)> {
         let (mut body, mut batch, mut size, mut got) = (body.into_data_stream(), Vec::new(), 0, 0);
         let poured = loop {
-            let piece: Bytes = match body.next().await {
+            let piece = match body.next().await {
                 None => break Ok(got),
                 Some(Err(error)) => break Err(AppendError::Body(error)),
                 Some(Ok(piece)) => piece,
@@ -94,12 +128,15 @@ impl Pouring {
             size += piece.len();
             batch.push(piece);
             if size >= BATCH {
-                let full = std::mem::take(&mut batch);
-                self = self.then(move |sink| sink.take(&full)).await?;
-                size = 0;
+                self = self.write(std::mem::take(&mut batch), std::mem::take(&mut size)).await?;
             }
         };
+        self.synced().await?;
         let last = self.then(move |sink| sink.take(&batch).and_then(|()| sink.file.flush())).await?;
         Ok((last, poured))
     }
+}
+
+async fn done<T>(work: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    work.await.map_err(io::Error::other)?
 }

@@ -239,9 +239,10 @@ fn role_definitions(evaluator: &mut Evaluator<'_>, call: &Call) -> Eval<Value> {
     };
     let id = id.ok_or_else(|| fails(format_args!("no role definition is named '{name}'")))?;
     let scope = &evaluator.scope.scope;
-    let above = match scope.level.has_subscription() {
-        true => format!("/subscriptions/{}", scope.subscription_id),
-        false => String::new(),
+    let above = if scope.level.has_subscription() {
+        format!("/subscriptions/{}", scope.subscription_id)
+    } else {
+        String::new()
     };
     Ok(json!({
         "id": format!("{above}/providers/Microsoft.Authorization/roleDefinitions/{id}"),

@@ -85,7 +85,9 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn integer(&mut self, name: &'static str) -> Result<Option<i64>, ArmError> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        value.as_i64().map(Some).ok_or_else(|| wrong_type(&self.path(name), "an integer", value))
+        // As numbers: ports in ACI's own samples (`azure-docs-json-samples: container-instances`).
+        let integer = value.as_i64().or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
+        integer.map(Some).ok_or_else(|| wrong_type(&self.path(name), "an integer", value))
     }
 
     /// An array with the path of each element; absent counts as empty.
@@ -178,7 +180,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// At most 50 tags, names up to 512 and values up to 256 characters (`azure-docs: tag-resources.md`).
+/// At most 50 tags, names up to 512 and values up to 256 characters (`azure-docs: tag-resources.md`). What links a resource
+/// to another one in the portal is named by an id and taken all the same (`bicep-registry-modules: insights/webtest`).
 pub(crate) fn check_tags(tags: &Tags) -> Result<(), ArmError> {
     if tags.len() > 50 {
         return Err(ArmError::bad_request(
@@ -187,8 +190,8 @@ pub(crate) fn check_tags(tags: &Tags) -> Result<(), ArmError> {
         ));
     }
     for (name, value) in tags {
-        let bad_character = name.chars().find(|character| "<>%&\\?/".contains(*character));
-        if name.is_empty() || name.chars().count() > 512 || bad_character.is_some() {
+        let refused = if name.starts_with("hidden-link:") { "<>%&\\?" } else { "<>%&\\?/" };
+        if name.is_empty() || name.chars().count() > 512 || name.contains(|one| refused.contains(one)) {
             return Err(ArmError::bad_request(
                 "InvalidTagNameCharacters",
                 format!(

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::app::Arm;
 use crate::error::ArmError;
 use crate::providers::any::{self, Place};
+use crate::providers::stored::computed;
 use crate::providers::{Kind, acr, versions};
 use crate::resource_id::ResourceId;
 
@@ -45,14 +46,7 @@ impl Live<'_> {
         let id = parse(resource_id)?;
         any::existing(self.0, &id)?;
         let Place::Kind(kind, id) = any::place(self.0, &id)? else {
-            return Err(ArmError::bad_request(
-                "InvalidResourceOperation",
-                format!(
-                    "The function '{function}' is not supported for '{id}': resources of the type '{}' are kept and \
-                     shown, and do nothing.",
-                    id.resource_type().unwrap_or_default()
-                ),
-            ));
+            return computed::call(&id, function);
         };
         match (kind, function.to_ascii_lowercase().as_str()) {
             (Kind::Registry, "listcredentials") => acr::credentials(self.0, &id),

@@ -14,7 +14,8 @@ use crate::app::Arm;
 use crate::engine::live::Live;
 use crate::engine::plan::{self, Destination, Prepared, violation};
 use crate::error::ArmError;
-use crate::providers::{self, Kind, any, stored, versions};
+use crate::providers::stored::{self, computed};
+use crate::providers::{self, Kind, any, versions};
 use crate::records::deployments::{Mode, Scope};
 use crate::resource_id::ResourceId;
 
@@ -126,7 +127,7 @@ impl Foreseen<'_> {
     /// Of a type without behaviour.
     fn other(&self, plan: &Plan, index: usize, id: &ResourceId) -> Result<Change, ArmError> {
         let target = Destination::Other(id.clone()).target();
-        let before = any::get(self.arm, id)?;
+        let before = any::get(self.arm, id)?.map(|shown| computed::taken_out(id, shown));
         self.compared(
             plan,
             index,

@@ -10,6 +10,10 @@ use crate::providers::{Put, any, directory, role_definitions};
 use crate::records::roles::{self, RoleAssignment};
 use crate::resource_id::ResourceId;
 
+/// What every principal of this directory is: applications and identities.
+const SERVICE_PRINCIPAL: &str = "ServicePrincipal";
+const PRINCIPAL_TYPES: &[&str] = &["User", "Group", SERVICE_PRINCIPAL, "ForeignGroup", "Device"];
+
 /// Checks a body without doing anything.
 pub(crate) fn check(arm: &Arm, id: &ResourceId, body: &Value) -> Result<(), ArmError> {
     name(id.last_name())?;
@@ -137,7 +141,7 @@ fn read(arm: &Arm, body: &Value) -> Result<Wanted, ArmError> {
     fields.finish()?;
     let definition = properties.required_string("roleDefinitionId")?;
     let principal = properties.required_string("principalId")?;
-    properties.word("principalType", &["ServicePrincipal"])?;
+    let principal_type = properties.word("principalType", PRINCIPAL_TYPES)?;
     for echoed in ["scope", "createdOn", "updatedOn", "createdBy", "updatedBy"] {
         properties.value(echoed);
     }
@@ -164,6 +168,17 @@ fn read(arm: &Arm, body: &Value) -> Result<Wanted, ArmError> {
             ),
         )
     })?;
+    // There are no other principals; the words are the service's.
+    if let Some(other) = principal_type.filter(|given| *given != SERVICE_PRINCIPAL) {
+        return Err(ArmError::bad_request(
+            "UnmatchedPrincipalType",
+            format!(
+                "The PrincipalId '{}' has type '{SERVICE_PRINCIPAL}' , which is different from specified PrinciaplType \
+                 '{other}'.",
+                principal_id.simple()
+            ),
+        ));
+    }
     Ok(Wanted { role, principal_id, description })
 }
 
@@ -179,7 +194,7 @@ pub(crate) fn view(arm: &Arm, assignment: &RoleAssignment) -> Value {
                 arm.subscription()
             ),
             "principalId": principal_id,
-            "principalType": "ServicePrincipal",
+            "principalType": SERVICE_PRINCIPAL,
             "scope": scope,
             "description": description,
             "condition": null,

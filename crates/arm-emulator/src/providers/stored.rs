@@ -1,6 +1,7 @@
 //! Resources of types without behaviour: the rules that Resource Manager has for all types alike, and nothing of what
 //! their own provider would check or do.
 
+pub(crate) mod computed;
 pub(crate) mod read;
 pub(crate) mod view;
 

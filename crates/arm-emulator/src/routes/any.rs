@@ -13,7 +13,7 @@ use crate::control::events::EventKind;
 use crate::error::ArmError;
 use crate::etag::Condition;
 use crate::providers::any::{self, Place};
-use crate::providers::stored::{self, Asked};
+use crate::providers::stored::{self, Asked, computed};
 use crate::providers::{self, Put, role_assignments, role_definitions, tags_resource};
 use crate::records::roles;
 use crate::request::{ApiVersion, GivenPath, Query};
@@ -47,7 +47,7 @@ pub(crate) async fn route(
                 .map(IntoResponse::into_response)
         }
         Addressed::Many { of, namespace: None, word } if method == Method::POST => {
-            Err(action(&arm, &of, &word, &path))
+            action(&arm, &of, &word, &path).map(|answer| Json(answer).into_response())
         }
         Addressed::Many { .. } => Err(unknown::route(&path)),
     }
@@ -131,33 +131,25 @@ fn many(
     list_page(arm, views, query, version, path).map(Json)
 }
 
-/// A POST at a resource: nothing acts here, and the answer says what does.
-fn action(arm: &Arm, of: &ResourceId, word: &str, path: &str) -> ArmError {
-    match any::place(arm, of) {
-        Ok(Place::Kind(kind, id)) => match any::existing(arm, &id) {
-            Err(error) => error,
-            Ok(_) => ArmError::bad_request(
+/// A POST at a resource. Of those with behaviour none acts here, and the answer says what does.
+fn action(arm: &Arm, of: &ResourceId, word: &str, path: &str) -> Result<Value, ArmError> {
+    match any::place(arm, of)? {
+        Place::Kind(kind, id) => {
+            any::existing(arm, &id)?;
+            Err(ArmError::bad_request(
                 "InvalidResourceOperation",
                 format!(
                     "The action '{word}' is not supported for the type '{}'. Supported are: {}.",
                     kind.full(),
                     if kind.actions().is_empty() { "none".to_owned() } else { kind.actions().join(", ") }
                 ),
-            ),
-        },
-        Ok(Place::Stored(id)) => match any::existing(arm, &id) {
-            Err(error) => error,
-            Ok(_) => ArmError::bad_request(
-                "InvalidResourceOperation",
-                format!(
-                    "The action '{word}' of '{id}' is not supported: resources of the type '{}' are kept and shown, and \
-                     do nothing.",
-                    id.resource_type().unwrap_or_default()
-                ),
-            ),
-        },
-        Ok(_) => unknown::route(path),
-        Err(error) => error,
+            ))
+        }
+        Place::Stored(id) => {
+            any::existing(arm, &id)?;
+            computed::call(&id, word)
+        }
+        _ => Err(unknown::route(path)),
     }
 }
 

@@ -166,7 +166,9 @@ async fn a_body_or_a_name_that_no_type_takes_is_refused() {
     ] {
         stack.put(&network(name), body).await.refused(status, code);
     }
-    stack.put(&network("a"), body()).await.expect(201);
+    let mut linked = body();
+    linked["tags"] = json!({"hidden-link:/subscriptions/a/resourceGroups/b": "Resource"});
+    stack.put(&network("a"), linked).await.expect(201);
     let mut moved = body();
     moved["location"] = json!("northeurope");
     stack.put(&network("a"), moved).await.refused(409, "InvalidResourceLocation");

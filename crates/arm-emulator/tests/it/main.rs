@@ -4,6 +4,7 @@
 
 mod any_type;
 mod complete;
+mod computed;
 mod container_groups;
 mod container_sessions;
 mod container_shapes;

@@ -96,6 +96,10 @@ async fn a_role_of_ones_own_lets_do_what_it_names_and_goes_when_nobody_has_it() 
     let assignment =
         format!("{}/providers/Microsoft.Authorization/roleAssignments/{OWN}", registry("images"));
     let wanted = json!({"properties": {"roleDefinitionId": one["id"], "principalId": principal, "description": "why"}});
+    let mut other = wanted.clone();
+    other["properties"]["principalType"] = json!("User");
+    let refused = stack.put(&assignment, other).await.refused(400, "UnmatchedPrincipalType");
+    assert!(refused.text.contains("has type 'ServicePrincipal' , which is different"), "{}", refused.text);
     let assigned = stack.put(&assignment, wanted).await.expect(201).body;
     assert_eq!(assigned["properties"]["description"], "why");
     stack.delete(&path).await.refused(400, "RoleDefinitionHasAssignments");

@@ -23,6 +23,56 @@ fn body(template: &str) -> Value {
     json!({"location": "westeurope", "properties": {"mode": "Incremental", "template": template}})
 }
 
+/// A module that makes a resource group, and one that goes into it, as Bicep writes them.
+fn by_modules(fill_depends_on: &[&str]) -> String {
+    let inner = |schema: &str, resource: Value| {
+        json!({
+            "$schema": format!("https://schema.management.azure.com/schemas/{schema}#"),
+            "contentVersion": "1.0.0.0", "resources": [resource],
+        })
+    };
+    let module = |name: &str, template: Value| {
+        json!({
+            "type": "Microsoft.Resources/deployments", "apiVersion": "2022-09-01", "name": name,
+            "properties": {"mode": "Incremental", "expressionEvaluationOptions": {"scope": "inner"}, "template": template},
+        })
+    };
+    let schema = "2018-05-01/subscriptionDeploymentTemplate.json";
+    let group = json!({
+        "type": "Microsoft.Resources/resourceGroups", "apiVersion": "2022-09-01", "name": "late",
+        "location": "northeurope",
+    });
+    let mut make = module("make", inner(schema, group));
+    make["location"] = json!("westeurope");
+    let network = json!({
+        "type": "Microsoft.Network/virtualNetworks", "apiVersion": "2023-11-01", "name": "inside",
+        "location": "[resourceGroup().location]", "properties": {},
+    });
+    let mut fill = module("fill", inner("2019-04-01/deploymentTemplate.json", network));
+    fill["resourceGroup"] = json!("late");
+    fill["dependsOn"] = json!(fill_depends_on);
+    let mut outer = inner(schema, make);
+    outer["resources"].as_array_mut().unwrap().push(fill);
+    outer.to_string()
+}
+
+#[tokio::test]
+async fn a_nested_deployment_may_go_into_a_group_that_another_one_makes() {
+    let stack = Stack::start().await;
+    let path = at_subscription("modules");
+    let refused = stack.put(&path, body(&by_modules(&[]))).await.refused(400, "InvalidTemplateDeployment");
+    assert!(refused.text.contains("Resource group 'late' could not be found."), "control: {}", refused.text);
+    let made = ["[subscriptionResourceId('Microsoft.Resources/deployments', 'make')]"];
+    let started = stack.put(&path, body(&by_modules(&made))).await.expect(201);
+    let ended = stack.ended(&started).await;
+    assert_eq!(ended["status"], "Succeeded", "{ended:#}");
+    let network = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/late/providers/Microsoft.Network/virtualNetworks/inside"
+    );
+    assert_eq!(stack.get(&network).await.expect(200).body["location"], "northeurope");
+    stack.finish().await;
+}
+
 #[tokio::test]
 async fn a_deployment_into_the_subscription_makes_groups_and_what_is_in_them() {
     let stack = Stack::start().await;

@@ -99,8 +99,11 @@ fn destination(
         return Err(no_such_version(arm, scope, resource));
     }
     let id = destination.id();
+    // What a nested deployment depends on may make its resource group, however deep in a template of its own.
+    let may_come = matches!(destination, Destination::Deployment(_)) && !resource.depends_on.is_empty();
     let to_be_there = |group: &&str| {
-        id.is_resource() && depth != Checked::Types && !new_groups.contains(&group.to_lowercase())
+        let new = may_come || new_groups.contains(&group.to_lowercase());
+        id.is_resource() && depth != Checked::Types && !new
     };
     if let Some(group) = id.resource_group().filter(to_be_there) {
         groups::writable(arm, group)?;

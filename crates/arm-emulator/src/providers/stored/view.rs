@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::computed;
 use crate::etag;
 use crate::records::resources::Stored;
 
@@ -18,7 +19,9 @@ pub(crate) fn one(record: &Stored) -> Value {
     properties["provisioningState"] = json!("Succeeded");
     shown.insert("etag".to_owned(), json!(etag::shown(record.etag)));
     shown.insert("systemData".to_owned(), system_data(record));
-    Value::Object(shown)
+    let mut shown = Value::Object(shown);
+    computed::add(&record.id, &mut shown);
+    shown
 }
 
 /// The resource as a list of all types shows it: a child with its parents' names (`azure-rest-api-specs:

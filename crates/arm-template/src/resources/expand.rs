@@ -148,6 +148,8 @@ impl Expansion<'_> {
         let subscription =
             definition.subscription_id.as_ref().map(|tree| text(tree, "subscriptionId")).transpose()?;
         let group = definition.resource_group.as_ref().map(|tree| text(tree, "resourceGroup")).transpose()?;
+        // An empty name stands for the deployment's own group: modules of the Bicep registry rest on it.
+        let group = group.filter(|name| !name.is_empty());
         let mut scope = match (subscription, group) {
             (None, None) => Arc::clone(self.target),
             (subscription, group) => Arc::new(self.target.moved(subscription, group)),

@@ -113,6 +113,11 @@ fn nested_deployments_go_where_they_say() {
     let cases = [
         (json!({}), Level::ManagementGroup, "/providers/Microsoft.Management/managementGroups/mg"),
         (json!({"scope": "/"}), Level::Tenant, ""),
+        (
+            json!({"resourceGroup": ""}),
+            Level::ManagementGroup,
+            "/providers/Microsoft.Management/managementGroups/mg",
+        ),
         (json!({"subscriptionId": "s"}), Level::Subscription, "/subscriptions/s"),
         (
             json!({"subscriptionId": "s", "resourceGroup": "g"}),

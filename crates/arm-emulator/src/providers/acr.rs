@@ -34,6 +34,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
                 sku: wanted.sku,
                 admin_user_enabled: wanted.admin_user_enabled,
                 anonymous_pull: wanted.anonymous_pull,
+                place: wanted.place,
                 ..existing.clone()
             }
         }
@@ -45,6 +46,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
             sku: wanted.sku,
             admin_user_enabled: wanted.admin_user_enabled,
             anonymous_pull: wanted.anonymous_pull,
+            place: wanted.place,
             created: arm.now(),
         },
     };
@@ -70,8 +72,10 @@ pub(crate) async fn patch(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Va
     let changes = read::changes(body, &record.sku)?;
     record.tags = changes.tags.unwrap_or(record.tags);
     record.sku = changes.sku.unwrap_or(record.sku);
-    record.admin_user_enabled = changes.admin_user_enabled.unwrap_or(record.admin_user_enabled);
-    record.anonymous_pull = changes.anonymous_pull.unwrap_or(record.anonymous_pull);
+    let wanted = changes.properties;
+    record.place = wanted.placed(record.place);
+    record.admin_user_enabled = wanted.admin_user_enabled.unwrap_or(record.admin_user_enabled);
+    record.anonymous_pull = wanted.anonymous_pull.unwrap_or(record.anonymous_pull);
     read::check_sku(&record.sku, record.anonymous_pull)?;
     children::check_sku(arm, &record, &record.sku)?;
     apply(arm, &record).await?;
@@ -242,8 +246,8 @@ fn view(arm: &Arm, record: &RegistryRecord) -> Result<Value, ArmError> {
             "dataEndpointHostNames": [],
             "privateEndpointConnections": [],
             "publicNetworkAccess": "Enabled",
-            "networkRuleBypassOptions": "AzureServices",
-            "zoneRedundancy": "Disabled",
+            "networkRuleBypassOptions": record.place.network_rule_bypass,
+            "zoneRedundancy": record.place.zone_redundancy,
             "policies": policies::shown(&record.created.to_string()),
             "anonymousPullEnabled": record.anonymous_pull,
         },

@@ -11,6 +11,19 @@ use crate::resource_id::ResourceId;
 /// Names of registries are unique in all of Azure, so the name alone is the key.
 const TABLE: &str = "arm.registries";
 
+/// Where a registry is in the network and in its region: kept and shown, since nothing here restricts or replicates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RegistryPlace {
+    pub(crate) zone_redundancy: String,
+    pub(crate) network_rule_bypass: String,
+}
+
+impl Default for RegistryPlace {
+    fn default() -> Self {
+        Self { zone_redundancy: "Disabled".to_owned(), network_rule_bypass: "AzureServices".to_owned() }
+    }
+}
+
 /// A registry as stored. It holds no secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RegistryRecord {
@@ -22,6 +35,8 @@ pub(crate) struct RegistryRecord {
     pub(crate) admin_user_enabled: bool,
     #[serde(default)]
     pub(crate) anonymous_pull: bool,
+    #[serde(default)]
+    pub(crate) place: RegistryPlace,
     pub(crate) created: Timestamp,
 }
 

@@ -204,3 +204,40 @@ async fn policies_are_shown_and_taken_at_their_defaults_alone() {
     assert_eq!(names, ["quarantinePolicy", "trustPolicy", "retentionPolicy", "exportPolicy"]);
     stack.finish().await;
 }
+
+/// As `container-registry-with-policies-and-diagnostics` of the quickstart templates and the registry module of the Bicep
+/// registry write them.
+#[tokio::test]
+async fn what_restricts_nothing_is_kept_and_shown() {
+    let stack = Stack::start().await;
+    let body = |properties: Value| json!({"location": "westeurope", "sku": {"name": "Premium"}, "properties": properties});
+    let wanted = json!({
+        "zoneRedundancy": "enabled",
+        "networkRuleBypassOptions": "None",
+        "networkRuleSet": {"defaultAction": "Allow", "ipRules": []},
+        "encryption": {"status": "disabled"},
+        "policies": {},
+    });
+    let place = |shown: &Value| {
+        let of = |name: &str| shown["properties"][name].as_str().unwrap().to_owned();
+        (of("zoneRedundancy"), of("networkRuleBypassOptions"))
+    };
+    let asked = ("Enabled".to_owned(), "None".to_owned());
+    let made = stack.put(&registry("placed"), body(wanted)).await.expect(201).body;
+    assert_eq!(place(&made), asked);
+    let patched = json!({"properties": {"adminUserEnabled": true}});
+    let patched = stack.patch(&registry("placed"), patched).await.expect(200).body;
+    assert_eq!(place(&patched), asked, "a PATCH that does not name them leaves them");
+    let again = body(json!({"networkRuleSet": {}}));
+    let again = stack.put(&registry("placed"), again).await.expect(200).body;
+    assert_eq!(place(&again), ("Disabled".to_owned(), "AzureServices".to_owned()));
+    for rules in [
+        json!({"defaultAction": "Deny"}),
+        json!({"ipRules": [{"action": "Allow", "value": "192.0.2.0/24"}]}),
+        json!({"colour": "red"}),
+    ] {
+        let restricted = body(json!({"networkRuleSet": rules}));
+        stack.put(&registry("placed"), restricted).await.refused(400, "InvalidRequestContent");
+    }
+    stack.finish().await;
+}

@@ -97,7 +97,12 @@ const REGISTRY: Shape = Shape {
         ("properties.zoneRedundancy", "\"Disabled\""),
         ("properties.anonymousPullEnabled", "false"),
     ],
-    words: &["sku.name", "properties.publicNetworkAccess", "properties.zoneRedundancy"],
+    words: &[
+        "sku.name",
+        "properties.publicNetworkAccess",
+        "properties.networkRuleBypassOptions",
+        "properties.zoneRedundancy",
+    ],
 };
 
 const IDENTITY: Shape =

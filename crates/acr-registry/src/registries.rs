@@ -48,6 +48,8 @@ pub struct CreateRegistry {
     pub admin_enabled: bool,
     /// Whether everybody may pull, without a login.
     pub anonymous_pull: bool,
+    /// Whether Entra tokens for Resource Manager are exchanged beside those for registries.
+    pub arm_tokens: bool,
     /// The port to listen on; `None` for any. A registry that exists keeps its own.
     pub port: Option<u16>,
 }
@@ -170,6 +172,7 @@ impl Registries {
             name: name.to_owned(),
             admin_enabled: wanted.admin_enabled,
             anonymous_pull: wanted.anonymous_pull,
+            arm_tokens: wanted.arm_tokens,
             port: wanted.port.unwrap_or(0),
             passwords: [password(), password()],
         };

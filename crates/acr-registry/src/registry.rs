@@ -23,6 +23,8 @@ use crate::users::Users;
 mod collect;
 mod describe;
 
+/// What Entra tokens for registries are issued for.
+const AUDIENCE: &str = "https://containerregistry.azure.net";
 /// Uploads that nobody has finished after this time are removed.
 const UPLOAD_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -34,8 +36,15 @@ pub(crate) struct Stored {
     pub(crate) admin_enabled: bool,
     #[serde(default)]
     pub(crate) anonymous_pull: bool,
+    #[serde(default = "yes")]
+    pub(crate) arm_tokens: bool,
     pub(crate) port: u16,
     pub(crate) passwords: [String; 2],
+}
+
+/// What registries of earlier versions took.
+fn yes() -> bool {
+    true
 }
 
 /// One running registry.
@@ -66,6 +75,7 @@ pub(crate) struct Admin {
     name: String,
     enabled: bool,
     anonymous_pull: bool,
+    arm_tokens: bool,
     port: u16,
     passwords: [SecretString; 2],
 }
@@ -76,6 +86,7 @@ impl Admin {
             name: stored.name,
             enabled: stored.admin_enabled,
             anonymous_pull: stored.anonymous_pull,
+            arm_tokens: stored.arm_tokens,
             port,
             passwords: stored.passwords.map(SecretString::from),
         }
@@ -138,6 +149,12 @@ impl Registry {
         self.admin().anonymous_pull.then(|| Holder { subject: String::new(), rights: Rights::Pull })
     }
 
+    /// Whether a token that was issued for this audience is exchanged: one for registries always, one for Resource Manager
+    /// unless the registry's policy says no (`azure-docs: container-registry-disable-authentication-as-arm.md`).
+    pub(crate) fn takes_tokens_for(&self, audience: &str) -> bool {
+        audience == AUDIENCE || self.admin().arm_tokens
+    }
+
     /// Whether these are the admin user's name and one of its passwords.
     fn is_admin(&self, username: &str, password: &SecretString) -> bool {
         let admin = self.admin();
@@ -166,6 +183,7 @@ impl Registry {
         let mut admin = self.admin();
         admin.enabled = wanted.admin_enabled;
         admin.anonymous_pull = wanted.anonymous_pull;
+        admin.arm_tokens = wanted.arm_tokens;
     }
 
     pub(crate) fn info(&self) -> RegistryInfo {
@@ -183,6 +201,7 @@ impl Registry {
             name: admin.name.clone(),
             admin_enabled: admin.enabled,
             anonymous_pull: admin.anonymous_pull,
+            arm_tokens: admin.arm_tokens,
             port: admin.port,
             passwords: admin.passwords.each_ref().map(|password| password.expose_secret().to_owned()),
         }

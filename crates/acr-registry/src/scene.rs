@@ -56,7 +56,8 @@ impl Scene {
             authority,
             shutdown,
         };
-        let wanted = CreateRegistry { admin_enabled: true, anonymous_pull: false, port: None };
+        let wanted =
+            CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
         scene.server = scene.registries.create(NAME, wanted).await.unwrap().login_server;
         scene
     }

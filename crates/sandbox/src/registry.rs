@@ -27,6 +27,7 @@ pub(crate) async fn make(base: &Base<'_>, arm: &Arm, services: &Services) -> Res
     let create = CreateRegistry {
         admin_enabled: true,
         anonymous_pull: false,
+        arm_tokens: true,
         port: Some(base.identity.ports.registry),
     };
     let info = services.registries.create(name, create).await.map_err(at("make the registry"))?;

@@ -89,8 +89,8 @@ pub(super) async fn exchange(State(door): State<Door>, form: Result<Form<Pairs>,
         let token = secret(&form, "access_token")?;
         let entra = registry.entra.as_ref();
         let entra = entra.ok_or_else(|| unauthorized("this registry belongs to no Entra tenant"))?;
-        // ACR takes tokens for itself and, by default, for Resource Manager.
-        let audiences: Vec<_> = entra.settings().audiences.iter().map(String::as_str).collect();
+        let audiences = entra.settings().audiences.iter().map(String::as_str);
+        let audiences: Vec<_> = audiences.filter(|one| registry.takes_tokens_for(one)).collect();
         let claims = entra
             .verify(token.expose_secret(), &audiences)
             .map_err(|error| unauthorized(&error.to_string()))?;

@@ -162,6 +162,14 @@ async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
     let refresh = answer["refresh_token"].as_str().unwrap().to_owned();
     check_refused(exchange("nonsense"), 401, "UNAUTHORIZED").await;
     check_refused(exchange(&refresh), 401, "UNAUTHORIZED").await;
+    let manager = scene.entra.issue("https://management.azure.com").unwrap();
+    let manager = ExposeSecret::expose_secret(&manager);
+    json(exchange(manager).send().await.unwrap(), 200).await;
+    let registries_alone =
+        crate::CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: false, port: None };
+    scene.registries.create(NAME, registries_alone).await.unwrap();
+    check_refused(exchange(manager), 401, "UNAUTHORIZED").await;
+    json(exchange(token).send().await.unwrap(), 200).await;
 
     let form = |grant: &'static str, scope: &'static str| {
         vec![
@@ -194,7 +202,8 @@ async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
 #[tokio::test]
 async fn tokens_are_for_one_registry_alone() {
     let scene = Scene::new().await;
-    let other = crate::CreateRegistry { admin_enabled: true, anonymous_pull: false, port: None };
+    let other =
+        crate::CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
     let other = scene.registries.create("second", other).await.unwrap().login_server;
     let token = scene.token(&["repository:a:pull"]).await;
     let there = scene.client.get(format!("https://{other}/v2/")).bearer_auth(&token);

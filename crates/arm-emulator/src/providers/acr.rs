@@ -35,6 +35,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
                 admin_user_enabled: wanted.admin_user_enabled,
                 anonymous_pull: wanted.anonymous_pull,
                 place: wanted.place,
+                policies: wanted.policies,
                 ..existing.clone()
             }
         }
@@ -47,6 +48,7 @@ pub(crate) async fn put(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Put,
             admin_user_enabled: wanted.admin_user_enabled,
             anonymous_pull: wanted.anonymous_pull,
             place: wanted.place,
+            policies: wanted.policies,
             created: arm.now(),
         },
     };
@@ -60,6 +62,7 @@ async fn apply(arm: &Arm, record: &RegistryRecord) -> Result<(), ArmError> {
     let wanted = CreateRegistry {
         admin_enabled: record.admin_user_enabled,
         anonymous_pull: record.anonymous_pull,
+        arm_tokens: record.policies.arm_tokens,
         port: None,
     };
     arm.settings().registries.create(&record.name, wanted).await.map_err(ArmError::internal)?;
@@ -74,9 +77,11 @@ pub(crate) async fn patch(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Va
     record.sku = changes.sku.unwrap_or(record.sku);
     let wanted = changes.properties;
     record.place = wanted.placed(record.place);
+    record.policies = wanted.policies.applied_to(record.policies);
     record.admin_user_enabled = wanted.admin_user_enabled.unwrap_or(record.admin_user_enabled);
     record.anonymous_pull = wanted.anonymous_pull.unwrap_or(record.anonymous_pull);
     read::check_sku(&record.sku, record.anonymous_pull)?;
+    policies::check_sku(&record.sku, record.policies)?;
     children::check_sku(arm, &record, &record.sku)?;
     apply(arm, &record).await?;
     view(arm, &record)
@@ -248,7 +253,7 @@ fn view(arm: &Arm, record: &RegistryRecord) -> Result<Value, ArmError> {
             "publicNetworkAccess": "Enabled",
             "networkRuleBypassOptions": record.place.network_rule_bypass,
             "zoneRedundancy": record.place.zone_redundancy,
-            "policies": policies::shown(&record.created.to_string()),
+            "policies": policies::shown(record.policies, &record.created.to_string()),
             "anonymousPullEnabled": record.anonymous_pull,
         },
     }))

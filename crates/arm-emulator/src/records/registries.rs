@@ -24,6 +24,24 @@ impl Default for RegistryPlace {
     }
 }
 
+/// The policies of a registry that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RegistryPolicies {
+    /// Whether images may be imported from it.
+    pub(crate) exports: bool,
+    /// Whether Entra tokens for Resource Manager log in.
+    pub(crate) arm_tokens: bool,
+    /// Whether untagged manifests go after so many days. Kept and shown: nothing here lives as long.
+    pub(crate) retains: bool,
+    pub(crate) retention_days: i64,
+}
+
+impl Default for RegistryPolicies {
+    fn default() -> Self {
+        Self { exports: true, arm_tokens: true, retains: false, retention_days: 7 }
+    }
+}
+
 /// A registry as stored. It holds no secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RegistryRecord {
@@ -37,6 +55,8 @@ pub(crate) struct RegistryRecord {
     pub(crate) anonymous_pull: bool,
     #[serde(default)]
     pub(crate) place: RegistryPlace,
+    #[serde(default)]
+    pub(crate) policies: RegistryPolicies,
     pub(crate) created: Timestamp,
 }
 

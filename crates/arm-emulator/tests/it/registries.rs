@@ -173,7 +173,7 @@ async fn scope_maps_and_tokens_are_kept_and_passwords_shown_once() {
 }
 
 #[tokio::test]
-async fn policies_are_shown_and_taken_at_their_defaults_alone() {
+async fn policies_are_kept_where_they_can_be_set_and_else_taken_at_their_defaults_alone() {
     let stack = Stack::start().await;
     let path = registry("fleetimages");
     let put = async |policies: Value| {
@@ -192,13 +192,42 @@ async fn policies_are_shown_and_taken_at_their_defaults_alone() {
     );
     for (policies, word) in [
         (json!({"quarantinePolicy": {"status": "enabled"}}), "quarantinePolicy.status"),
-        (json!({"retentionPolicy": {"days": 30, "status": "disabled"}}), "retentionPolicy.days"),
+        (json!({"retentionPolicy": {"days": 366, "status": "enabled"}}), "retentionPolicy.days"),
+        (json!({"softDeletePolicy": {"retentionDays": 30}}), "softDeletePolicy.retentionDays"),
         (json!({"retentionPolicy": {"hours": 30}}), "hours"),
         (json!({"cachePolicy": {}}), "cachePolicy"),
     ] {
         let refused = put(policies).await.refused(400, "InvalidRequestContent");
         assert!(refused.text.contains(word), "{}", refused.text);
     }
+    // As the registry module of the Bicep registry has them without being asked.
+    let module = json!({
+        "azureADAuthenticationAsArmPolicy": {"status": "disabled"}, "exportPolicy": {"status": "disabled"},
+        "quarantinePolicy": {"status": "disabled"}, "trustPolicy": {"type": "Notary", "status": "disabled"},
+        "retentionPolicy": {"days": 15, "status": "enabled"},
+        "softDeletePolicy": {"retentionDays": 7, "status": "disabled"},
+    });
+    let shown = put(module).await.expect(200).body["properties"]["policies"].clone();
+    let status = |name: &str| shown[name]["status"].as_str().unwrap().to_owned();
+    assert_eq!(
+        [status("azureADAuthenticationAsArmPolicy"), status("exportPolicy"), status("retentionPolicy")],
+        ["disabled", "disabled", "enabled"]
+    );
+    assert_eq!(shown["retentionPolicy"]["days"], 15);
+    let tagged = stack.patch(&path, json!({"tags": {"a": "b"}})).await.expect(200).body;
+    for name in ["retentionPolicy", "exportPolicy"] {
+        assert_eq!(
+            tagged["properties"]["policies"][name], shown[name],
+            "a PATCH that does not name it leaves it"
+        );
+    }
+    let standard = json!({"sku": {"name": "Standard"}});
+    let refused = stack.patch(&path, standard).await.refused(400, "UnsupportedSkuFeature");
+    assert!(
+        refused.text.contains("'retentionPolicy' is not supported for the SKU Standard"),
+        "{}",
+        refused.text
+    );
     let older = stack.get(&format!("{path}?api-version=2023-07-01")).await.expect(200).body;
     let names: Vec<&String> = older["properties"]["policies"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["quarantinePolicy", "trustPolicy", "retentionPolicy", "exportPolicy"]);

@@ -215,6 +215,12 @@ async fn an_import_asks_registries_of_the_sandbox_alone() {
     let absent = import(json!({"resourceId": registry("otherimages"), "sourceImage": "agent"})).await;
     let absent = absent.refused(400, "InvalidParameters");
     assert!(absent.text.contains("there is no image `agent:latest`"), "{}", absent.text);
+    let mut closed = registry_body("Premium");
+    closed["properties"] = json!({"policies": {"exportPolicy": {"status": "disabled"}}});
+    stack.put(&registry("closedimages"), closed).await.expect(201);
+    let kept = import(json!({"resourceId": registry("closedimages"), "sourceImage": "agent"})).await;
+    let kept = kept.refused(403, "ExportPolicyDisabled");
+    assert!(kept.text.contains("'closedimages' exports no images"), "{}", kept.text);
     let denied = import(json!({"registryUri": server, "sourceImage": "agent"})).await;
     let denied = denied.refused(400, "InvalidParameters");
     assert!(denied.text.contains("may not be read"), "{}", denied.text);

@@ -38,6 +38,30 @@ fn names(names: &[&str]) -> Value {
 }
 
 #[tokio::test]
+async fn policies_of_a_registry_are_compared_one_by_one() {
+    let stack = Stack::start().await;
+    let template = |policies: Value| {
+        json!({"$schema": SCHEMA, "contentVersion": "1.0.0.0", "resources": [{
+            "type": "Microsoft.ContainerRegistry/registries", "apiVersion": "2023-07-01", "name": "lookimages",
+            "location": "westeurope", "sku": {"name": "Premium"}, "properties": {"policies": policies},
+        }]})
+        .to_string()
+    };
+    let retained = json!({"retentionPolicy": {"status": "enabled", "days": 15}});
+    let done = stack.deploy("first", "Incremental", &template(retained.clone()), json!({})).await;
+    assert_eq!(done["properties"]["provisioningState"], "Succeeded", "{done:#}");
+    let look =
+        async |policies: Value| what_if(&stack, "Incremental", &template(policies), json!({}), None).await;
+    assert_eq!(kinds(&look(retained).await), ["NoChange lookimages"]);
+    let longer = look(json!({"retentionPolicy": {"status": "Enabled", "days": 30}})).await;
+    assert_eq!(kinds(&longer), ["Modify lookimages"]);
+    assert_eq!(longer[0]["delta"].as_array().unwrap().len(), 1, "{longer:#}");
+    let other = look(json!({"exportPolicy": {"status": "disabled"}})).await;
+    assert_eq!(kinds(&other), ["Modify lookimages"], "and the retention goes");
+    stack.finish().await;
+}
+
+#[tokio::test]
 async fn create_no_change_ignore_and_delete() {
     let stack = Stack::start().await;
     let changes = what_if(&stack, "Incremental", PLAIN, names(&["one", "two"]), None).await;

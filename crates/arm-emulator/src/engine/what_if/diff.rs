@@ -131,7 +131,7 @@ impl Shape {
             if !kept
                 && member(after, name).is_none()
                 && !present.is_null()
-                && !self.is_default(&here, present)
+                && !self.is_default(&here, &without(&here, present.clone(), &[self.read_only]))
             {
                 changes.push(here.change(Kind::Delete, Some(present), None));
             }

@@ -86,7 +86,7 @@ const REGISTRY: Shape = Shape {
         "properties.status",
         "properties.dataEndpointHostNames",
         "properties.privateEndpointConnections",
-        "properties.policies",
+        "properties.policies.*.lastUpdatedTime",
     ],
     write_only: &[],
     defaults: &[
@@ -96,12 +96,33 @@ const REGISTRY: Shape = Shape {
         ("properties.networkRuleBypassOptions", "\"AzureServices\""),
         ("properties.zoneRedundancy", "\"Disabled\""),
         ("properties.anonymousPullEnabled", "false"),
+        (
+            "properties.policies",
+            r#"{
+                "quarantinePolicy": {"status": "disabled"},
+                "trustPolicy": {"type": "Notary", "status": "disabled"},
+                "retentionPolicy": {"days": 7, "status": "disabled"},
+                "exportPolicy": {"status": "enabled"},
+                "azureADAuthenticationAsArmPolicy": {"status": "enabled"},
+                "softDeletePolicy": {"retentionDays": 7, "status": "disabled"}
+            }"#,
+        ),
+        ("properties.policies.quarantinePolicy", r#"{"status": "disabled"}"#),
+        ("properties.policies.trustPolicy", r#"{"type": "Notary", "status": "disabled"}"#),
+        ("properties.policies.retentionPolicy", r#"{"days": 7, "status": "disabled"}"#),
+        ("properties.policies.exportPolicy", r#"{"status": "enabled"}"#),
+        ("properties.policies.azureADAuthenticationAsArmPolicy", r#"{"status": "enabled"}"#),
+        ("properties.policies.softDeletePolicy", r#"{"retentionDays": 7, "status": "disabled"}"#),
+        ("properties.policies.trustPolicy.type", "\"Notary\""),
+        ("properties.policies.retentionPolicy.days", "7"),
+        ("properties.policies.softDeletePolicy.retentionDays", "7"),
     ],
     words: &[
         "sku.name",
         "properties.publicNetworkAccess",
         "properties.networkRuleBypassOptions",
         "properties.zoneRedundancy",
+        "properties.policies.*.status",
     ],
 };
 

@@ -3,6 +3,7 @@
 //! Source: Azure/azure-rest-api-specs, `Registries_ImportImage`, whose defaults these are. The words of refusals are assumed.
 
 use acr_registry::{ExistingTags, ImportError, ImportImage, ImportTarget, Reader};
+use axum::http::StatusCode;
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -10,12 +11,13 @@ use crate::app::Arm;
 use crate::control::events::EventKind;
 use crate::error::ArmError;
 use crate::fields::Fields;
-use crate::records::registries;
+use crate::records::registries::{self, RegistryRecord};
 use crate::resource_id::ResourceId;
 
 pub(crate) async fn import(arm: &Arm, id: &ResourceId, body: &Value) -> Result<(), ArmError> {
     let registry = super::existing(arm, id)?;
     let image = read(arm, body)?;
+    check_exports(arm, &image.from, &registry)?;
     arm.settings().registries.import(&registry.name, &image).await.map_err(refused)?;
     let separator = if image.reference.contains(':') { '@' } else { ':' };
     let image = format!("{}{separator}{}", image.repository, image.reference);
@@ -89,6 +91,17 @@ fn registry(arm: &Arm, source: &mut Fields<'_>) -> Result<(String, Reader), ArmE
             "Exactly one of 'resourceId' and 'registryUri' has to be there.",
         )),
     }
+}
+
+/// Nothing is imported into others from a registry whose policy is to export nothing (`azure-docs: data-loss-prevention.md` of ACR; the
+/// words are ours).
+fn check_exports(arm: &Arm, from: &str, into: &RegistryRecord) -> Result<(), ArmError> {
+    let exports = registries::find(arm, from)?.is_none_or(|record| record.policies.exports);
+    if exports || from.eq_ignore_ascii_case(&into.name) {
+        return Ok(());
+    }
+    let problem = format!("The registry '{from}' exports no images: its 'exportPolicy' is disabled.");
+    Err(ArmError::new(StatusCode::FORBIDDEN, "ExportPolicyDisabled", problem))
 }
 
 /// `repository`, `repository:tag` or `repository@digest`.

@@ -6,7 +6,7 @@ use crate::error::ArmError;
 use crate::fields::{Fields, Tags};
 use crate::providers::acr::{policies, skus};
 use crate::providers::{Kind, checked_location};
-use crate::records::registries::RegistryPlace;
+use crate::records::registries::{RegistryPlace, RegistryPolicies};
 use crate::resource_id::ResourceId;
 
 const SKUS: &[&str] = &["Basic", "Standard", "Premium"];
@@ -21,6 +21,7 @@ pub(crate) struct WantedRegistry {
     pub(crate) admin_user_enabled: bool,
     pub(crate) anonymous_pull: bool,
     pub(crate) place: RegistryPlace,
+    pub(crate) policies: RegistryPolicies,
 }
 
 /// What a PATCH changes.
@@ -36,6 +37,7 @@ pub(crate) struct Changes {
 pub(crate) struct Properties {
     pub(crate) admin_user_enabled: Option<bool>,
     pub(crate) anonymous_pull: Option<bool>,
+    pub(crate) policies: policies::Wanted,
     zone_redundancy: Option<&'static str>,
     network_rule_bypass: Option<&'static str>,
 }
@@ -61,6 +63,8 @@ pub(crate) fn registry(id: &ResourceId, body: &Value) -> Result<WantedRegistry, 
     let properties = changes.properties;
     let anonymous_pull = properties.anonymous_pull.unwrap_or_default();
     check_sku(&sku, anonymous_pull)?;
+    let policies = properties.policies.applied_to(RegistryPolicies::default());
+    policies::check_sku(&sku, policies)?;
     Ok(WantedRegistry {
         location,
         tags: changes.tags.unwrap_or_default(),
@@ -68,6 +72,7 @@ pub(crate) fn registry(id: &ResourceId, body: &Value) -> Result<WantedRegistry, 
         admin_user_enabled: properties.admin_user_enabled.unwrap_or_default(),
         anonymous_pull,
         place: properties.placed(RegistryPlace::default()),
+        policies,
     })
 }
 
@@ -129,9 +134,7 @@ fn read_properties(mut fields: Fields<'_>) -> Result<Properties, ArmError> {
             fields.unsupported(switch, FIXED)?;
         }
     }
-    if let Some(policies) = fields.object("policies")? {
-        policies::check(policies)?;
-    }
+    let policies = fields.object("policies")?.map(policies::read).transpose()?.unwrap_or_default();
     if let Some(mut rules) = fields.object("networkRuleSet")? {
         rules.word("defaultAction", &["Allow"])?;
         for list in ["ipRules", "virtualNetworkRules"] {
@@ -144,7 +147,7 @@ fn read_properties(mut fields: Fields<'_>) -> Result<Properties, ArmError> {
         encryption.finish()?;
     }
     fields.finish()?;
-    Ok(Properties { admin_user_enabled, anonymous_pull, zone_redundancy, network_rule_bypass })
+    Ok(Properties { admin_user_enabled, anonymous_pull, policies, zone_redundancy, network_rule_bypass })
 }
 
 /// 5 to 50 letters and digits.

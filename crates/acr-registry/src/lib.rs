@@ -30,6 +30,7 @@ mod users;
 
 pub use events::{ImageAction, ImageEvent};
 pub use registries::{
-    CreateRegistry, ExistingTags, Frozen, ImportError, ImportImage, ImportTarget, Reader, Registries,
-    RegistryError, RegistryInfo, RegistrySettings, RepositoryToken, SigningKeyError, Staged, signing_key,
+    CreateRegistry, ExistingTags, Frozen, ImportError, ImportImage, ImportTarget, PublicAccess, Reader,
+    Registries, RegistryError, RegistryInfo, RegistrySettings, RepositoryToken, SigningKeyError, Staged,
+    signing_key,
 };

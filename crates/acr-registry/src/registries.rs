@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use axum::Router;
 use entra_tokens::Entra;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use service_kit::{ServerTls, SharedClock, SharedEntropy, Shutdown, Store, StoreError, serve_https};
 use uuid::Uuid;
 
@@ -41,6 +42,16 @@ pub struct RegistrySettings {
     pub entra: Option<Entra>,
 }
 
+/// Whether a registry is reached from outside of the networks that have a private endpoint of it, which nobody here has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PublicAccess {
+    /// By everybody.
+    #[default]
+    Enabled,
+    /// By nobody.
+    Disabled,
+}
+
 /// How a registry is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct CreateRegistry {
@@ -50,8 +61,21 @@ pub struct CreateRegistry {
     pub anonymous_pull: bool,
     /// Whether Entra tokens for Resource Manager are exchanged beside those for registries.
     pub arm_tokens: bool,
+    /// Who reaches it.
+    pub public_access: PublicAccess,
     /// The port to listen on; `None` for any. A registry that exists keeps its own.
     pub port: Option<u16>,
+}
+
+impl CreateRegistry {
+    /// As the service makes one that nothing else is said of.
+    pub const USUAL: Self = Self {
+        admin_enabled: false,
+        anonymous_pull: false,
+        arm_tokens: true,
+        public_access: PublicAccess::Enabled,
+        port: None,
+    };
 }
 
 /// A registry as others see it.
@@ -173,6 +197,7 @@ impl Registries {
             admin_enabled: wanted.admin_enabled,
             anonymous_pull: wanted.anonymous_pull,
             arm_tokens: wanted.arm_tokens,
+            public_access: wanted.public_access,
             port: wanted.port.unwrap_or(0),
             passwords: [password(), password()],
         };

@@ -17,7 +17,7 @@ use crate::catalogue::Catalogue;
 use crate::content::Content;
 use crate::events::Listener;
 use crate::name::RepositoryName;
-use crate::registries::{CreateRegistry, RegistryInfo};
+use crate::registries::{CreateRegistry, PublicAccess, RegistryInfo};
 use crate::users::Users;
 
 mod collect;
@@ -38,6 +38,8 @@ pub(crate) struct Stored {
     pub(crate) anonymous_pull: bool,
     #[serde(default = "yes")]
     pub(crate) arm_tokens: bool,
+    #[serde(default)]
+    pub(crate) public_access: PublicAccess,
     pub(crate) port: u16,
     pub(crate) passwords: [String; 2],
 }
@@ -76,6 +78,7 @@ pub(crate) struct Admin {
     enabled: bool,
     anonymous_pull: bool,
     arm_tokens: bool,
+    public_access: PublicAccess,
     port: u16,
     passwords: [SecretString; 2],
 }
@@ -87,6 +90,7 @@ impl Admin {
             enabled: stored.admin_enabled,
             anonymous_pull: stored.anonymous_pull,
             arm_tokens: stored.arm_tokens,
+            public_access: stored.public_access,
             port,
             passwords: stored.passwords.map(SecretString::from),
         }
@@ -149,6 +153,10 @@ impl Registry {
         self.admin().anonymous_pull.then(|| Holder { subject: String::new(), rights: Rights::Pull })
     }
 
+    pub(crate) fn public_access(&self) -> PublicAccess {
+        self.admin().public_access
+    }
+
     /// Whether a token that was issued for this audience is exchanged: one for registries always, one for Resource Manager
     /// unless the registry's policy says no (`azure-docs: container-registry-disable-authentication-as-arm.md`).
     pub(crate) fn takes_tokens_for(&self, audience: &str) -> bool {
@@ -184,6 +192,7 @@ impl Registry {
         admin.enabled = wanted.admin_enabled;
         admin.anonymous_pull = wanted.anonymous_pull;
         admin.arm_tokens = wanted.arm_tokens;
+        admin.public_access = wanted.public_access;
     }
 
     pub(crate) fn info(&self) -> RegistryInfo {
@@ -202,6 +211,7 @@ impl Registry {
             admin_enabled: admin.enabled,
             anonymous_pull: admin.anonymous_pull,
             arm_tokens: admin.arm_tokens,
+            public_access: admin.public_access,
             port: admin.port,
             passwords: admin.passwords.each_ref().map(|password| password.expose_secret().to_owned()),
         }

@@ -1,12 +1,14 @@
 //! The routes of one registry: the distribution API and the token service.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use serde_json::json;
@@ -15,6 +17,7 @@ use crate::access::Scope;
 use crate::digest::Algorithm;
 use crate::error::OciError;
 use crate::path::{PathError, Target};
+use crate::registries::PublicAccess;
 use crate::registry::Registry;
 
 mod acr;
@@ -62,8 +65,24 @@ pub(crate) fn router(door: Door) -> Router {
         .route("/oauth2/exchange", post(oauth::exchange))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn_with_state(door.clone(), reachable))
         .with_state(door)
-        .layer(axum::middleware::map_response(with_version))
+        .layer(middleware::map_response(with_version))
+}
+
+/// Lets through who may reach the registry at all; the words are the service's (`Azure/acr#633`).
+async fn reachable(State(door): State<Door>, request: Request, next: Next) -> Response {
+    match door.registry() {
+        Ok(registry) if registry.public_access() == PublicAccess::Disabled => {
+            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+            let client = peer.map_or(IpAddr::from(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
+            let why = format!(
+                "client with IP '{client}' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
+            );
+            OciError::new(StatusCode::FORBIDDEN, "DENIED", why).into_response()
+        }
+        _ => next.run(request).await,
+    }
 }
 
 async fn with_version(mut response: Response) -> Response {

@@ -56,8 +56,7 @@ impl Scene {
             authority,
             shutdown,
         };
-        let wanted =
-            CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+        let wanted = CreateRegistry { admin_enabled: true, ..CreateRegistry::USUAL };
         scene.server = scene.registries.create(NAME, wanted).await.unwrap().login_server;
         scene
     }

@@ -24,12 +24,8 @@ pub(crate) struct Login {
 pub(crate) async fn make(base: &Base<'_>, arm: &Arm, services: &Services) -> Result<Login, UpError> {
     arm.ensure_resource_group(GROUP, LOCATION).map_err(at("make the registry's resource group"))?;
     let name = &base.identity.registry_name;
-    let create = CreateRegistry {
-        admin_enabled: true,
-        anonymous_pull: false,
-        arm_tokens: true,
-        port: Some(base.identity.ports.registry),
-    };
+    let port = Some(base.identity.ports.registry);
+    let create = CreateRegistry { admin_enabled: true, port, ..CreateRegistry::USUAL };
     let info = services.registries.create(name, create).await.map_err(at("make the registry"))?;
     let path = format!(
         "subscriptions/{}/resourceGroups/{GROUP}/providers/Microsoft.ContainerRegistry/registries/{name}?api-version=2023-07-01",

@@ -112,8 +112,7 @@ pub fn arm_router(data: &[u8]) {
 pub fn registry_router(data: &[u8]) {
     converse(data, |scene| {
         let registries = scene.registries();
-        let wanted =
-            CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+        let wanted = CreateRegistry { admin_enabled: true, ..CreateRegistry::USUAL };
         let made = registries.create("fuzz", wanted);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(made)).expect("a registry");
         let (user, passwords) = registries.credentials("fuzz").expect("credentials");

@@ -7,8 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::*;
 use crate::scene::{NAME, Scene, check_refused};
 
-const WANTED: CreateRegistry =
-    CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+const WANTED: CreateRegistry = CreateRegistry { admin_enabled: true, ..CreateRegistry::USUAL };
 
 #[tokio::test]
 async fn a_registry_is_found_again_on_its_port_with_its_passwords_and_images() {
@@ -34,8 +33,7 @@ async fn a_registry_is_found_again_on_its_port_with_its_passwords_and_images() {
 async fn creating_again_changes_the_admin_user_alone() {
     let scene = Scene::new().await;
     let password = scene.password();
-    let other_port =
-        CreateRegistry { admin_enabled: false, anonymous_pull: false, arm_tokens: true, port: Some(1) };
+    let other_port = CreateRegistry { port: Some(1), ..CreateRegistry::USUAL };
     let again = scene.registries.create(&NAME.to_ascii_uppercase(), other_port).await.unwrap();
     assert_eq!((again.name.as_str(), again.login_server), (NAME, scene.server.clone()));
     assert_eq!(scene.registries.list().len(), 1);
@@ -67,8 +65,7 @@ async fn both_passwords_work_and_a_replaced_one_does_not() {
 async fn a_taken_port_is_named() {
     let scene = Scene::new().await;
     let port = scene.server.rsplit_once(':').unwrap().1.parse().unwrap();
-    let wanted =
-        CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: Some(port) };
+    let wanted = CreateRegistry { admin_enabled: true, port: Some(port), ..CreateRegistry::USUAL };
     let error = scene.registries.create("second", wanted).await.unwrap_err();
     let RegistryError::Listen { source, .. } = &error else { panic!("{error}") };
     assert!(source.to_string().contains(&format!("127.0.0.1:{port}")), "{source}");

@@ -145,6 +145,26 @@ async fn a_token_opens_what_it_was_asked_for_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_registry_without_public_access_says_so_to_everybody() {
+    let scene = Scene::new().await;
+    scene.image("team/agent", "1").await;
+    let closed = crate::CreateRegistry {
+        admin_enabled: true,
+        public_access: crate::PublicAccess::Disabled,
+        ..crate::CreateRegistry::USUAL
+    };
+    scene.registries.create(NAME, closed).await.unwrap();
+    for path in ["/v2/", "/v2/team/agent/manifests/1", "/acr/v1/_catalog", "/oauth2/token"] {
+        let refused = check_refused(scene.admin(Method::GET, path), 403, "DENIED").await;
+        let why = "client with IP '127.0.0.1' is not allowed access. Refer https://aka.ms/acr/firewall to grant access.";
+        assert_eq!(refused["errors"][0]["message"], why, "{path}");
+    }
+    let open = crate::CreateRegistry { admin_enabled: true, ..crate::CreateRegistry::USUAL };
+    scene.registries.create(NAME, open).await.unwrap();
+    json(scene.admin(Method::GET, "/v2/team/agent/manifests/1").send().await.unwrap(), 200).await;
+}
+
+#[tokio::test]
 async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
     let scene = Scene::new().await;
     let entra = scene.entra.issue("https://containerregistry.azure.net").unwrap();
@@ -166,7 +186,7 @@ async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
     let manager = ExposeSecret::expose_secret(&manager);
     json(exchange(manager).send().await.unwrap(), 200).await;
     let registries_alone =
-        crate::CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: false, port: None };
+        crate::CreateRegistry { admin_enabled: true, arm_tokens: false, ..crate::CreateRegistry::USUAL };
     scene.registries.create(NAME, registries_alone).await.unwrap();
     check_refused(exchange(manager), 401, "UNAUTHORIZED").await;
     json(exchange(token).send().await.unwrap(), 200).await;
@@ -202,8 +222,7 @@ async fn az_exchanges_an_entra_token_and_docker_uses_what_it_gets() {
 #[tokio::test]
 async fn tokens_are_for_one_registry_alone() {
     let scene = Scene::new().await;
-    let other =
-        crate::CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+    let other = crate::CreateRegistry { admin_enabled: true, ..crate::CreateRegistry::USUAL };
     let other = scene.registries.create("second", other).await.unwrap().login_server;
     let token = scene.token(&["repository:a:pull"]).await;
     let there = scene.client.get(format!("https://{other}/v2/")).bearer_auth(&token);

@@ -32,8 +32,7 @@ impl Scene {
             entropy: SystemEntropy::shared(),
             entra: None,
         });
-        let wanted =
-            CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+        let wanted = CreateRegistry { admin_enabled: true, ..CreateRegistry::USUAL };
         let server = registries.create(NAME, wanted).await.unwrap().login_server;
         let password = registries.credentials(NAME).unwrap().1[0].expose_secret().to_owned();
         let root = Certificate::from_pem(authority.cert_pem().as_bytes()).unwrap();

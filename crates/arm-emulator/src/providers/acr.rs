@@ -7,7 +7,7 @@ mod policies;
 pub(crate) mod read;
 mod skus;
 
-use acr_registry::CreateRegistry;
+use acr_registry::{CreateRegistry, PublicAccess};
 use container_groups::{RegistryCredential, UserIdentity};
 use serde_json::{Value, json};
 
@@ -63,6 +63,7 @@ async fn apply(arm: &Arm, record: &RegistryRecord) -> Result<(), ArmError> {
         admin_enabled: record.admin_user_enabled,
         anonymous_pull: record.anonymous_pull,
         arm_tokens: record.policies.arm_tokens,
+        public_access: record.place.public_access,
         port: None,
     };
     arm.settings().registries.create(&record.name, wanted).await.map_err(ArmError::internal)?;
@@ -82,6 +83,7 @@ pub(crate) async fn patch(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Va
     record.anonymous_pull = wanted.anonymous_pull.unwrap_or(record.anonymous_pull);
     read::check_sku(&record.sku, record.anonymous_pull)?;
     policies::check_sku(&record.sku, record.policies)?;
+    skus::check_place(&record.sku, &record.place)?;
     children::check_sku(arm, &record, &record.sku)?;
     apply(arm, &record).await?;
     view(arm, &record)
@@ -250,7 +252,10 @@ fn view(arm: &Arm, record: &RegistryRecord) -> Result<Value, ArmError> {
             "dataEndpointEnabled": false,
             "dataEndpointHostNames": [],
             "privateEndpointConnections": [],
-            "publicNetworkAccess": "Enabled",
+            "publicNetworkAccess": match record.place.public_access {
+                PublicAccess::Enabled => "Enabled",
+                PublicAccess::Disabled => "Disabled",
+            },
             "networkRuleBypassOptions": record.place.network_rule_bypass,
             "zoneRedundancy": record.place.zone_redundancy,
             "policies": policies::shown(record.policies, &record.created.to_string()),

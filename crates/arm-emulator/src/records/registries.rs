@@ -1,5 +1,6 @@
 //! What ARM knows of a container registry beside what the registry itself knows.
 
+use acr_registry::PublicAccess;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +12,23 @@ use crate::resource_id::ResourceId;
 /// Names of registries are unique in all of Azure, so the name alone is the key.
 const TABLE: &str = "arm.registries";
 
-/// Where a registry is in the network and in its region: kept and shown, since nothing here restricts or replicates.
+/// Where a registry is in the network and in its region: kept and shown, since nothing here
+/// replicates and nobody passes a rule; but who may not be reached by the public is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RegistryPlace {
     pub(crate) zone_redundancy: String,
     pub(crate) network_rule_bypass: String,
+    #[serde(default)]
+    pub(crate) public_access: PublicAccess,
 }
 
 impl Default for RegistryPlace {
     fn default() -> Self {
-        Self { zone_redundancy: "Disabled".to_owned(), network_rule_bypass: "AzureServices".to_owned() }
+        Self {
+            zone_redundancy: "Disabled".to_owned(),
+            network_rule_bypass: "AzureServices".to_owned(),
+            public_access: PublicAccess::Enabled,
+        }
     }
 }
 

@@ -237,11 +237,12 @@ async fn policies_are_kept_where_they_can_be_set_and_else_taken_at_their_default
 /// As `container-registry-with-policies-and-diagnostics` of the quickstart templates and the registry module of the Bicep
 /// registry write them.
 #[tokio::test]
-async fn what_restricts_nothing_is_kept_and_shown() {
+async fn the_place_of_a_registry_is_kept_and_shown() {
     let stack = Stack::start().await;
     let body = |properties: Value| json!({"location": "westeurope", "sku": {"name": "Premium"}, "properties": properties});
     let wanted = json!({
         "zoneRedundancy": "enabled",
+        "publicNetworkAccess": "Disabled",
         "networkRuleBypassOptions": "None",
         "networkRuleSet": {"defaultAction": "Allow", "ipRules": []},
         "encryption": {"status": "disabled"},
@@ -249,9 +250,9 @@ async fn what_restricts_nothing_is_kept_and_shown() {
     });
     let place = |shown: &Value| {
         let of = |name: &str| shown["properties"][name].as_str().unwrap().to_owned();
-        (of("zoneRedundancy"), of("networkRuleBypassOptions"))
+        [of("zoneRedundancy"), of("networkRuleBypassOptions"), of("publicNetworkAccess")]
     };
-    let asked = ("Enabled".to_owned(), "None".to_owned());
+    let asked = ["Enabled", "None", "Disabled"];
     let made = stack.put(&registry("placed"), body(wanted)).await.expect(201).body;
     assert_eq!(place(&made), asked);
     let patched = json!({"properties": {"adminUserEnabled": true}});
@@ -259,7 +260,7 @@ async fn what_restricts_nothing_is_kept_and_shown() {
     assert_eq!(place(&patched), asked, "a PATCH that does not name them leaves them");
     let again = body(json!({"networkRuleSet": {}}));
     let again = stack.put(&registry("placed"), again).await.expect(200).body;
-    assert_eq!(place(&again), ("Disabled".to_owned(), "AzureServices".to_owned()));
+    assert_eq!(place(&again), ["Disabled", "AzureServices", "Enabled"]);
     for rules in [
         json!({"defaultAction": "Deny"}),
         json!({"ipRules": [{"action": "Allow", "value": "192.0.2.0/24"}]}),

@@ -171,10 +171,17 @@ async fn what_premium_alone_has_is_refused_by_the_other_skus() {
         body["properties"][name] = value;
         let refused = stack.put(&registry(NAME), body.clone()).await.refused(400, "UnsupportedSkuFeature");
         assert!(refused.text.contains(named), "{}", refused.text);
-        // Premium has it; this registry does not.
+        // Premium has it; this registry does not, but for the first.
         body["sku"] = json!({"name": "Premium"});
-        stack.put(&registry(NAME), body).await.refused(400, "InvalidRequestContent");
+        let premium = stack.put(&registry("premiumimages"), body).await;
+        if name == "publicNetworkAccess" {
+            premium.expect(201);
+        } else {
+            premium.refused(400, "InvalidRequestContent");
+        }
     }
+    let standard = json!({"sku": {"name": "Standard"}});
+    stack.patch(&registry("premiumimages"), standard).await.refused(400, "UnsupportedSkuFeature");
     let mut body = registry_body("Basic");
     body["properties"] = json!({"publicNetworkAccess": "enabled", "dataEndpointEnabled": false});
     stack.put(&registry(NAME), body).await.expect(201);

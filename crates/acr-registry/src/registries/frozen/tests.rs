@@ -8,8 +8,7 @@ use super::*;
 use crate::CreateRegistry;
 use crate::scene::{NAME, Scene};
 
-const WANTED: CreateRegistry =
-    CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+const WANTED: CreateRegistry = CreateRegistry { admin_enabled: true, ..CreateRegistry::USUAL };
 
 /// Everything in it: registry and name with length.
 fn content(frozen: &Frozen) -> BTreeSet<(String, String, u64)> {

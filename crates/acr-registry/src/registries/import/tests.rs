@@ -11,7 +11,7 @@ const OTHER: &str = "otherRegistry";
 
 async fn scene() -> Scene {
     let scene = Scene::new().await;
-    let wanted = CreateRegistry { admin_enabled: true, anonymous_pull: false, arm_tokens: true, port: None };
+    let wanted = CreateRegistry { admin_enabled: true, ..CreateRegistry::USUAL };
     scene.registries.create(OTHER, wanted).await.unwrap();
     scene
 }

@@ -206,7 +206,7 @@ async fn everybody_pulls_where_that_is_allowed_and_nothing_else() {
     let ask = || scene.bare(Method::GET, "/oauth2/token").query(&query);
     check_refused(ask(), 401, "UNAUTHORIZED").await;
     let open =
-        crate::CreateRegistry { admin_enabled: true, anonymous_pull: true, arm_tokens: true, port: None };
+        crate::CreateRegistry { admin_enabled: true, anonymous_pull: true, ..crate::CreateRegistry::USUAL };
     scene.registries.create(NAME, open).await.unwrap();
     let token = json(ask().send().await.unwrap(), 200).await["access_token"].as_str().unwrap().to_owned();
     let status = async |method: Method, path: &str| {

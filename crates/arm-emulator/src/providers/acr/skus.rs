@@ -2,9 +2,11 @@
 //!
 //! Which codes the service refuses the rest with is not published; the messages are those that are seen, where any is.
 
-use serde_json::Value;
+use acr_registry::PublicAccess;
+use serde_json::{Value, json};
 
 use crate::error::ArmError;
+use crate::records::registries::RegistryPlace;
 
 const GIB: u64 = 1 << 30;
 
@@ -78,6 +80,15 @@ pub(crate) fn check_properties(sku: &str, body: &Value) -> Result<(), ArmError> 
         }
     }
     Ok(())
+}
+
+/// Refuses a sku for a registry that it cannot keep from the public.
+pub(crate) fn check_place(sku: &str, place: &RegistryPlace) -> Result<(), ArmError> {
+    let closed = match place.public_access {
+        PublicAccess::Enabled => "Enabled",
+        PublicAccess::Disabled => "Disabled",
+    };
+    check_properties(sku, &json!({"properties": {"publicNetworkAccess": closed}}))
 }
 
 /// The refusal of what a sku does not have.

@@ -52,6 +52,16 @@ pub enum PublicAccess {
     Disabled,
 }
 
+impl PublicAccess {
+    /// The word that Resource Manager has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+        }
+    }
+}
+
 /// How a registry is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct CreateRegistry {

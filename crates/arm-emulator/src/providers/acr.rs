@@ -7,7 +7,7 @@ mod policies;
 pub(crate) mod read;
 mod skus;
 
-use acr_registry::{CreateRegistry, PublicAccess};
+use acr_registry::CreateRegistry;
 use container_groups::{RegistryCredential, UserIdentity};
 use serde_json::{Value, json};
 
@@ -252,10 +252,7 @@ fn view(arm: &Arm, record: &RegistryRecord) -> Result<Value, ArmError> {
             "dataEndpointEnabled": false,
             "dataEndpointHostNames": [],
             "privateEndpointConnections": [],
-            "publicNetworkAccess": match record.place.public_access {
-                PublicAccess::Enabled => "Enabled",
-                PublicAccess::Disabled => "Disabled",
-            },
+            "publicNetworkAccess": record.place.public_access.as_str(),
             "networkRuleBypassOptions": record.place.network_rule_bypass,
             "zoneRedundancy": record.place.zone_redundancy,
             "policies": policies::shown(record.policies, &record.created.to_string()),

@@ -12,8 +12,8 @@ use crate::resource_id::ResourceId;
 /// Names of registries are unique in all of Azure, so the name alone is the key.
 const TABLE: &str = "arm.registries";
 
-/// Where a registry is in the network and in its region: kept and shown, since nothing here
-/// replicates and nobody passes a rule; but who may not be reached by the public is not.
+/// Where a registry is in its region and in the network. Zones and who passes its rules are shown and do nothing here;
+/// without public access nobody reaches it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RegistryPlace {
     pub(crate) zone_redundancy: String,

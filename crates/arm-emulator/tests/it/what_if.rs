@@ -47,6 +47,13 @@ async fn policies_of_a_registry_are_compared_one_by_one() {
         }]})
         .to_string()
     };
+    stack.deploy("plain", "Incremental", &template(Value::Null), json!({})).await;
+    // Each api-version shows another part of them.
+    for version in ["2019-05-01", "2023-07-01", "2025-11-01"] {
+        let template = template(Value::Null).replace("2023-07-01", version);
+        let changes = what_if(&stack, "Incremental", &template, json!({}), None).await;
+        assert_eq!(kinds(&changes), ["NoChange lookimages"], "{version}: {changes:#}");
+    }
     let retained = json!({"retentionPolicy": {"status": "enabled", "days": 15}});
     let done = stack.deploy("first", "Incremental", &template(retained.clone()), json!({})).await;
     assert_eq!(done["properties"]["provisioningState"], "Succeeded", "{done:#}");

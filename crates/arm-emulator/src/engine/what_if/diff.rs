@@ -108,7 +108,9 @@ impl Shape {
         after: &Map<String, Value>,
         changes: &mut Vec<PropertyChange>,
     ) {
-        for (name, wanted) in after {
+        // Null asks for nothing, as for Resource Manager.
+        let asked = |wanted: &Value| !wanted.is_null();
+        for (name, wanted) in after.iter().filter(|(_, wanted)| asked(wanted)) {
             let here = at.member(name);
             if here.is_any(&IDENTIFYING) || here.is_any(self.write_only) {
                 continue;
@@ -118,7 +120,7 @@ impl Shape {
                     changes.push(here.change(Kind::NoEffect, Some(present), Some(wanted)));
                 }
                 Some(present) => self.compare(&here, present, wanted, changes),
-                None if wanted.is_null() || self.is_default(&here, wanted) => {}
+                None if self.is_default(&here, wanted) => {}
                 None if here.is_any(self.read_only) => {
                     changes.push(here.change(Kind::NoEffect, None, Some(wanted)));
                 }
@@ -129,9 +131,9 @@ impl Shape {
             let here = at.member(name);
             let kept = here.is_any(&IDENTIFYING) || here.is_any(self.read_only);
             if !kept
-                && member(after, name).is_none()
+                && !member(after, name).is_some_and(asked)
                 && !present.is_null()
-                && !self.is_default(&here, &without(&here, present.clone(), &[self.read_only]))
+                && !self.is_unset(&here, present)
             {
                 changes.push(here.change(Kind::Delete, Some(present), None));
             }
@@ -162,6 +164,16 @@ impl Shape {
             }
         }
         children
+    }
+
+    /// Whether a value is as it would be if nobody had set it: its default, or an object of such alone.
+    fn is_unset(&self, at: &At, value: &Value) -> bool {
+        let unset = |(name, value): (&String, &Value)| {
+            let here = at.member(name);
+            value.is_null() || here.is_any(self.read_only) || self.is_unset(&here, value)
+        };
+        let members = value.as_object().filter(|members| !members.is_empty());
+        self.is_default(at, value) || members.is_some_and(|members| members.iter().all(unset))
     }
 
     fn is_default(&self, at: &At, value: &Value) -> bool {

@@ -2,7 +2,6 @@
 //!
 //! Which codes the service refuses the rest with is not published; the messages are those that are seen, where any is.
 
-use acr_registry::PublicAccess;
 use serde_json::{Value, json};
 
 use crate::error::ArmError;
@@ -84,11 +83,8 @@ pub(crate) fn check_properties(sku: &str, body: &Value) -> Result<(), ArmError> 
 
 /// Refuses a sku for a registry that it cannot keep from the public.
 pub(crate) fn check_place(sku: &str, place: &RegistryPlace) -> Result<(), ArmError> {
-    let closed = match place.public_access {
-        PublicAccess::Enabled => "Enabled",
-        PublicAccess::Disabled => "Disabled",
-    };
-    check_properties(sku, &json!({"properties": {"publicNetworkAccess": closed}}))
+    let access = place.public_access.as_str();
+    check_properties(sku, &json!({"properties": {"publicNetworkAccess": access}}))
 }
 
 /// The refusal of what a sku does not have.

@@ -203,9 +203,8 @@ impl Content {
         match (poured, chunk.length) {
             (Ok(got), Some(announced)) if announced != got => {
                 // A chunk that lies about its size is taken back as a whole.
-                let back = upload.back_to(before).await.map_err(AppendError::Io)?;
+                let _held = upload.back_to(before).await.map_err(AppendError::Io)?;
                 self.hashed.put(id, old);
-                drop(back);
                 Err(AppendError::Length { got, announced })
             }
             (poured, _) => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use entra_tokens::Entra;
+use entra_tokens::{CONTAINER_REGISTRY, Entra};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,6 @@ use crate::users::Users;
 mod collect;
 mod describe;
 
-/// What Entra tokens for registries are issued for.
-const AUDIENCE: &str = "https://containerregistry.azure.net";
 /// Uploads that nobody has finished after this time are removed.
 const UPLOAD_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -160,7 +158,7 @@ impl Registry {
     /// Whether a token that was issued for this audience is exchanged: one for registries always, one for Resource Manager
     /// unless the registry's policy says no (`azure-docs: container-registry-disable-authentication-as-arm.md`).
     pub(crate) fn takes_tokens_for(&self, audience: &str) -> bool {
-        audience == AUDIENCE || self.admin().arm_tokens
+        audience == CONTAINER_REGISTRY || self.admin().arm_tokens
     }
 
     /// Whether these are the admin user's name and one of its passwords.

@@ -21,6 +21,9 @@ const SKEW: i64 = 300;
 /// (Microsoft Learn: Azure DevOps, service principals and managed identities).
 pub const AZURE_DEVOPS: &str = "499b84ac-1321-427f-aa17-267ca6975798";
 
+/// The audience of tokens for registries (`azure-docs: container-registry-disable-authentication-as-arm.md`).
+pub const CONTAINER_REGISTRY: &str = "https://containerregistry.azure.net";
+
 /// One tenant with the application that owns everything in the subscription.
 #[derive(Debug, Clone)]
 pub struct EntraSettings {

@@ -17,7 +17,8 @@ mod routes;
 
 pub use applications::NewApplication;
 pub use entra::{
-    AZURE_DEVOPS, Claims, Entra, EntraSettings, Issued, Principal, ServicePrincipal, TokenError,
+    AZURE_DEVOPS, CONTAINER_REGISTRY, Claims, Entra, EntraSettings, Issued, Principal, ServicePrincipal,
+    TokenError,
 };
 pub use keys::{KeyError, SigningKey};
 pub use routes::TokenClient;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use arm_emulator::Arm;
-use entra_tokens::{AZURE_DEVOPS, Entra, EntraSettings};
+use entra_tokens::{AZURE_DEVOPS, CONTAINER_REGISTRY, Entra, EntraSettings};
 use service_kit::{Shutdown, serve_http, serve_https};
 use url::Url;
 
@@ -36,7 +36,7 @@ fn audiences(arm: &Url) -> Vec<String> {
     let known = [
         "https://management.azure.com",
         "https://management.core.windows.net",
-        "https://containerregistry.azure.net",
+        CONTAINER_REGISTRY,
         AZURE_DEVOPS,
     ];
     std::iter::once(arm).chain(known.map(ToOwned::to_owned)).collect()

@@ -131,18 +131,8 @@ impl Registries {
 
     /// Serves one again whose listener may just be ending.
     pub(super) async fn started(&self, stored: crate::registry::Stored) -> Result<(), RegistryError> {
-        let mut tries = 1;
-        loop {
-            match self.start(stored.clone()).await {
-                Err(RegistryError::Listen { source, .. })
-                    if source.kind() == io::ErrorKind::AddrInUse && tries < TRIES =>
-                {
-                    tries += 1;
-                    tokio::time::sleep(PAUSE).await;
-                }
-                other => return other.map(|_| ()),
-            }
-        }
+        freed(stored.port).await;
+        self.start(stored).await.map(drop)
     }
 }
 

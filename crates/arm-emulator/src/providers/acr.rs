@@ -81,9 +81,7 @@ pub(crate) async fn patch(arm: &Arm, id: &ResourceId, body: &Value) -> Result<Va
     record.policies = wanted.policies.applied_to(record.policies);
     record.admin_user_enabled = wanted.admin_user_enabled.unwrap_or(record.admin_user_enabled);
     record.anonymous_pull = wanted.anonymous_pull.unwrap_or(record.anonymous_pull);
-    read::check_sku(&record.sku, record.anonymous_pull)?;
-    policies::check_sku(&record.sku, record.policies)?;
-    skus::check_place(&record.sku, &record.place)?;
+    read::check_sku(&record.sku, record.anonymous_pull, record.policies, &record.place)?;
     children::check_sku(arm, &record, &record.sku)?;
     apply(arm, &record).await?;
     view(arm, &record)

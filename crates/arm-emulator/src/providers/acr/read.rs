@@ -65,16 +65,16 @@ pub(crate) fn registry(id: &ResourceId, body: &Value) -> Result<WantedRegistry, 
     let sku = changes.sku.unwrap_or_else(|| "Basic".to_owned());
     let properties = changes.properties;
     let anonymous_pull = properties.anonymous_pull.unwrap_or_default();
-    check_sku(&sku, anonymous_pull)?;
     let policies = properties.policies.applied_to(RegistryPolicies::default());
-    policies::check_sku(&sku, policies)?;
+    let place = properties.placed(RegistryPlace::default());
+    check_sku(&sku, anonymous_pull, policies, &place)?;
     Ok(WantedRegistry {
         location,
         tags: changes.tags.unwrap_or_default(),
         sku,
         admin_user_enabled: properties.admin_user_enabled.unwrap_or_default(),
         anonymous_pull,
-        place: properties.placed(RegistryPlace::default()),
+        place,
         policies,
     })
 }
@@ -103,14 +103,20 @@ pub(crate) fn changes(body: &Value, present: &str) -> Result<Changes, ArmError> 
     Ok(Changes { tags, sku, properties })
 }
 
-/// Everybody pulls without a login from Standard and Premium registries alone
-/// (`container-registry-anonymous-pull` of ACR's documentation; the error's words are not documented).
-pub(crate) fn check_sku(sku: &str, anonymous_pull: bool) -> Result<(), ArmError> {
-    if !anonymous_pull || sku != "Basic" {
-        return Ok(());
+/// Refuses what is set of a registry and its sku does not have. Everybody pulls without a login from Standard and Premium
+/// registries alone (`container-registry-anonymous-pull` of ACR's documentation; the error's words are not documented).
+pub(crate) fn check_sku(
+    sku: &str,
+    anonymous_pull: bool,
+    policies: RegistryPolicies,
+    place: &RegistryPlace,
+) -> Result<(), ArmError> {
+    if anonymous_pull && sku == "Basic" {
+        let message = "The property 'anonymousPullEnabled' is not supported for the SKU Basic; it is for Standard and Premium.";
+        return Err(skus::unsupported(message).with_target("properties.anonymousPullEnabled"));
     }
-    let message = "The property 'anonymousPullEnabled' is not supported for the SKU Basic; it is for Standard and Premium.";
-    Err(skus::unsupported(message).with_target("properties.anonymousPullEnabled"))
+    policies::check_sku(sku, policies)?;
+    skus::check_place(sku, place)
 }
 
 /// Properties that az sends with their defaults, and that would have to act here, are taken with these alone.

@@ -2,7 +2,8 @@
 //!
 //! Which codes the service refuses the rest with is not published; the messages are those that are seen, where any is.
 
-use serde_json::{Value, json};
+use acr_registry::PublicAccess;
+use serde_json::Value;
 
 use crate::error::ArmError;
 use crate::records::registries::RegistryPlace;
@@ -34,6 +35,13 @@ struct Feature {
     message: &'static str,
 }
 
+impl Feature {
+    fn refused(&self, sku: &str) -> ArmError {
+        let message = self.message.replace("{}", sku);
+        unsupported(message).with_target(format!("properties.{}", self.property))
+    }
+}
+
 enum Idle {
     Word(&'static str),
     False,
@@ -41,13 +49,15 @@ enum Idle {
     Member(&'static str, &'static str),
 }
 
+const CLOSED: Feature = Feature {
+    property: "publicNetworkAccess",
+    idle: Idle::Word("Enabled"),
+    message: "Disabling public network access is not supported for the SKU {}. For more information, please visit \
+              https://aka.ms/acr/private-link.",
+};
+
 const PREMIUM: &[Feature] = &[
-    Feature {
-        property: "publicNetworkAccess",
-        idle: Idle::Word("Enabled"),
-        message: "Disabling public network access is not supported for the SKU {}. For more information, please visit \
-                  https://aka.ms/acr/private-link.",
-    },
+    CLOSED,
     Feature {
         property: "dataEndpointEnabled",
         idle: Idle::False,
@@ -74,8 +84,7 @@ pub(crate) fn check_properties(sku: &str, body: &Value) -> Result<(), ArmError> 
     for feature in PREMIUM {
         let wanted = member(properties, feature.property).filter(|value| !feature.idle.is(value));
         if wanted.is_some() {
-            let message = feature.message.replace("{}", sku);
-            return Err(unsupported(message).with_target(format!("properties.{}", feature.property)));
+            return Err(feature.refused(sku));
         }
     }
     Ok(())
@@ -83,8 +92,10 @@ pub(crate) fn check_properties(sku: &str, body: &Value) -> Result<(), ArmError> 
 
 /// Refuses a sku for a registry that it cannot keep from the public.
 pub(crate) fn check_place(sku: &str, place: &RegistryPlace) -> Result<(), ArmError> {
-    let access = place.public_access.as_str();
-    check_properties(sku, &json!({"properties": {"publicNetworkAccess": access}}))
+    if sku == "Premium" || place.public_access == PublicAccess::Enabled {
+        return Ok(());
+    }
+    Err(CLOSED.refused(sku))
 }
 
 /// The refusal of what a sku does not have.
